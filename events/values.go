@@ -1,0 +1,119 @@
+package events
+
+import (
+	"encoding/hex"
+	"fmt"
+	"time"
+)
+
+// Points counts loyalty points. Entries carry them as non-negative amounts; the entry's type says the direction.
+type Points int64
+
+// Money is an amount in minor units of a currency (cents for USD).
+type Money int64
+
+// Instant is a moment in milliseconds since 1970-01-01T00:00:00Z. Zero means "none": not given, or never.
+type Instant int64
+
+// InstantOf cuts t to milliseconds.
+func InstantOf(t time.Time) Instant { return Instant(t.UnixMilli()) }
+
+// Time returns i in UTC.
+func (i Instant) Time() time.Time { return time.UnixMilli(int64(i)).UTC() }
+
+// String formats i as RFC 3339 in UTC with milliseconds, or as "" when it is none.
+func (i Instant) String() string {
+	if i == 0 {
+		return ""
+	}
+	return string(i.appendTo(make([]byte, 0, 24)))
+}
+
+func (i Instant) appendTo(b []byte) []byte {
+	return i.Time().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+}
+
+// MarshalJSON writes i as a quoted RFC 3339 time, or null when it is none.
+func (i Instant) MarshalJSON() ([]byte, error) {
+	if i == 0 {
+		return []byte("null"), nil
+	}
+	b := append(make([]byte, 0, 26), '"')
+	return append(i.appendTo(b), '"'), nil
+}
+
+// UnmarshalJSON reads a quoted RFC 3339 time, or null.
+func (i *Instant) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		return nil
+	}
+	if len(b) < 2 || b[0] != '"' || b[len(b)-1] != '"' {
+		return fmt.Errorf("%s is not a time: write it as \"2026-11-22T10:00:00Z\"", b)
+	}
+	v, err := ParseInstant(string(b[1 : len(b)-1]))
+	*i = v
+	return err
+}
+
+// ParseInstant reads an RFC 3339 time after 1970 and before the year 10000, and cuts it to milliseconds.
+func ParseInstant(s string) (Instant, error) {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not an RFC 3339 time such as 2026-11-22T10:00:00Z", s)
+	}
+	if t.UnixMilli() <= 0 || t.UTC().Year() > 9999 {
+		return 0, fmt.Errorf("time %q is outside the years 1970 to 9999", s)
+	}
+	return InstantOf(t), nil
+}
+
+// Hash is a SHA-256 digest. Its text form is lower-case hexadecimal, "" for the zero hash.
+type Hash [32]byte
+
+// String returns the hexadecimal form.
+func (h Hash) String() string {
+	if h == (Hash{}) {
+		return ""
+	}
+	return hex.EncodeToString(h[:])
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (h *Hash) UnmarshalText(b []byte) error {
+	*h = Hash{}
+	if len(b) == 0 {
+		return nil
+	}
+	if len(b) != 2*len(h) {
+		return fmt.Errorf("%q is not a SHA-256 hash: want %d hexadecimal digits", b, 2*len(h))
+	}
+	_, err := hex.Decode(h[:], b)
+	return err
+}
+
+// Fingerprint identifies an event's content: the first 16 bytes of the SHA-256 of its canonical form ([PayloadOf]).
+type Fingerprint [16]byte
+
+// MarshalText implements encoding.TextMarshaler.
+func (f Fingerprint) MarshalText() ([]byte, error) {
+	if f == (Fingerprint{}) {
+		return nil, nil
+	}
+	return []byte(hex.EncodeToString(f[:])), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (f *Fingerprint) UnmarshalText(b []byte) error {
+	*f = Fingerprint{}
+	if len(b) == 0 {
+		return nil
+	}
+	if len(b) != 2*len(f) {
+		return fmt.Errorf("%q is not a fingerprint: want %d hexadecimal digits", b, 2*len(f))
+	}
+	_, err := hex.Decode(f[:], b)
+	return err
+}
