@@ -1,0 +1,107 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+// Config says where the cluster keeps its data and where it listens. The zero
+// value is a cluster in memory on ports of the system's choice.
+type Config struct {
+	// Dir is the folder for the broker's log and the registry's journal. It
+	// is created where missing; empty means memory only. One process at a
+	// time may use it: Start refuses a folder that another one holds.
+	Dir string
+
+	// Port is where the broker listens on 127.0.0.1; 0 means any free port.
+	Port int
+
+	// RegistryPort is where the registry listens on 127.0.0.1; 0 means any
+	// free port.
+	RegistryPort int
+
+	// FastWrites leaves flushing to the operating system instead of syncing
+	// each batch. A crash of the machine may then lose the last batches; a
+	// crash of the process alone does not. It matters only with Dir.
+	FastWrites bool
+}
+
+// Cluster is a running broker and registry. Its methods may be called from
+// any goroutine.
+type Cluster struct {
+	fake     *kfake.Cluster
+	registry *registry
+	wires    *wires
+	lock     *os.File
+}
+
+// Start brings up the broker and the registry and returns when both answer.
+// The caller owns the cluster and must Close it; in a durable cluster, Close
+// is what makes the next Start quick.
+func Start(cfg Config) (_ *Cluster, err error) {
+	c := &Cluster{wires: &wires{}}
+	defer func() {
+		if err != nil {
+			_ = c.Close()
+		}
+	}()
+
+	opts := []kfake.Opt{
+		kfake.ClusterID("accrue-embedded"),
+		kfake.NumBrokers(1),
+		kfake.Ports(cfg.Port),
+		kfake.ListenFn(c.wires.listen),
+	}
+	journal := ""
+	if cfg.Dir != "" {
+		if err := os.MkdirAll(cfg.Dir, 0o755); err != nil {
+			return nil, fmt.Errorf("creating the embedded cluster's folder: %w", err)
+		}
+		if c.lock, err = lockDir(cfg.Dir); err != nil {
+			return nil, err
+		}
+		opts = append(opts, kfake.DataDir(filepath.Join(cfg.Dir, "kafka")))
+		if !cfg.FastWrites {
+			opts = append(opts, kfake.SyncWrites())
+		}
+		journal = filepath.Join(cfg.Dir, "registry.jsonl")
+	}
+
+	if c.fake, err = kfake.NewCluster(opts...); err != nil {
+		return nil, fmt.Errorf("starting the embedded broker on 127.0.0.1:%d: %w", cfg.Port, err)
+	}
+	if c.registry, err = startRegistry(journal, cfg.RegistryPort); err != nil {
+		return nil, fmt.Errorf("starting the embedded schema registry on 127.0.0.1:%d: %w", cfg.RegistryPort, err)
+	}
+	return c, nil
+}
+
+// Brokers returns the bootstrap addresses, host:port each.
+func (c *Cluster) Brokers() []string { return c.fake.ListenAddrs() }
+
+// RegistryURL returns the registry's base URL, without a slash at its end.
+func (c *Cluster) RegistryURL() string { return c.registry.url }
+
+// Fake returns the broker itself, for tests that move leaders, count requests
+// or look into groups.
+func (c *Cluster) Fake() *kfake.Cluster { return c.fake }
+
+// Close stops both parts and, in a durable cluster, writes what is still in
+// memory. It is safe to call once; clients should be closed before.
+func (c *Cluster) Close() error {
+	var errs []error
+	if c.registry != nil {
+		errs = append(errs, c.registry.close())
+	}
+	if c.fake != nil {
+		c.fake.Close()
+	}
+	if c.lock != nil {
+		errs = append(errs, c.lock.Close())
+	}
+	return errors.Join(errs...)
+}
