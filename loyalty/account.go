@@ -1,0 +1,196 @@
+package loyalty
+
+import (
+	"slices"
+
+	"github.com/accrue-loyalty/accrue/events"
+)
+
+// Account is what is remembered of a customer and needed by nearly every decision. One goroutine owns it; readers
+// get a [Account.Clone] or a value that is no longer written to.
+type Account struct {
+	Customer string
+	// Clock is the partition clock of the last decision; everything due by then has been done.
+	Clock events.Instant
+	// LatestOrder is the highest time of an accepted order.
+	LatestOrder events.Instant
+	// Tier is the name of the level held; "" is the lowest. Grace is when it must have been earned again; 0: no grace.
+	Tier  string
+	Grace events.Instant
+
+	// Lots are in the order of their ids; LotLast is the highest id given.
+	Lots    []Lot
+	LotLast int64
+	Deficit events.Points
+	Totals  Totals
+	// Qualifying is what counts for tiers, by time.
+	Qualifying []Qualifying
+	// Counters are what limits and caps have counted.
+	Counters []Counter
+	// Reservations are the redemptions that still hold points.
+	Reservations []*Redemption
+	// Waiting are events that came before their order, in order of arrival.
+	Waiting []events.Event
+
+	Profile    Profile
+	MergedInto string
+	Erased     bool
+}
+
+// Lot is points earned together. It stays, empty, while points redeemed from it may still come back.
+type Lot struct {
+	ID int64
+	// Order is what earned the points and can take them back: an order's id, or a review's ([reviewKey]); "" otherwise.
+	Order string
+	// Pending, Active and Reserved are what the lot holds now. Redeemed may come back, Expired is gone.
+	Pending, Active, Reserved, Redeemed, Expired events.Points
+	EarnedAt                                     events.Instant
+	// ActiveAt is 0 until the order is fulfilled, when that is what the hold waits for.
+	ActiveAt events.Instant
+	// ExpiresAt is 0 for never, or not yet known.
+	ExpiresAt events.Instant
+}
+
+// Totals are sums of entry points over the account's life.
+type Totals struct {
+	Issued         events.Points `json:"issued"`
+	Redeemed       events.Points `json:"redeemed"`
+	Expired        events.Points `json:"expired"`
+	Revoked        events.Points `json:"revoked"`
+	Reinstated     events.Points `json:"reinstated"`
+	Adjusted       events.Points `json:"adjusted"`
+	TransferredIn  events.Points `json:"transferred_in"`
+	TransferredOut events.Points `json:"transferred_out"`
+	Forfeited      events.Points `json:"forfeited"`
+}
+
+// Qualifying is what was spent (in minor units of the program's currency) and earned at one instant.
+type Qualifying struct {
+	At     events.Instant
+	Spend  Exact
+	Points events.Points
+}
+
+// Counter is what one limit (Rule) or all caps of a period (Rule "") have counted since From.
+type Counter struct {
+	Rule  string
+	Every Period
+	From  events.Instant
+	N     int64
+}
+
+// Redemption is points set aside or spent.
+type Redemption struct {
+	ID    string
+	State events.RedemptionState
+	// Orders are the orders that the points pay.
+	Order    string
+	LapsesAt events.Instant
+	// Parts are the lots the points came from, in consumption order.
+	Parts []RedemptionPart
+}
+
+// RedemptionPart is what a redemption took of one lot. It carries the lot's dates, because the lot may be gone when
+// the points go back.
+type RedemptionPart struct {
+	Lot    int64
+	Points events.Points
+	// Given is what went back of Points after they were spent.
+	Given     events.Points
+	Order     string
+	EarnedAt  events.Instant
+	ActiveAt  events.Instant
+	ExpiresAt events.Instant
+}
+
+// Profile is what registration and consent said.
+type Profile struct {
+	Registered events.Instant
+	ReferredBy string
+	Marketing  bool
+	Tracking   bool
+}
+
+// Order is what returns need of an order, or of a review.
+type Order struct {
+	// ID is the record's key: the order's id or [reviewKey] of the review's.
+	ID string
+	// Placed is false while only a redemption has named the order.
+	Placed bool
+	// Ended is set by a cancellation or when the last of it came back; Cancelled by a cancellation only.
+	Ended, Cancelled bool
+	// Whole is set when a return of everything was applied.
+	Whole     bool
+	At        events.Instant
+	Fulfilled events.Instant
+	Lines     []OrderLine
+	// Deducted is what the basis loses beyond the lines' discounts, shared by amount; Rate converts it.
+	Deducted events.Money
+	Rate     string
+	Grants   []Grant
+	// Redemptions paid for it.
+	Redemptions []string
+}
+
+// OrderLine is one line of an [Order].
+type OrderLine struct {
+	Line     string
+	Amount   events.Money
+	Discount events.Money
+	Returned events.Money
+}
+
+// Grant is what one rule gave for an order and what was taken back.
+type Grant struct {
+	Rule           string
+	Granted, Taken events.Points
+	Fixed          bool
+	// Lines are the indexes of the lines that the rule saw; nil: all.
+	Lines []int32
+}
+
+// NewAccount returns the account of a customer nobody has heard of.
+func NewAccount(customer string) *Account { return &Account{Customer: customer} }
+
+// Clone returns a copy that shares nothing that Decide or Evolve write to.
+func (a *Account) Clone() *Account {
+	c := *a
+	c.Lots = slices.Clone(a.Lots)
+	c.Qualifying = slices.Clone(a.Qualifying)
+	c.Counters = slices.Clone(a.Counters)
+	c.Waiting = slices.Clone(a.Waiting)
+	if a.Reservations != nil {
+		c.Reservations = make([]*Redemption, len(a.Reservations))
+		for i, r := range a.Reservations {
+			c.Reservations[i] = r.Clone()
+		}
+	}
+	return &c
+}
+
+// Clone returns a deep copy.
+func (r *Redemption) Clone() *Redemption {
+	c := *r
+	c.Parts = slices.Clone(r.Parts)
+	return &c
+}
+
+// Clone returns a deep copy of what may change; line sets of grants are shared, they never do.
+func (o *Order) Clone() *Order {
+	c := *o
+	c.Lines = slices.Clone(o.Lines)
+	c.Grants = slices.Clone(o.Grants)
+	c.Redemptions = slices.Clone(o.Redemptions)
+	return &c
+}
+
+// Balance sums the lots.
+func (a *Account) Balance() events.Balance {
+	b := events.Balance{Deficit: a.Deficit}
+	for i := range a.Lots {
+		b.Pending += a.Lots[i].Pending
+		b.Active += a.Lots[i].Active
+		b.Reserved += a.Lots[i].Reserved
+	}
+	return b
+}

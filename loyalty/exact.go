@@ -1,0 +1,216 @@
+package loyalty
+
+import (
+	"fmt"
+	"math/big"
+	"math/bits"
+	"strings"
+)
+
+// Exact is a rational number. Nearly all of them fit two machine words; the others are kept in big, which is never
+// written to after it was set. The zero Exact is 0. Values are in lowest terms, so equal numbers are equal encodings.
+type Exact struct {
+	num int64
+	// den is positive; 0 stands for 1.
+	den int64
+	big *big.Rat
+}
+
+// ExactInt returns n.
+func ExactInt(n int64) Exact { return Exact{num: n} }
+
+// ExactRat returns r, which it copies.
+func ExactRat(r *big.Rat) Exact { return fromRat(new(big.Rat).Set(r)) }
+
+// fromRat takes r over.
+func fromRat(r *big.Rat) Exact {
+	if !r.Num().IsInt64() || !r.Denom().IsInt64() {
+		return Exact{big: r}
+	}
+	return normal(r.Num().Int64(), r.Denom().Int64())
+}
+
+func normal(num, den int64) Exact {
+	if den == 1 {
+		return Exact{num: num}
+	}
+	return Exact{num: num, den: den}
+}
+
+// Rat returns x as a new big.Rat.
+func (x Exact) Rat() *big.Rat {
+	if x.big != nil {
+		return new(big.Rat).Set(x.big)
+	}
+	return big.NewRat(x.num, x.denominator())
+}
+
+func (x Exact) denominator() int64 {
+	if x.den == 0 {
+		return 1
+	}
+	return x.den
+}
+
+// Sign returns -1, 0 or 1.
+func (x Exact) Sign() int {
+	switch {
+	case x.big != nil:
+		return x.big.Sign()
+	case x.num > 0:
+		return 1
+	case x.num < 0:
+		return -1
+	default:
+		return 0
+	}
+}
+
+// Add returns x + y.
+func (x Exact) Add(y Exact) Exact {
+	if x.big == nil && y.big == nil && x.den == y.den && x.den == 0 {
+		if s := x.num + y.num; (s > x.num) == (y.num > 0) {
+			return Exact{num: s}
+		}
+	}
+	return fromRat(new(big.Rat).Add(x.Rat(), y.Rat()))
+}
+
+// Sub returns x − y.
+func (x Exact) Sub(y Exact) Exact {
+	if x.big == nil && y.big == nil && x.den == y.den && x.den == 0 {
+		if s := x.num - y.num; (s < x.num) == (y.num > 0) {
+			return Exact{num: s}
+		}
+	}
+	return fromRat(new(big.Rat).Sub(x.Rat(), y.Rat()))
+}
+
+// Mul returns x × y.
+func (x Exact) Mul(y Exact) Exact {
+	if x.big == nil && y.big == nil {
+		// Cancelling crosswise keeps the products small and the result in lowest terms.
+		a, d := cancel(x.num, y.denominator())
+		c, b := cancel(y.num, x.denominator())
+		if n, ok := mul(a, c); ok {
+			if m, ok := mul(b, d); ok {
+				return normal(n, m)
+			}
+		}
+	}
+	return fromRat(new(big.Rat).Mul(x.Rat(), y.Rat()))
+}
+
+// Quo returns x ÷ y. y must not be 0.
+func (x Exact) Quo(y Exact) Exact {
+	if y.big == nil && y.num != 0 && y.num > -1<<62 {
+		inverse := Exact{num: y.denominator(), den: y.num}
+		if y.num < 0 {
+			inverse = Exact{num: -y.denominator(), den: -y.num}
+		}
+		return x.Mul(normal(inverse.num, inverse.den))
+	}
+	return fromRat(new(big.Rat).Quo(x.Rat(), y.Rat()))
+}
+
+// Cmp returns -1, 0 or 1 as x is less than, equal to or greater than y.
+func (x Exact) Cmp(y Exact) int {
+	if x.big == nil && y.big == nil && x.den == y.den {
+		switch {
+		case x.num < y.num:
+			return -1
+		case x.num > y.num:
+			return 1
+		default:
+			return 0
+		}
+	}
+	return x.Rat().Cmp(y.Rat())
+}
+
+// Floor returns the greatest integer not above x; ok is false when it does not fit.
+func (x Exact) Floor() (n int64, ok bool) {
+	if x.big == nil {
+		q, _ := floorDiv(x.num, x.denominator())
+		return q, true
+	}
+	// big.Int.Div rounds towards minus infinity for a positive divisor.
+	q := new(big.Int).Div(x.big.Num(), x.big.Denom())
+	return q.Int64(), q.IsInt64()
+}
+
+// Round returns x as a whole number by mode; ok is false when it does not fit.
+func (x Exact) Round(mode Rounding) (n int64, ok bool) {
+	n, ok = x.Floor()
+	if !ok || mode == Floor {
+		return n, ok
+	}
+	rest := x.Sub(ExactInt(n))
+	if rest.Sign() == 0 {
+		return n, true
+	}
+	up := mode == Ceil
+	if mode == HalfEven {
+		c := rest.Cmp(Exact{num: 1, den: 2})
+		up = c > 0 || c == 0 && n%2 != 0
+	}
+	if up {
+		return n + 1, n+1 > n
+	}
+	return n, true
+}
+
+// String returns "n" or "n/d".
+func (x Exact) String() string {
+	if x.big == nil && x.den == 0 {
+		return fmt.Sprint(x.num)
+	}
+	return strings.TrimSuffix(x.Rat().String(), "/1")
+}
+
+// ParseExact is the inverse of String; "" is 1, as in a rate that was left out.
+func ParseExact(s string) (Exact, error) {
+	if s == "" {
+		return ExactInt(1), nil
+	}
+	r, ok := new(big.Rat).SetString(s)
+	if !ok {
+		return Exact{}, fmt.Errorf("%q is not a number", s)
+	}
+	return fromRat(r), nil
+}
+
+func cancel(num, den int64) (int64, int64) {
+	if den == 1 || num == 0 {
+		if num == 0 {
+			den = 1
+		}
+		return num, den
+	}
+	a, b := magnitude(num), uint64(den)
+	for b != 0 {
+		a, b = b, a%b
+	}
+	if a == 1 || a > 1<<62 {
+		return num, den
+	}
+	return num / int64(a), den / int64(a)
+}
+
+func mul(a, b int64) (int64, bool) {
+	hi, lo := bits.Mul64(magnitude(a), magnitude(b))
+	if hi != 0 || lo > 1<<63-1 {
+		return 0, false
+	}
+	if (a < 0) != (b < 0) {
+		return -int64(lo), true
+	}
+	return int64(lo), true
+}
+
+func magnitude(n int64) uint64 {
+	if n < 0 {
+		return -uint64(n)
+	}
+	return uint64(n)
+}
