@@ -1,0 +1,145 @@
+package schemas
+
+import "github.com/accrue-loyalty/accrue/events"
+
+// decisionBody describes a decision's record: its fields in the order of its schema. Decoding reuses the memory of
+// d.Entries and nothing else.
+func decisionBody(x *wire, d *events.Decision) {
+	word(x, &d.Cause.Topic)
+	number(x, &d.Cause.Partition)
+	long(x, &d.Cause.Offset)
+	text(x, &d.Cause.Event)
+	text(x, &d.Customer)
+	orNone(x, &d.Clock)
+	number(x, &d.Program.Version)
+	fixed(x, d.Program.Hash[:])
+	word(x, &d.Result)
+	word(x, &d.Reason)
+	if x.encoding {
+		putList(x, d.Entries, entry)
+	} else {
+		d.Entries = takeList(x, d.Entries[:0], entry)
+	}
+	long(x, &d.Balance.Active)
+	long(x, &d.Balance.Pending)
+	long(x, &d.Balance.Reserved)
+	long(x, &d.Balance.Deficit)
+	word(x, &d.Tier)
+	fixed(x, d.Chain[:])
+	facts(x, &d.Facts)
+}
+
+func entry(x *wire, e *events.Entry) {
+	word(x, &e.Type)
+	long(x, &e.Points)
+	long(x, &e.Lot)
+	word(x, &e.Rule)
+	long(x, &e.Asked)
+	again(x, &e.Order)
+	again(x, &e.Redemption)
+	orNone(x, &e.EarnedAt)
+	orNone(x, &e.ActiveAt)
+	orNone(x, &e.ExpiresAt)
+}
+
+func facts(x *wire, f *events.Facts) {
+	word(x, &f.Type)
+	orNone(x, &f.At)
+	fixed(x, f.Payload[:])
+	option(x, &f.Order, orderFact)
+	list(x, &f.Returns, returnFact)
+	list(x, &f.Fulfilments, fulfilmentFact)
+	list(x, &f.Cancelled, again)
+	list(x, &f.CancelledReviews, text)
+	list(x, &f.Dates, lotDates)
+	list(x, &f.Redemptions, redemptionFact)
+	list(x, &f.Counts, count)
+	list(x, &f.References, reference)
+	blob(x, &f.Waiting)
+	list(x, &f.Dropped, text)
+	list(x, &f.Applied, text)
+	option(x, &f.Profile, profileFact)
+	option(x, &f.Grace, long)
+	text(x, &f.MergedInto)
+	blob(x, &f.Merged)
+	flag(x, &f.Erased)
+}
+
+func orderFact(x *wire, o *events.OrderFact) {
+	again(x, &o.Order)
+	list(x, &o.Lines, lineFact)
+	long(x, &o.Deducted)
+	word(x, &o.Rate)
+	again(x, &o.Redemption)
+	list(x, &o.Rules, ruleFact)
+}
+
+func lineFact(x *wire, l *events.LineFact) {
+	label(x, &l.Line)
+	long(x, &l.Amount)
+	long(x, &l.Discount)
+}
+
+func ruleFact(x *wire, r *events.RuleFact) {
+	word(x, &r.Rule)
+	flag(x, &r.Fixed)
+	list(x, &r.Lines, number)
+}
+
+func returnFact(x *wire, r *events.ReturnFact) {
+	again(x, &r.Order)
+	text(x, &r.Return)
+	flag(x, &r.Whole)
+	list(x, &r.Lines, returnLine)
+}
+
+func returnLine(x *wire, l *events.ReturnLine) {
+	number(x, &l.Line)
+	long(x, &l.Amount)
+}
+
+func fulfilmentFact(x *wire, f *events.FulfilmentFact) {
+	again(x, &f.Order)
+	long(x, &f.At)
+}
+
+func lotDates(x *wire, l *events.LotDates) {
+	long(x, &l.Lot)
+	orNone(x, &l.ActiveAt)
+	orNone(x, &l.ExpiresAt)
+}
+
+func redemptionFact(x *wire, r *events.RedemptionFact) {
+	again(x, &r.Redemption)
+	word(x, &r.State)
+	again(x, &r.Order)
+	orNone(x, &r.LapsesAt)
+}
+
+func count(x *wire, c *events.Count) {
+	word(x, &c.Rule)
+	word(x, &c.Every)
+	orNone(x, &c.From)
+	long(x, &c.Add)
+}
+
+func reference(x *wire, r *events.Reference) {
+	word(x, &r.Kind)
+	text(x, &r.ID)
+}
+
+func profileFact(x *wire, p *events.ProfileFact) {
+	orNone(x, &p.Registered)
+	text(x, &p.ReferredBy)
+	option(x, &p.Marketing, flag)
+	option(x, &p.Tracking, flag)
+}
+
+// programBody describes a program version's record.
+func programBody(x *wire, p *events.ProgramPublished) {
+	number(x, &p.Version)
+	long(x, &p.EffectiveAt)
+	long(x, &p.PublishedAt)
+	fixed(x, p.Hash[:])
+	text(x, &p.Source)
+}

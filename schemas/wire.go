@@ -1,0 +1,298 @@
+package schemas
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// wire is one record on its way out or in. The functions below take a pointer to a field and either append it to buf or
+// fill it from there, so that one description of a record serves both ways and cannot disagree with itself.
+//
+// What they write is canonical: the shortest integers, a list in one block. What they read may be any valid Avro.
+type wire struct {
+	encoding bool
+	buf      []byte
+	pos      int // of the next byte to read
+	words    *interner
+	repeat   [4]string // strings of this record that may come again in it
+	repeats  uint
+	err      error // the first problem
+}
+
+func (x *wire) fail(code Code, format string, args ...any) {
+	if x.err == nil {
+		x.err = unreadable(code, "at byte %d of the body: %s", x.pos, fmt.Sprintf(format, args...))
+	}
+	x.pos = len(x.buf)
+}
+
+func appendLong(b []byte, v int64) []byte {
+	return binary.AppendUvarint(b, uint64(v<<1)^uint64(v>>63))
+}
+
+func (x *wire) putLong(v int64) {
+	if u := uint64(v<<1) ^ uint64(v>>63); u < 0x80 {
+		x.buf = append(x.buf, byte(u))
+		return
+	}
+	x.buf = appendLong(x.buf, v)
+}
+
+func (x *wire) takeLong() int64 {
+	if x.pos < len(x.buf) {
+		if b := x.buf[x.pos]; b < 0x80 {
+			x.pos++
+			return int64(b>>1) ^ -int64(b&1)
+		}
+	}
+	u, n := binary.Uvarint(x.buf[x.pos:])
+	if n <= 0 {
+		x.fail(CodeBroken, "the number here does not end or has over 64 bits")
+		return 0
+	}
+	x.pos += n
+	return int64(u>>1) ^ -int64(u&1)
+}
+
+// takeBytes returns the next bytes or string, as a part of buf.
+func (x *wire) takeBytes() []byte {
+	n := x.takeLong()
+	if n < 0 || n > int64(len(x.buf)-x.pos) {
+		x.fail(CodeBroken, "a text of %d bytes where %d are left", n, len(x.buf)-x.pos)
+		return nil
+	}
+	b := x.buf[x.pos : x.pos+int(n)]
+	x.pos += int(n)
+	return b
+}
+
+func (x *wire) putText(s string) {
+	x.putLong(int64(len(s)))
+	x.buf = append(x.buf, s...)
+}
+
+// branch reads the index of a union of null and something, and reports whether it is something.
+func (x *wire) branch() bool {
+	switch n := x.takeLong(); n {
+	case 0, 1:
+		return n == 1
+	default:
+		x.fail(CodeBroken, "branch %d of a union of two", n)
+		return false
+	}
+}
+
+// long is an Avro long.
+func long[T ~int64](x *wire, p *T) {
+	if x.encoding {
+		x.putLong(int64(*p))
+		return
+	}
+	*p = T(x.takeLong())
+}
+
+// number is an Avro int.
+func number(x *wire, p *int32) {
+	if x.encoding {
+		x.putLong(int64(*p))
+		return
+	}
+	v := x.takeLong()
+	if v < math.MinInt32 || v > math.MaxInt32 {
+		x.fail(CodeBroken, "%d where 32 bits are expected", v)
+		return
+	}
+	*p = int32(v)
+}
+
+// flag is an Avro boolean.
+func flag(x *wire, p *bool) {
+	if x.encoding {
+		b := byte(0)
+		if *p {
+			b = 1
+		}
+		x.buf = append(x.buf, b)
+		return
+	}
+	if x.pos >= len(x.buf) || x.buf[x.pos] > 1 {
+		x.fail(CodeBroken, "no boolean here")
+		return
+	}
+	*p = x.buf[x.pos] == 1
+	x.pos++
+}
+
+// text is a string that is different in every record.
+func text[T ~string](x *wire, p *T) {
+	if x.encoding {
+		x.putText(string(*p))
+		return
+	}
+	*p = T(x.takeBytes())
+}
+
+// word is a string of which there are few: it is interned.
+func word[T ~string](x *wire, p *T) {
+	if x.encoding {
+		x.putText(string(*p))
+		return
+	}
+	*p = T(x.words.get(x.takeBytes()))
+}
+
+// label is a string that is few when short, as line ids are: "1", "2".
+func label(x *wire, p *string) {
+	if x.encoding {
+		x.putText(*p)
+		return
+	}
+	b := x.takeBytes()
+	if len(b) <= 4 {
+		*p = x.words.get(b)
+		return
+	}
+	*p = string(b)
+}
+
+// again is a string that is likely to come more than once in a record, as the order in each entry.
+func again(x *wire, p *string) {
+	if x.encoding {
+		x.putText(*p)
+		return
+	}
+	b := x.takeBytes()
+	if len(b) == 0 {
+		*p = ""
+		return
+	}
+	for i := range x.repeat {
+		if x.repeat[i] == string(b) {
+			*p = x.repeat[i]
+			return
+		}
+	}
+	*p = string(b)
+	x.repeat[x.repeats%uint(len(x.repeat))] = *p
+	x.repeats++
+}
+
+// blob is an Avro bytes. Decoded, it is a copy; nil when empty.
+func blob(x *wire, p *[]byte) {
+	if x.encoding {
+		x.putLong(int64(len(*p)))
+		x.buf = append(x.buf, *p...)
+		return
+	}
+	*p = nil
+	if b := x.takeBytes(); len(b) > 0 {
+		*p = slices.Clone(b)
+	}
+}
+
+// fixed is an Avro fixed of len(p) bytes.
+func fixed(x *wire, p []byte) {
+	if x.encoding {
+		x.buf = append(x.buf, p...)
+		return
+	}
+	if len(x.buf)-x.pos < len(p) {
+		x.fail(CodeBroken, "%d bytes where %d are expected", len(x.buf)-x.pos, len(p))
+		return
+	}
+	x.pos += copy(p, x.buf[x.pos:])
+}
+
+// orNone is a union of null and a long; 0 is null.
+func orNone[T ~int64](x *wire, p *T) {
+	if x.encoding {
+		if *p == 0 {
+			x.buf = append(x.buf, 0)
+			return
+		}
+		x.buf = append(x.buf, 2)
+		x.putLong(int64(*p))
+		return
+	}
+	*p = 0
+	if x.branch() {
+		*p = T(x.takeLong())
+	}
+}
+
+// option is a union of null and what item describes; nil is null.
+func option[T any](x *wire, p **T, item func(*wire, *T)) {
+	if x.encoding {
+		if *p == nil {
+			x.buf = append(x.buf, 0)
+			return
+		}
+		x.buf = append(x.buf, 2)
+		item(x, *p)
+		return
+	}
+	*p = nil
+	if x.branch() {
+		*p = new(T)
+		item(x, *p)
+	}
+}
+
+// list is an array of what item describes. Decoded, an empty one is nil.
+func list[T any](x *wire, p *[]T, item func(*wire, *T)) {
+	if x.encoding {
+		putList(x, *p, item)
+		return
+	}
+	*p = takeList[T](x, nil, item)
+}
+
+func putList[T any](x *wire, s []T, item func(*wire, *T)) {
+	if len(s) > ListItemsMax && x.err == nil {
+		x.err = fmt.Errorf("%w: a list of %d items, at most %d are allowed", ErrTooLarge, len(s), ListItemsMax)
+		return
+	}
+	if len(s) > 0 {
+		x.putLong(int64(len(s)))
+		for i := range s {
+			item(x, &s[i])
+		}
+	}
+	x.buf = append(x.buf, 0)
+}
+
+// listGrow is how many items are made room for on the word of a block's count; more must really arrive.
+const listGrow = 64
+
+// takeList appends a list's items to s.
+func takeList[T any](x *wire, s []T, item func(*wire, *T)) []T {
+	for {
+		n := x.takeLong()
+		if n < 0 {
+			n = -n // and then comes the block's size in bytes, for readers who skip it
+			x.takeLong()
+		}
+		if n == 0 || x.err != nil {
+			return s
+		}
+		if n < 0 || n > int64(len(x.buf)-x.pos) {
+			x.fail(CodeBroken, "a list of %d items where %d bytes are left", n, len(x.buf)-x.pos)
+			return nil
+		}
+		if n > int64(ListItemsMax-len(s)) {
+			x.fail(CodeTooLarge, "a list of over %d items", ListItemsMax)
+			return nil
+		}
+		s = slices.Grow(s, min(int(n), listGrow))
+		for range n {
+			var zero T
+			s = append(s, zero)
+			item(x, &s[len(s)-1])
+			if x.err != nil {
+				return nil
+			}
+		}
+	}
+}
