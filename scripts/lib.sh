@@ -15,10 +15,15 @@ CACHE=${ACCRUE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/accrue}
 die() { echo "$*" >&2; exit 1; }
 
 # need TOOL PACKAGE: installs a Debian package where the tool is missing and we may.
-need() {
-  command -v "$1" >/dev/null 2>&1 && return
+need() { command -v "$1" >/dev/null 2>&1 || install_package "$1" "$2"; }
+
+# need_file PATH PACKAGE: the same for a file.
+need_file() { [ -e "$1" ] || install_package "$1" "$2"; }
+
+install_package() {
   [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 || die "$1 is missing: install it (Debian: $2)"
   echo "installing $2" >&2
+  export DEBIAN_FRONTEND=noninteractive
   { apt-get install -y -qq --no-install-recommends "$2" || { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$2"; }; } >/dev/null 2>&1 ||
     die "installing $2 did not work: apt-get install $2"
 }
