@@ -146,12 +146,10 @@ func askVersion(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("asking %s for its versions: %w", broker.addr, err)
 	}
-	for _, v := range vs.Sorted() {
-		if v.Err != nil {
-			return fmt.Errorf("asking node %d at %s for its versions: %w", v.NodeID, broker.addr, v.Err)
-		}
-		broker.what += fmt.Sprintf(", protocol of %s", v.VersionGuess())
-		break
+	first := vs.Sorted()[0] // ApiVersions fails where no broker answers
+	if first.Err != nil {
+		return fmt.Errorf("asking node %d at %s for its versions: %w", first.NodeID, broker.addr, first.Err)
 	}
+	broker.what += ", protocol of " + first.VersionGuess()
 	return nil
 }
