@@ -1,0 +1,218 @@
+package intake
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+
+	"github.com/accrue-loyalty/accrue/events"
+)
+
+// Record is an event with the place it came from.
+type Record struct {
+	Event events.Event
+	// Line is the first of Rows lines that made it, counted from 1.
+	Line int64
+	Rows int
+}
+
+// Reject is what could not become an event.
+type Reject struct {
+	File string `json:"file"`
+	Line int64  `json:"line"`
+	// Rows is how many rows were left out: all of an order, when one of them is bad.
+	Rows   int    `json:"rows,omitempty"`
+	Reason string `json:"reason"`
+	// Text is the line, or the beginning of a long one.
+	Text string `json:"text,omitempty"`
+}
+
+// Error implements error.
+func (r *Reject) Error() string { return fmt.Sprintf("%s: line %d: %s", r.File, r.Line, r.Reason) }
+
+// Contents is what a file held.
+type Contents struct {
+	// Records are in the order of their first lines.
+	Records []Record
+	Rejects []Reject
+	// Rows counts the rows after the header, Skipped those that the map leaves out.
+	Rows, Skipped int64
+}
+
+// ReadCSV reads a whole CSV file by source s of the map. What is wrong with single rows goes to Rejects; the error is
+// about the file as a whole: no header, a column that is not there.
+func (m *Map) ReadCSV(file string, s *Source, r io.Reader) (*Contents, error) {
+	b := bufio.NewReader(r)
+	if mark, err := b.Peek(3); err == nil && string(mark) == "\ufeff" {
+		_, _ = b.Discard(3) // a byte order mark: cannot fail after Peek
+	}
+	in := csv.NewReader(b)
+	in.FieldsPerRecord = -1
+	if m.Separator != "" {
+		in.Comma = rune(m.Separator[0])
+	}
+	header, err := in.Read()
+	if errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s is empty: the first line must name the columns", file)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the header of %s: %w", file, err)
+	}
+	p, err := m.plan(file, s, header)
+	if err != nil {
+		return nil, err
+	}
+	g := &gathering{plan: p, contents: &Contents{}, groups: map[groupKey]*group{}}
+	for {
+		row, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			return g.finish(), nil
+		}
+		line, _ := 0, 0
+		if err == nil || len(row) > 0 {
+			line, _ = in.FieldPos(0)
+		}
+		var parse *csv.ParseError
+		switch {
+		case errors.As(err, &parse):
+			g.contents.Rows++
+			g.reject(int64(parse.StartLine), row, parse.Err.Error())
+		case err != nil:
+			return nil, fmt.Errorf("reading %s: %w", file, err)
+		case len(row) != len(header):
+			g.contents.Rows++
+			g.reject(int64(line), row, fmt.Sprintf("has %d columns, the header has %d", len(row), len(header)))
+		default:
+			g.contents.Rows++
+			g.row(int64(line), row)
+		}
+	}
+}
+
+// plan is a source whose columns were found in one file.
+type plan struct {
+	m      *Map
+	source *Source
+	file   string
+	// setters fill the event, or a line of it.
+	setters []setter
+	skips   []skip
+	// keys are the setters whose texts tell events apart; nil: every row is an event.
+	keys []int
+	// hasLine and hasID tell whether the map gives the line and the event id.
+	hasLine, hasID bool
+}
+
+type setter struct {
+	field field
+	from  *resolved // nil for a constant
+	text  string
+	// shown names the column in messages.
+	shown string
+}
+
+type skip struct {
+	column int
+	texts  []string
+}
+
+func (m *Map) plan(file string, s *Source, header []string) (*plan, error) {
+	p := &plan{m: m, source: s, file: file}
+	fields := fieldsOf(s.Event)
+	var problems []error
+	for i := range fields {
+		f := &fields[i]
+		find := func(column string) (int, error) { return findColumn(file, header, f.name, column) }
+		set := setter{field: *f}
+		if x, ok := s.Columns[f.name]; ok {
+			from, err := x.resolve(find)
+			if err != nil {
+				problems = append(problems, err)
+				continue
+			}
+			if from.sum != nil && f.kind != moneyField && f.kind != integerField {
+				problems = append(problems, fmt.Errorf("columns: %s is no number, so it can be no sum", f.name))
+			}
+			set.from, set.shown = from, cmp.Or(x.Text, strings.Join(x.Sum, " + "))
+		} else if text, ok := s.Constants[f.name]; ok {
+			set.text, set.shown = text, "constant"
+		} else if f.name == "currency" && m.Currency != "" {
+			set.text, set.shown = m.Currency, "constant"
+		} else {
+			continue
+		}
+		p.note(f.name)
+		p.setters = append(p.setters, set)
+	}
+	for column, texts := range s.Skip {
+		i, err := findColumn(file, header, "skip", column)
+		problems = append(problems, err)
+		p.skips = append(p.skips, skip{i, texts})
+	}
+	// Money is read by the currency's decimals, so the currency comes first.
+	slices.SortStableFunc(p.setters, func(a, b setter) int {
+		return cmp.Compare(order(a.field), order(b.field))
+	})
+	p.keys = p.keySetters()
+	return p, errors.Join(problems...)
+}
+
+func order(f field) int {
+	if f.name == "currency" {
+		return 0
+	}
+	return 1
+}
+
+func (p *plan) note(name string) {
+	switch name {
+	case "line":
+		p.hasLine = true
+	case "id":
+		p.hasID = true
+	}
+}
+
+// keySetters returns the positions of the setters that say which event a row belongs to.
+func (p *plan) keySetters() (keys []int) {
+	var names []string
+	switch p.source.Event {
+	case events.TypeOrderPlaced:
+		names = []string{"customer", "order"}
+	case events.TypeOrderReturned:
+		names = []string{"customer", "order", "return"}
+	default:
+		return nil
+	}
+	for i := range p.setters {
+		if slices.Contains(names, p.setters[i].field.name) {
+			keys = append(keys, i)
+		}
+	}
+	return keys
+}
+
+// findColumn returns a column's position, or an error that names the columns there are.
+func findColumn(file string, header []string, field, column string) (int, error) {
+	for i := range header {
+		if strings.TrimSpace(header[i]) == column {
+			return i, nil
+		}
+	}
+	hint := ""
+	best := len(column)/3 + 1
+	for _, name := range header {
+		if d := levenshtein.ComputeDistance(column, name); d < best {
+			best, hint = d, fmt.Sprintf(" Did you mean %q?", name)
+		}
+	}
+	return 0, fmt.Errorf("%s has no column %q, which the map reads for %q; its columns are %s.%s",
+		file, column, field, strings.Join(header, ", "), hint)
+}

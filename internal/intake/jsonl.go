@@ -1,0 +1,139 @@
+package intake
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/accrue-loyalty/accrue/events"
+)
+
+const (
+	// lineBytesMax is beyond the longest event that can be valid: an order of 10,000 lines with the longest ids.
+	lineBytesMax = 32 << 20
+	// chunkLines is how many lines are decoded at a time: enough to make handing them over cheap.
+	chunkLines = 256
+)
+
+// Line is one line of a file of events.
+type Line struct {
+	// Number counts from 1.
+	Number int64
+	// Text is the line without its end. It is valid until the callback returns.
+	Text []byte
+	// Event is nil when Err is set.
+	Event events.Event
+	Err   error
+}
+
+// chunk is a run of lines on its way through a decoder. done is closed when Event and Err are filled in.
+type chunk struct {
+	lines []Line
+	done  chan struct{}
+	err   error // of reading, after the lines
+}
+
+// ReadLines calls fn with every line of r that is not blank, in order. A line that holds no valid event has Err set;
+// going on or giving up is fn's choice: an error of fn ends the reading and is returned. Lines are decoded on all
+// processors while fn runs.
+func ReadLines(ctx context.Context, r io.Reader, fn func(*Line) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	workers := runtime.GOMAXPROCS(0)
+	work := make(chan *chunk, workers)
+	ordered := make(chan *chunk, 4*workers)
+	g.Go(func() error {
+		defer close(work)
+		defer close(ordered)
+		return cut(r, func(c *chunk) error {
+			for _, queue := range []chan *chunk{ordered, work} {
+				select {
+				case queue <- c:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			return nil
+		})
+	})
+	for range workers {
+		g.Go(func() error {
+			for c := range work {
+				for i := range c.lines {
+					l := &c.lines[i]
+					l.Event, l.Err = events.DecodeJSON(l.Text)
+				}
+				close(c.done)
+			}
+			return nil
+		})
+	}
+	g.Go(func() error {
+		for c := range ordered {
+			select {
+			case <-c.done:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			for i := range c.lines {
+				if err := fn(&c.lines[i]); err != nil {
+					return err
+				}
+			}
+			if c.err != nil {
+				return c.err
+			}
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// cut reads r to its end and emits its lines in chunks.
+func cut(r io.Reader, emit func(*chunk) error) error {
+	in := bufio.NewReaderSize(r, 256<<10)
+	number := int64(0)
+	for {
+		c := &chunk{done: make(chan struct{}), lines: make([]Line, 0, chunkLines)}
+		var end error
+		for len(c.lines) < chunkLines && end == nil {
+			var text []byte
+			text, end = readLine(in)
+			if end != nil && !errors.Is(end, io.EOF) {
+				c.err = fmt.Errorf("line %d: %w", number+1, end)
+			}
+			number++
+			if text = bytes.TrimSpace(text); len(text) > 0 && c.err == nil {
+				c.lines = append(c.lines, Line{Number: number, Text: text})
+			}
+		}
+		if err := emit(c); err != nil {
+			return err
+		}
+		if end != nil {
+			return nil
+		}
+	}
+}
+
+// readLine returns a copy of the next line, and an error when it is the last one.
+func readLine(in *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := in.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case err == nil:
+			return line, nil
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return line, err
+		case len(line) > lineBytesMax:
+			return nil, fmt.Errorf("it is longer than %d bytes: is this a file of JSON lines?", lineBytesMax)
+		}
+	}
+}

@@ -1,0 +1,51 @@
+package intake
+
+import (
+	"bufio"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// Open opens a file for reading, "-" meaning stdin, and unpacks it when it is gzip, whatever its name.
+func Open(path string, stdin io.Reader) (io.ReadCloser, error) {
+	if path == "-" {
+		return unpack("standard input", io.NopCloser(stdin))
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return unpack(path, f)
+}
+
+type packed struct {
+	io.Reader
+	closers []io.Closer
+}
+
+func (p *packed) Close() error {
+	var errs []error
+	for _, c := range p.closers {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func unpack(name string, f io.ReadCloser) (io.ReadCloser, error) {
+	b := bufio.NewReaderSize(f, 64<<10)
+	magic, err := b.Peek(2)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, errors.Join(fmt.Errorf("reading %s: %w", name, err), f.Close())
+	}
+	if len(magic) < 2 || magic[0] != 0x1f || magic[1] != 0x8b {
+		return &packed{b, []io.Closer{f}}, nil
+	}
+	z, err := gzip.NewReader(b)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("unpacking %s: %w", name, err), f.Close())
+	}
+	return &packed{z, []io.Closer{z, f}}, nil
+}

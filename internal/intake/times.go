@@ -1,0 +1,42 @@
+package intake
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/accrue-loyalty/accrue/events"
+)
+
+// localLayouts are the forms of local times that need no explanation.
+var localLayouts = [...]string{"2006-01-02", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02T15:04"}
+
+// instant reads a time: RFC 3339, the map's own form, or an ISO date, with or without a time of day. Without an
+// offset it is local to the map's timezone; without a time of day it is the first instant of that date.
+func (m *Map) instant(s string) (events.Instant, error) {
+	if m.layout != "" {
+		if t, err := time.Parse(m.layout, s); err == nil {
+			return m.local(t, s)
+		}
+		return 0, fmt.Errorf("%q is no time of the form %s", clip(s), m.Time)
+	}
+	for _, layout := range localLayouts {
+		if len(s) == len(layout) {
+			if t, err := time.Parse(layout, s); err == nil {
+				return m.local(t, s)
+			}
+		}
+	}
+	at, err := events.ParseInstant(s)
+	if err != nil {
+		return 0, fmt.Errorf("%q is no time: want 2026-11-22, 2026-11-22 10:00 or 2026-11-22T10:00:00Z, or say its form in the map's time, such as DD.MM.YYYY", clip(s))
+	}
+	return at, nil
+}
+
+func (m *Map) local(t time.Time, s string) (events.Instant, error) {
+	at := m.calendar.Wall(t)
+	if at <= 0 || t.Year() > 9999 {
+		return 0, fmt.Errorf("time %q is outside the years 1970 to 9999", clip(s))
+	}
+	return at, nil
+}
