@@ -1,0 +1,342 @@
+package program
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/accrue-loyalty/accrue/loyalty"
+)
+
+// Limits of a file, so that no input can make reading it slow.
+const (
+	sourceBytesMax = 1 << 20
+	// valuesMax bounds what aliases can multiply.
+	valuesMax = 100_000
+)
+
+// value is one value of the file whose notation was checked. The methods of a nil or bad value return zeros, so that
+// whoever builds the program goes on after a problem and finds the next.
+type value struct {
+	path string
+	node *yaml.Node
+	spec *spec
+	// bad values have been reported.
+	bad    bool
+	text   string
+	number *big.Rat
+	step   loyalty.Step
+	fields map[string]*value
+	items  []*value
+	// keys are the written keys of a mapping, in the file's order.
+	keys []*yaml.Node
+}
+
+// reader turns YAML into values by the table and collects what is wrong.
+type reader struct {
+	file     string
+	source   []byte
+	problems Problems
+	values   int
+}
+
+func (r *reader) add(n *yaml.Node, path, suggestion, format string, args ...any) {
+	p := Problem{File: r.file, Path: path, Message: fmt.Sprintf(format, args...), Suggestion: suggestion}
+	if n != nil {
+		p.Line, p.Column = n.Line, n.Column
+	}
+	r.problems = append(r.problems, p)
+}
+
+var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+
+// document reads the whole source; nil when it is no YAML mapping.
+func (r *reader) document() *value {
+	switch {
+	case len(r.source) > sourceBytesMax:
+		r.add(nil, "", "", "the file has %d bytes, at most %d are allowed", len(r.source), sourceBytesMax)
+		return nil
+	case !utf8.Valid(r.source):
+		r.add(nil, "", "save it as UTF-8", "the file is not UTF-8")
+		return nil
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(r.source))
+	var doc yaml.Node
+	err := decoder.Decode(&doc)
+	if errors.Is(err, io.EOF) || err == nil && len(doc.Content) == 0 {
+		r.add(nil, "", "a program needs at least "+oneOf(required(fileSpec)), "the file is empty")
+		return nil
+	}
+	if err != nil {
+		r.syntax(err)
+		return nil
+	}
+	var next yaml.Node
+	if err := decoder.Decode(&next); err == nil {
+		r.add(&next, "", "remove the second one", "the file has more than one YAML document")
+	} else if !errors.Is(err, io.EOF) {
+		r.syntax(err)
+	}
+	return r.value(doc.Content[0], fileSpec, "", "")
+}
+
+// syntax reports what the YAML library says, without its prefix.
+func (r *reader) syntax(err error) {
+	m := yamlLine.FindStringSubmatch(strings.SplitN(err.Error(), "\n", 2)[0])
+	p := Problem{File: r.file, Message: "not YAML: " + err.Error()}
+	if m != nil {
+		p.Message = "not YAML: " + m[2]
+		if p.Line, _ = strconv.Atoi(m[1]); p.Line > 0 {
+			p.Column = 1
+		}
+	}
+	switch {
+	case strings.Contains(p.Message, "cannot start any token"):
+		p.Suggestion = "indent with spaces, not tabs, and quote texts that begin with %, @ or `"
+	case strings.Contains(p.Message, "mapping values are not allowed"):
+		p.Suggestion = "quote texts that contain a colon"
+	}
+	r.problems = append(r.problems, p)
+}
+
+func required(s *spec) []string {
+	var names []string
+	for _, k := range s.keys {
+		if k.required {
+			names = append(names, k.name)
+		}
+	}
+	return names
+}
+
+// value reads one value. example is how such a value may look.
+func (r *reader) value(n *yaml.Node, s *spec, path, example string) *value {
+	if n.Kind == yaml.AliasNode && n.Alias != nil {
+		n = n.Alias
+	}
+	v := &value{path: path, node: n, spec: s}
+	if r.values++; r.values > valuesMax {
+		if r.values == valuesMax+1 {
+			r.add(n, path, "", "the file has more than %d values", valuesMax)
+		}
+		v.bad = true
+		return v
+	}
+	if s.kind == kindForms {
+		s = s.scalar
+		if n.Kind == yaml.MappingNode {
+			s = v.spec.mapping
+		}
+		v.spec = s
+	}
+	switch s.kind {
+	case kindMapping:
+		r.mapping(v, example)
+	case kindList:
+		r.list(v, example)
+	case kindRates:
+		r.rates(v, example)
+	case kindForms:
+		panic("program: forms within forms")
+	default:
+		if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
+			r.wrongShape(v, "one value", example)
+			break
+		}
+		v.text = n.Value
+		r.scalar(v, example)
+	}
+	return v
+}
+
+func (r *reader) wrongShape(v *value, want, example string) {
+	v.bad = true
+	hint := ""
+	if example != "" {
+		hint = "write it as " + example
+	}
+	if v.node.Kind == yaml.ScalarNode && v.node.Tag == "!!null" {
+		r.add(v.node, v.path, hint, "has no value")
+		return
+	}
+	have := map[yaml.Kind]string{yaml.MappingNode: "a mapping", yaml.SequenceNode: "a list", yaml.ScalarNode: "one value"}[v.node.Kind]
+	r.add(v.node, v.path, hint, "is %s where %s is wanted", have, want)
+}
+
+func (r *reader) mapping(v *value, example string) {
+	if v.node.Kind != yaml.MappingNode {
+		r.wrongShape(v, "a mapping", example)
+		return
+	}
+	v.fields = map[string]*value{}
+	for i := 0; i+1 < len(v.node.Content); i += 2 {
+		name, n := v.node.Content[i], v.node.Content[i+1]
+		k := v.spec.key(name.Value)
+		switch {
+		case name.Kind != yaml.ScalarNode || name.Tag == "!!merge":
+			r.add(name, v.path, "write the keys out", "merge keys and composite keys are not supported")
+		case k == nil:
+			r.unknownKey(v, name)
+		case v.fields[k.name] != nil:
+			r.add(name, join(v.path, k.name), "keep one of them", "is written twice; the first is in line %d", v.keyNode(k.name).Line)
+		default:
+			v.keys = append(v.keys, name)
+			v.fields[k.name] = r.value(n, k.spec, join(v.path, k.name), k.example)
+		}
+	}
+	for _, k := range v.spec.keys {
+		if k.required && v.fields[k.name] == nil {
+			r.add(v.node, v.path, "for example "+k.name+": "+k.example, "%s is missing: %s", k.name, k.doc)
+		}
+	}
+}
+
+func (r *reader) unknownKey(v *value, name *yaml.Node) {
+	hint := didYouMean(name.Value, v.spec.keyNames())
+	if hint == "" && v.path != "" && fileSpec.key(name.Value) != nil {
+		hint = "it belongs at the top of the file"
+	}
+	if hint == "" {
+		hint = "known are " + strings.Join(v.spec.keyNames(), ", ")
+	}
+	r.add(name, v.path, hint, "unknown key %q", name.Value)
+}
+
+func (r *reader) list(v *value, example string) {
+	if v.node.Kind != yaml.SequenceNode {
+		r.wrongShape(v, "a list", example)
+		return
+	}
+	for i, n := range v.node.Content {
+		v.items = append(v.items, r.value(n, v.spec.item, v.path+"["+label(n, i)+"]", ""))
+	}
+	if len(v.items) == 0 {
+		v.bad = true
+		r.add(v.node, v.path, "write an item or remove the key", "is an empty list")
+	}
+}
+
+// label names a list item by its id or name, which says more than its number.
+func label(n *yaml.Node, i int) string {
+	if n.Kind == yaml.MappingNode {
+		for j := 0; j+1 < len(n.Content); j += 2 {
+			if k := n.Content[j].Value; (k == "id" || k == "name") && n.Content[j+1].Kind == yaml.ScalarNode && nameProblem(n.Content[j+1].Value) == "" {
+				return n.Content[j+1].Value
+			}
+		}
+	}
+	return strconv.Itoa(i)
+}
+
+func (r *reader) rates(v *value, example string) {
+	if v.node.Kind != yaml.MappingNode {
+		r.wrongShape(v, "a mapping", example)
+		return
+	}
+	v.fields = map[string]*value{}
+	rate := &spec{kind: kindNumber, low: v.spec.low, above: v.spec.above}
+	for i := 0; i+1 < len(v.node.Content); i += 2 {
+		name, n := v.node.Content[i], v.node.Content[i+1]
+		if v.fields[name.Value] != nil {
+			r.add(name, join(v.path, name.Value), "keep one of them", "is written twice; the first is in line %d", v.keyNode(name.Value).Line)
+			continue
+		}
+		v.keys = append(v.keys, name)
+		v.fields[name.Value] = r.value(n, rate, join(v.path, name.Value), "1.08")
+	}
+}
+
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+// keyNode returns where a key is written, or nil.
+func (v *value) keyNode(name string) *yaml.Node {
+	for _, k := range v.keys {
+		if k.Value == name {
+			return k
+		}
+	}
+	return nil
+}
+
+// has reports whether the key is written, well or badly.
+func (v *value) has(name string) bool { return v != nil && v.fields[name] != nil }
+
+// get returns what is written for a key, or its fallback, or nil.
+func (v *value) get(name string) *value {
+	if v == nil || v.bad {
+		return nil
+	}
+	if f := v.fields[name]; f != nil {
+		return f
+	}
+	k := v.spec.key(name)
+	if k == nil {
+		panic("program: the table has no key " + join(v.path, name))
+	}
+	if k.fallback == "" {
+		return nil
+	}
+	f := fallback(k, join(v.path, name))
+	f.node.Line, f.node.Column = v.node.Line, v.node.Column
+	return f
+}
+
+// fallback reads what holds for a key that is left out.
+func fallback(k *key, path string) *value {
+	var doc yaml.Node
+	if err := yaml.Unmarshal([]byte(k.fallback), &doc); err != nil {
+		panic(fmt.Sprintf("program: fallback of %s: %v", path, err))
+	}
+	var r reader
+	f := r.value(doc.Content[0], k.spec, path, "")
+	if len(r.problems) > 0 {
+		panic(fmt.Sprintf("program: fallback of %s: %v", path, r.problems))
+	}
+	return f
+}
+
+func (v *value) ok() bool { return v != nil && !v.bad }
+
+func (v *value) word() string {
+	if !v.ok() {
+		return ""
+	}
+	return v.text
+}
+
+// rat returns a number of the caller's own, or nil.
+func (v *value) rat() *big.Rat {
+	if !v.ok() || v.number == nil {
+		return nil
+	}
+	return new(big.Rat).Set(v.number)
+}
+
+func (v *value) int() int64 {
+	if !v.ok() || v.number == nil {
+		return 0
+	}
+	return v.number.Num().Int64()
+}
+
+func (v *value) flag() bool { return v.word() == "true" }
+
+func (v *value) list() []*value {
+	if !v.ok() {
+		return nil
+	}
+	return v.items
+}
