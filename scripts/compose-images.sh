@@ -12,7 +12,6 @@ set -euo pipefail
 
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
-build() { DOCKER_BUILDKIT=0 docker build -q -t "$1" "$2" >/dev/null; }
 exists() { docker image inspect "$1" >/dev/null 2>&1; }
 
 KAFKA=$("$SCRIPTS/kafka-image/build.sh")
@@ -30,12 +29,12 @@ WORKDIR /opt/apicurio
 EXPOSE 8080
 CMD ["java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-jar", "apicurio-registry-app-$APICURIO_VERSION-runner.jar"]
 DOCKERFILE
-  build "$REGISTRY" "$WORK/registry"
+  docker_build "$REGISTRY" "$WORK/registry"
 fi
 echo "export REGISTRY_IMAGE=$REGISTRY"
 
 need_file /usr/bin/prometheus prometheus
-PROMETHEUS=local/prometheus:$(/usr/bin/prometheus --version 2>&1 | awk 'NR == 1 {print $3}')
+PROMETHEUS=local/prometheus:$(/usr/bin/prometheus --version 2>&1 | awk 'NR == 1 {sub(/[+].*/, "", $3); print $3}')
 if ! exists "$PROMETHEUS"; then
   mkdir "$WORK/prometheus"
   cp /usr/bin/prometheus "$WORK/prometheus/"
@@ -48,7 +47,7 @@ WORKDIR /tmp
 EXPOSE 9090
 CMD ["/bin/prometheus", "--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/tmp/prometheus"]
 DOCKERFILE
-  build "$PROMETHEUS" "$WORK/prometheus"
+  docker_build "$PROMETHEUS" "$WORK/prometheus"
 fi
 echo "export PROMETHEUS_IMAGE=$PROMETHEUS"
 

@@ -21,5 +21,5 @@ CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o "$
 cp "$CERTIFICATES" "$context/.image/"
 cp -r deploy/data "$context/deploy/"
 sed '/ AS compiled$/,/^$/d; s/^ARG ACCRUE_BINARY=.*/ARG ACCRUE_BINARY=prebuilt/' Dockerfile >"$context/Dockerfile"
-DOCKER_BUILDKIT=0 docker build -q -t "$IMAGE" "$context" >/dev/null
+docker_build "$IMAGE" "$context"
 docker image inspect --format "$IMAGE: {{.Size}} bytes, user {{.Config.User}}" "$IMAGE"

@@ -27,3 +27,9 @@ install_package() {
   { apt-get install -y -qq --no-install-recommends "$2" || { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$2"; }; } >/dev/null 2>&1 ||
     die "installing $2 did not work: apt-get install $2"
 }
+
+# docker_build IMAGE CONTEXT: the legacy builder, which needs no image for itself.
+docker_build() {
+  local out
+  out=$(DOCKER_BUILDKIT=0 docker build -q -t "$1" "$2" 2>&1) || die "building $1: $out"
+}

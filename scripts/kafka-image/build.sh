@@ -87,5 +87,5 @@ mkdir "$WORK/ctx"
 tar -C "$R" --owner=0 --group=0 --numeric-owner -cf "$WORK/ctx/rootfs.tar" "${own[@]/#/--exclude=}" .
 tar -C "$R" --owner=1000 --group=1000 --numeric-owner -rf "$WORK/ctx/rootfs.tar" "${own[@]}"
 cp "$HERE/Dockerfile" "$WORK/ctx/"
-DOCKER_BUILDKIT=0 docker build -q -t "$IMAGE" "$WORK/ctx" >/dev/null
+docker_build "$IMAGE" "$WORK/ctx"
 echo "$IMAGE"
