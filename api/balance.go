@@ -1,0 +1,148 @@
+package api
+
+import (
+	"hash/crc32"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/loyalty"
+)
+
+// balancePattern is the hot route. It is served without huma.
+const balancePattern = "GET /v1/customers/{customer}/balance"
+
+// Balance is the answer to GET …/balance: the line that simulate prints, with what has become of it by now.
+type Balance struct {
+	loyalty.Summary
+	// ExpiredDue is points that are no longer active, because their time has passed, but that no tick has booked as
+	// expired yet.
+	ExpiredDue events.Points `json:"expired_due,omitempty"`
+	// MergedInto is the customer that took the account over.
+	MergedInto string `json:"merged_into,omitempty"`
+	// Position is what the answer reflects; AsOf is when it was reckoned.
+	Position string         `json:"position"`
+	AsOf     events.Instant `json:"as_of"`
+}
+
+// balanceOf reckons the balance as of r.asOf. The rules book an expiry only by a tick; until then its points are
+// taken out here, so that a late tick never shows points that nobody can spend.
+func balanceOf(r *reader) Balance {
+	b := Balance{
+		Summary:    loyalty.Summarize(r.program, r.account, r.place.Clock),
+		MergedInto: r.account.MergedInto,
+		AsOf:       r.asOf,
+	}
+	for i := range r.account.Lots {
+		if l := &r.account.Lots[i]; expiredBy(l, r.asOf) {
+			b.ExpiredDue += l.Active
+		}
+	}
+	if b.ExpiredDue == 0 {
+		return b
+	}
+	b.Active -= b.ExpiredDue
+	gone := 0
+	for gone < len(b.Expiring) && b.Expiring[gone].At <= r.asOf {
+		gone++
+	}
+	b.Expiring = b.Expiring[gone:]
+	return b
+}
+
+// expiredBy reports whether the active points of l have expired at t.
+func expiredBy(l *loyalty.Lot, t events.Instant) bool {
+	return l.Active > 0 && l.ExpiresAt != 0 && l.ExpiresAt <= t
+}
+
+// balanceBuffer is what one answer is built in.
+type balanceBuffer struct{ body, position, etag []byte }
+
+var balanceBuffers = sync.Pool{New: func() any {
+	return &balanceBuffer{make([]byte, 0, 1024), make([]byte, 0, 32), make([]byte, 0, 48)}
+}}
+
+// balance answers the hot route.
+func (s *Server) balance(w http.ResponseWriter, r *http.Request) {
+	customer := r.PathValue("customer")
+	minOffset := ""
+	if r.URL.RawQuery != "" {
+		var p *Problem
+		if minOffset, p = balanceQuery(r); p != nil {
+			p.write(w)
+			return
+		}
+	}
+	found, p := s.read(r.Context(), customer, minOffset, headerOf(r, positionHeader))
+	if p != nil {
+		p.write(w)
+		return
+	}
+	b := balanceOf(&found)
+	buf := balanceBuffers.Get().(*balanceBuffer)
+	buf.write(w, r, &b, &found)
+	balanceBuffers.Put(buf)
+}
+
+func (buf *balanceBuffer) write(w http.ResponseWriter, r *http.Request, b *Balance, found *reader) {
+	buf.position = found.at().appendTo(buf.position[:0])
+	buf.body = appendSummary(buf.body[:0], b)
+	buf.etag = appendETag(buf.etag[:0], found, buf.body)
+
+	h := w.Header()
+	etag := string(buf.etag)
+	h["Etag"] = []string{etag}
+	h[positionHeader] = []string{string(buf.position)}
+	h["Cache-Control"] = noCache
+	if match := headerOf(r, "If-None-Match"); match != "" && matches(match, etag) {
+		w.WriteHeader(statusSame)
+		return
+	}
+	buf.body = appendBalanceTail(buf.body, buf.position, b.AsOf)
+	h["Content-Type"] = jsonContent
+	h["Content-Length"] = []string{strconv.Itoa(len(buf.body))}
+	// A client that has gone away is no concern of ours.
+	_, _ = w.Write(buf.body)
+}
+
+// Header values that are the same in every answer; net/http does not write to them.
+var (
+	jsonContent = []string{jsonType}
+	noCache     = []string{"no-cache"}
+)
+
+// appendETag names the state of the account by its ledger position, and what else the answer depends on (time that
+// passes, the program in effect) by a checksum of the answer. It is weak: as_of and position go on in equal answers.
+func appendETag(b []byte, found *reader, summary []byte) []byte {
+	b = append(b, `W/"`...)
+	b = Position{Partition: found.place.Partition, Next: found.position}.appendTo(b)
+	b = append(b, '-')
+	b = strconv.AppendUint(b, uint64(crc32.ChecksumIEEE(summary)), 16)
+	return append(b, '"')
+}
+
+// matches reports whether an If-None-Match header names the ETag.
+func matches(header, etag string) bool {
+	if header == etag || header == "*" {
+		return true
+	}
+	for one := range strings.SplitSeq(header, ",") {
+		if one = strings.TrimSpace(one); one == etag || "W/"+one == etag {
+			return true
+		}
+	}
+	return false
+}
+
+// balanceQuery reads the query, which may hold min_offset only.
+func balanceQuery(r *http.Request) (string, *Problem) {
+	q := r.URL.Query()
+	for name := range q {
+		if name != "min_offset" {
+			return "", problem(ReasonInvalidRequest, "query parameter %q is unknown: a balance takes min_offset only", name)
+		}
+	}
+	return q.Get("min_offset"), nil
+}

@@ -1,0 +1,130 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/loyalty"
+)
+
+// Calculation is the answer to POST /v1/calculate.
+type Calculation struct {
+	Customer string `json:"customer"`
+	loyalty.Quote
+	Program  ProgramVersion `json:"program"`
+	Position string         `json:"position"`
+	AsOf     events.Instant `json:"as_of"`
+}
+
+type calculateInput struct {
+	MinOffset string `query:"min_offset" doc:"Wait until the customer's partition has folded the ledger up to here"`
+	Position  string `header:"Accrue-Position" doc:"The Accrue-Position of an earlier answer: wait until this one reflects it"`
+	RawBody   []byte `contentType:"application/json"`
+}
+
+func (s *Server) registerCalculate(h huma.API) {
+	op := huma.Operation{
+		OperationID: "calculate", Method: http.MethodPost, Path: "/v1/calculate", Tags: []string{"customers"},
+		Summary: "What a cart would earn, and how many points may pay for it",
+		Description: "Takes an OrderPlaced, of which only customer, currency and lines are needed. Nothing is written, and a " +
+			"customer that nobody has heard of is treated as a new one.",
+		SkipValidateBody: true, MaxBodyBytes: s.cfg.BodyBytesMax + 1,
+		Responses: problems(ReasonInvalidJSON, ReasonInvalidEvent, ReasonBodyTooLarge, ReasonNotJSON, ReasonErased,
+			ReasonNotOwner, ReasonNoOwner, ReasonRequestTimeout, ReasonInternal),
+	}
+	huma.Register(h, op, s.calculate)
+	documentBody[Cart](h, op.OperationID, op.Path)
+}
+
+// Cart documents the body of POST /v1/calculate; it is read as an OrderPlaced.
+type Cart struct {
+	Customer      string         `json:"customer"`
+	Currency      string         `json:"currency" doc:"ISO 4217"`
+	Lines         []events.Line  `json:"lines" nullable:"false"`
+	At            events.Instant `json:"at,omitzero" doc:"Now, unless told otherwise"`
+	Order         string         `json:"order,omitempty"`
+	Channel       string         `json:"channel,omitempty"`
+	Store         string         `json:"store,omitempty"`
+	OrderDiscount events.Money   `json:"order_discount_minor,omitempty"`
+	Tax           events.Money   `json:"tax_minor,omitempty"`
+	Shipping      events.Money   `json:"shipping_minor,omitempty"`
+	PaidPoints    events.Money   `json:"paid_points_minor,omitempty"`
+}
+
+// cartID stands for the ids that a cart has not got yet. No shop's id begins with a zero byte.
+const cartID = "\x00cart"
+
+func (s *Server) calculate(ctx context.Context, in *calculateInput) (*answer[Calculation], error) {
+	order, p := s.decodeCart(in.RawBody)
+	if p != nil {
+		return nil, p
+	}
+	r, p := s.read(ctx, order.Customer, in.MinOffset, in.Position)
+	if p != nil && p.Reason != ReasonUnknownCustomer {
+		return nil, p
+	}
+	var records loyalty.Records = loyalty.NewMemoryRecords()
+	failed := func() error { return nil }
+	if r.account == nil {
+		r.account = loyalty.NewAccount(order.Customer)
+		r.asOf = max(events.InstantOf(s.cfg.Now()), r.place.Clock)
+	} else {
+		records, failed = r.place.Store.Records(order.Customer)
+	}
+	program := s.parts.Programs.History().At(order.At)
+	if program == nil {
+		return nil, noProgram()
+	}
+	quote := loyalty.Calculate(program, r.account, records, order, r.place.Clock)
+	if err := failed(); err != nil {
+		return nil, s.storeProblem(r.place, err)
+	}
+	if quote.ByRule == nil {
+		quote.ByRule = []loyalty.QuotedRule{}
+	}
+	return answerOf(&r, Calculation{
+		Customer: order.Customer, Quote: quote, Program: versionOf(program), Position: r.at().String(), AsOf: r.asOf,
+	}), nil
+}
+
+// decodeCart reads an order that may leave out what a cart has not got yet.
+func (s *Server) decodeCart(body []byte) (*events.OrderPlaced, *Problem) {
+	var fields map[string]json.RawMessage
+	if p := decodeStrict(body, &fields); p != nil {
+		return nil, p
+	}
+	if fields == nil {
+		return nil, problem(ReasonInvalidRequest, "the body is not an order: send an object")
+	}
+	now, err := json.Marshal(events.InstantOf(s.cfg.Now()))
+	if err != nil {
+		return nil, problem(ReasonInternal, "the time cannot be written")
+	}
+	id, err := json.Marshal(cartID)
+	if err != nil {
+		return nil, problem(ReasonInternal, "the id cannot be written")
+	}
+	missing := map[string]json.RawMessage{"id": id, "order": id, "at": now, "type": json.RawMessage(`"OrderPlaced"`)}
+	for name, value := range missing {
+		if _, ok := fields[name]; !ok {
+			fields[name] = value
+		}
+	}
+	raw, err := json.Marshal(fields)
+	if err != nil {
+		return nil, problem(ReasonInvalidRequest, "the body cannot be read")
+	}
+	e, p := s.decodeEvent(raw)
+	if p != nil {
+		return nil, p
+	}
+	order, ok := e.(*events.OrderPlaced)
+	if !ok {
+		return nil, problem(ReasonInvalidEvent, "a cart is an OrderPlaced, not %s", e.EventType())
+	}
+	return order, nil
+}

@@ -1,0 +1,268 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/loyalty"
+)
+
+// command is an event whose decision somebody waits for.
+type command struct {
+	event      events.Event
+	redemption string
+	// want is the state that the command asks for, status what its success answers with.
+	want   events.RedemptionState
+	status int
+	// timed is set when the client gave the time.
+	timed bool
+}
+
+// decide publishes a command and answers with its decision.
+func (s *Server) decide(ctx context.Context, c command) (*redemptionOutput, error) {
+	if err := events.Validate(c.event); err != nil {
+		return nil, problem(ReasonInvalidRequest, "the command was not taken: %s", oneLine(err))
+	}
+	head := c.event.Head()
+	place, p := s.own(head.Customer)
+	if p != nil {
+		return nil, p
+	}
+	account, _, err := place.Store.Account(head.Customer)
+	switch {
+	case err != nil:
+		return nil, s.storeProblem(place, err)
+	case account != nil && account.Erased:
+		return nil, problem(ReasonErased, "this customer was erased")
+	case account != nil && account.MergedInto != "":
+		return nil, merged(account.MergedInto)
+	}
+	d, p := s.decided(ctx, place, c.event)
+	if p != nil {
+		return nil, p
+	}
+	d, p = s.original(ctx, place, c, d)
+	if p != nil {
+		return nil, p
+	}
+	return s.outcome(place, c, d)
+}
+
+func merged(into string) *Problem {
+	p := problem(ReasonAccountMerged, "this customer was merged into %q: redeem for that one", into)
+	p.Into = into
+	return p
+}
+
+// decided publishes e and waits for a decision on its id. When two requests with one id run at once, both may get the
+// decision on either record; [Server.original] sorts that out.
+func (s *Server) decided(ctx context.Context, place Place, e events.Event) (events.Decision, *Problem) {
+	head := e.Head()
+	decided, done := s.parts.Decisions.Await(head.Customer, head.ID)
+	defer done()
+
+	sending, cancel := context.WithTimeout(ctx, s.cfg.PublishMax)
+	defer cancel()
+	sent := s.parts.Producer.Publish(sending, []events.Event{e})
+	if err := sent[0].Err; err != nil {
+		return events.Decision{}, s.notPublished(err)
+	}
+	waiting, cancel := context.WithTimeout(ctx, s.cfg.DecideMax)
+	defer cancel()
+	select {
+	case d, ok := <-decided:
+		if ok {
+			return d, nil
+		}
+	case <-waiting.Done():
+	}
+	// The partition may have moved to another instance while this one waited.
+	if _, p := s.own(head.Customer); p != nil {
+		p.Detail += "; the command was sent, so ask with the same id " + head.ID
+		return events.Decision{}, p
+	}
+	return events.Decision{}, problem(ReasonDecisionPending, "partition %d did not decide within %s: ask again with the "+
+		"same id %s, it will not count twice", place.Partition, s.cfg.DecideMax, head.ID)
+}
+
+// original returns the decision that a command with this id was answered with first, so that a repeated request gets
+// the same answer; and refuses a request that only has the id in common with it.
+func (s *Server) original(ctx context.Context, place Place, c command, d events.Decision) (events.Decision, *Problem) {
+	head := c.event.Head()
+	if d.Result == events.Duplicate || d.Result == events.Conflict {
+		first, ok, p := s.firstDecision(ctx, place, head.Customer, head.ID)
+		if p != nil {
+			return d, p
+		}
+		if ok {
+			d = first
+		}
+	}
+	if d.Facts.Payload == (events.Fingerprint{}) || s.samePayload(c, &d) {
+		return d, nil
+	}
+	return d, problem(ReasonConflict, "id %q was used for something else before: send a new id", head.ID)
+}
+
+// samePayload reports whether d decided on what c says. A time that the client did not give does not count.
+func (s *Server) samePayload(c command, d *events.Decision) bool {
+	head := c.event.Head()
+	if !c.timed {
+		at := head.At
+		head.At = d.Facts.At
+		defer func() { head.At = at }()
+	}
+	return events.PayloadOf(c.event) == d.Facts.Payload
+}
+
+// firstDecision finds the decision on an event that was not itself an answer to a repetition.
+func (s *Server) firstDecision(ctx context.Context, place Place, customer, event string) (events.Decision, bool, *Problem) {
+	none := events.Decision{}
+	offset, ok, err := place.Store.Find(customer, event)
+	if err != nil {
+		return none, false, s.storeProblem(place, err)
+	}
+	if !ok {
+		return none, false, nil
+	}
+	found, p := s.decisions(ctx, place, []int64{offset})
+	if p != nil {
+		return none, false, p
+	}
+	return found[0], true, nil
+}
+
+// outcome words a decision for the client.
+func (s *Server) outcome(place Place, c command, d events.Decision) (*redemptionOutput, error) {
+	switch d.Result {
+	case events.Applied, events.Nothing, events.Holdout:
+		return s.done(c, d, stateIn(&d, c)), nil
+	case events.Duplicate:
+		return s.again(place, c, d)
+	case events.Forwarded:
+		return nil, s.forwarded(place, d)
+	case events.Conflict, events.Refused, events.Stale, events.Future, events.Waiting, events.Held, events.Unreadable,
+		events.Parked:
+		return nil, declined(&d)
+	}
+	return nil, declined(&d)
+}
+
+// stateIn is what d says of the redemption; a decision that changed nothing leaves it as the command wants it.
+func stateIn(d *events.Decision, c command) events.RedemptionFact {
+	for _, f := range d.Facts.Redemptions {
+		if f.Redemption == c.redemption {
+			return f
+		}
+	}
+	return events.RedemptionFact{Redemption: c.redemption, State: c.want}
+}
+
+func (s *Server) done(c command, d events.Decision, state events.RedemptionFact) *redemptionOutput {
+	at := Position{Partition: d.Partition, Next: d.Offset + 1}.String()
+	return &redemptionOutput{
+		Status: c.status, Position: at,
+		Body: Redemption{
+			Redemption: c.redemption, Customer: d.Customer, State: state.State, Points: moved(&d, c), LapsesAt: state.LapsesAt,
+			Balance: d.Balance, Tier: d.Tier, Entries: append([]events.Entry{}, d.Entries...), Decision: refTo(&d), Position: at,
+		},
+	}
+}
+
+// moved sums the entries that do what the command asks for.
+func moved(d *events.Decision, c command) events.Points {
+	kinds := map[events.RedemptionState][]events.EntryType{
+		events.StateReserved:  {events.Reserve},
+		events.StateConfirmed: {events.Confirm},
+		events.StateCancelled: {events.Release, events.Reinstate},
+	}[c.want]
+	var sum events.Points
+	for i := range d.Entries {
+		if e := &d.Entries[i]; slices.Contains(kinds, e.Type) && (e.Redemption == c.redemption || e.Redemption == "") {
+			sum += e.Points
+		}
+	}
+	return sum
+}
+
+func refTo(d *events.Decision) Ref { return Ref{d.Partition, d.Offset, d.Cause.Event, d.Result} }
+
+// again answers a command on a redemption that another event has moved already: whether that is a repetition or a
+// clash shows in where the redemption stands now.
+func (s *Server) again(place Place, c command, d events.Decision) (*redemptionOutput, error) {
+	r, p := s.redemption(place, d.Customer, c.redemption)
+	if p != nil {
+		return nil, p
+	}
+	if r == nil {
+		return nil, declined(&d)
+	}
+	var points events.Points
+	for i := range r.Parts {
+		points += r.Parts[i].Points
+	}
+	same := r.State == c.want
+	if asked, ok := c.event.(*events.RedemptionRequested); ok {
+		same = asked.Points == points || (r.State == events.StateConfirmed && asked.Points >= points)
+	}
+	if !same {
+		p := declined(&d)
+		p.Detail = "redemption " + c.redemption + " exists already, and is " + string(r.State)
+		return nil, p
+	}
+	out := s.done(c, d, events.RedemptionFact{Redemption: r.ID, State: r.State, LapsesAt: r.LapsesAt})
+	out.Body.Points = points
+	return out, nil
+}
+
+// redemption returns the record of a redemption, or nil.
+func (s *Server) redemption(place Place, customer, id string) (*loyalty.Redemption, *Problem) {
+	account, _, err := place.Store.Account(customer)
+	if err != nil {
+		return nil, s.storeProblem(place, err)
+	}
+	if account != nil {
+		for _, r := range account.Reservations {
+			if r.ID == id {
+				return r, nil
+			}
+		}
+	}
+	records, failed := place.Store.Records(customer)
+	r := records.Redemption(id)
+	if err := failed(); err != nil {
+		return nil, s.storeProblem(place, err)
+	}
+	return r, nil
+}
+
+// forwarded answers when the account ended between the look at it and the decision.
+func (s *Server) forwarded(place Place, d events.Decision) *Problem {
+	into := ""
+	if a, _, err := place.Store.Account(d.Customer); err == nil && a != nil {
+		into = a.MergedInto
+	}
+	p := problem(ReasonDecisionPending, "this customer was just merged into %q, who will be asked instead: look at the "+
+		"redemption there", into)
+	p.Into = into
+	return p
+}
+
+// declined says why the rules said no.
+func declined(d *events.Decision) *Problem {
+	reason := Reason(d.Reason)
+	if reason == "" {
+		reason = Reason(lower(d.Result))
+	}
+	p := problem(reason, "%s", explainRefusal(reason))
+	if p.Status < http.StatusBadRequest {
+		panic(errors.New("api: a refusal has no error status"))
+	}
+	at := Position{Partition: d.Partition, Next: d.Offset + 1}
+	ref, balance := refTo(d), d.Balance
+	p.Position, p.Decision, p.Balance = at.String(), &ref, &balance
+	return p
+}

@@ -1,0 +1,155 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/loyalty"
+)
+
+// reader is one customer's account, found for one request.
+type reader struct {
+	place    Place
+	account  *loyalty.Account
+	position int64
+	// asOf is the later of the wall clock and the partition's.
+	asOf    events.Instant
+	program *loyalty.Program
+}
+
+// at is the position that the answer reflects at least.
+func (r *reader) at() Position { return Position{Partition: r.place.Partition, Next: r.place.Folded} }
+
+// own returns the customer's place when this instance may answer for it.
+func (s *Server) own(customer string) (Place, *Problem) {
+	place := s.parts.Places.Place(customer)
+	return place, s.refusePlace(place)
+}
+
+func (s *Server) refusePlace(place Place) *Problem {
+	switch place.State {
+	case Owned:
+		return nil
+	case Elsewhere:
+		p := problem(ReasonNotOwner, "partition %d is answered by another instance: ask %s", place.Partition, place.Owner)
+		p.Owner = place.Owner
+		return p
+	case Restoring:
+		p := problem(ReasonRestoring, "partition %d is being restored from the ledger: ask again in a few seconds",
+			place.Partition)
+		p.Restore = &Progress{place.Folded, place.Target}
+		return p
+	case Quarantined:
+		return problem(ReasonQuarantined, "the state of partition %d is damaged and will be restored from the ledger: "+
+			"ask again in a few seconds", place.Partition)
+	case Unowned:
+	}
+	return problem(ReasonNoOwner, "partition %d has no owner at the moment: ask again in a second", place.Partition)
+}
+
+// read finds a customer's account for a read that must reflect the positions wanted.
+func (s *Server) read(ctx context.Context, customer, minOffset, positions string) (reader, *Problem) {
+	place, p := s.own(customer)
+	if p != nil {
+		return reader{}, p
+	}
+	if minOffset != "" || positions != "" {
+		if place, p = s.wait(ctx, customer, place, minOffset, positions); p != nil {
+			return reader{}, p
+		}
+	}
+	account, position, err := place.Store.Account(customer)
+	if err != nil {
+		return reader{}, s.storeProblem(place, err)
+	}
+	r := reader{place: place, account: account, position: position}
+	switch {
+	case account == nil:
+		return r, s.located(problem(ReasonUnknownCustomer, "nothing has been decided for this customer yet"), &r)
+	case account.Erased:
+		return r, s.located(problem(ReasonErased, "this customer was erased"), &r)
+	}
+	r.asOf = max(events.InstantOf(s.cfg.Now()), place.Clock)
+	r.program = s.parts.Programs.History().At(r.asOf)
+	if r.program == nil {
+		return r, s.located(noProgram(), &r)
+	}
+	return r, nil
+}
+
+func noProgram() *Problem {
+	return problem(ReasonNoProgram, "no program has been published: publish one with accrue program publish")
+}
+
+// located adds the position that a refusal reflects.
+func (s *Server) located(p *Problem, r *reader) *Problem {
+	p.Position = r.at().String()
+	return p
+}
+
+func (s *Server) storeProblem(place Place, err error) *Problem {
+	s.log.Error("reading the state", "partition", place.Partition, "error", err)
+	return problem(ReasonStoreUnavailable, "the state of partition %d cannot be read: ask again in a second",
+		place.Partition)
+}
+
+// wait waits until the customer's partition has folded what the request asks for, and returns the place as it is then.
+// Positions of other partitions are no concern of this customer.
+func (s *Server) wait(ctx context.Context, customer string, place Place, minOffset, positions string) (Place, *Problem) {
+	wanted, err := ParsePositions(positions)
+	if err != nil {
+		return place, problem(ReasonInvalidRequest, "%s: %s; send back what an answer carried", positionHeader, err)
+	}
+	if minOffset != "" {
+		p, err := parseMinOffset(minOffset, place.Partition)
+		if err != nil {
+			return place, problem(ReasonInvalidRequest, "min_offset: %s", err)
+		}
+		wanted = append(wanted, p)
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.WaitMax)
+	defer cancel()
+	for _, p := range wanted {
+		if p.Partition != place.Partition || (p.Topic == "" && p.Next <= place.Folded) {
+			continue
+		}
+		if err := s.parts.Places.Wait(ctx, p); err != nil {
+			return place, s.notReached(customer, p, err)
+		}
+	}
+	return s.own(customer)
+}
+
+// notReached says why a wait ended: the partition may have moved meanwhile.
+func (s *Server) notReached(customer string, want Position, err error) *Problem {
+	place, p := s.own(customer)
+	if p != nil {
+		return p
+	}
+	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+		return s.storeProblem(place, err)
+	}
+	have := Position{Partition: place.Partition, Next: place.Folded}
+	p = problem(ReasonPositionNotReached, "position %s was not reached within %s, the partition is at %s: ask again",
+		want, s.cfg.WaitMax, have)
+	p.Position = have.String()
+	return p
+}
+
+// parseMinOffset reads a ledger offset, or a whole position.
+func parseMinOffset(text string, partition int32) (Position, error) {
+	if p, err := ParsePosition(text); err == nil {
+		return p, nil
+	}
+	return parsePlainOffset(text, partition)
+}
+
+// headerOf returns the first value of a header whose name is in canonical form.
+func headerOf(r *http.Request, canonical string) string {
+	if v := r.Header[canonical]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}

@@ -1,0 +1,161 @@
+package api
+
+import (
+	"net/http"
+	"reflect"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/accrue-loyalty/accrue/events"
+)
+
+// timeText and hexText stand in for types whose JSON form does not show in their Go form.
+type (
+	timeText  struct{}
+	hexText   struct{}
+	eventName struct{}
+)
+
+// Schema implements [huma.SchemaProvider].
+func (timeText) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Format: "date-time", Examples: []any{"2026-11-22T10:00:00.000Z"}}
+}
+
+// Schema implements [huma.SchemaProvider].
+func (hexText) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Description: "Hexadecimal; empty for none"}
+}
+
+// Schema implements [huma.SchemaProvider].
+func (eventName) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Description: "The event's type"}
+}
+
+// newSchemas returns a registry that knows the JSON forms of what events are made of.
+func newSchemas() huma.Registry {
+	r := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	r.RegisterTypeAlias(reflect.TypeFor[events.Instant](), reflect.TypeFor[timeText]())
+	r.RegisterTypeAlias(reflect.TypeFor[events.Hash](), reflect.TypeFor[hexText]())
+	r.RegisterTypeAlias(reflect.TypeFor[events.Fingerprint](), reflect.TypeFor[hexText]())
+	r.RegisterTypeAlias(reflect.TypeOf(events.Header{}.Tag), reflect.TypeFor[eventName]())
+	return r
+}
+
+// problems describes the refusals of an operation: one for each status, with the reasons that have it.
+func problems(reasons ...Reason) map[string]*huma.Response {
+	out := map[string]*huma.Response{}
+	for _, r := range reasons {
+		status := strconv.Itoa(r.Status())
+		if have, ok := out[status]; ok {
+			have.Description += ", " + string(r)
+			continue
+		}
+		out[status] = &huma.Response{
+			Description: http.StatusText(r.Status()) + ": " + string(r),
+			Content: map[string]*huma.MediaType{
+				problemType: {Schema: &huma.Schema{Ref: "#/components/schemas/Problem"}},
+			},
+		}
+	}
+	return out
+}
+
+// documentBody describes the body of a POST whose bytes the handler reads itself.
+func documentBody[T any](h huma.API, id, path string) {
+	doc := h.OpenAPI()
+	schema := doc.Components.Schemas.Schema(reflect.TypeFor[T](), true, id)
+	doc.Paths[path].Post.RequestBody.Content[jsonType].Schema = schema
+}
+
+// documentEvents describes the body of POST /v1/events: any event that may be published, or several.
+func (s *Server) documentEvents(h huma.API) {
+	doc := h.OpenAPI()
+	one := &huma.Schema{Discriminator: &huma.Discriminator{PropertyName: "type", Mapping: map[string]string{}}}
+	for _, t := range events.Types() {
+		if t.Internal() {
+			continue
+		}
+		schema := doc.Components.Schemas.Schema(reflect.TypeOf(events.New(t)), true, "")
+		one.OneOf = append(one.OneOf, schema)
+		one.Discriminator.Mapping[string(t)] = schema.Ref
+		s.documentPersonal(doc, t)
+	}
+	doc.Components.Schemas.Map()["Event"] = one
+	event := &huma.Schema{Ref: "#/components/schemas/Event"}
+	count := s.cfg.EventsMax
+	list := &huma.Schema{Type: huma.TypeArray, Items: event, MinItems: new(1), MaxItems: &count}
+	op := doc.Paths["/v1/events"].Post
+	op.RequestBody.Content[jsonType].Schema = &huma.Schema{OneOf: []*huma.Schema{
+		event, list,
+		{Type: huma.TypeObject, Properties: map[string]*huma.Schema{"events": list}, Required: []string{"events"},
+			AdditionalProperties: false},
+	}}
+	several := doc.Components.Schemas.Schema(reflect.TypeFor[TakenAll](), true, "")
+	single := doc.Components.Schemas.Schema(reflect.TypeFor[Taken](), true, "")
+	either := &huma.Schema{OneOf: []*huma.Schema{single, several}}
+	for status, text := range map[int]string{
+		statusTaken: "Kafka has all of it: the answer about the one event, or about each",
+		statusMixed: "Some were refused: see each",
+	} {
+		op.Responses[strconv.Itoa(status)] = &huma.Response{Description: text, Headers: positionHeaders(),
+			Content: map[string]*huma.MediaType{jsonType: {Schema: either}}}
+	}
+}
+
+// documentPersonal adds the fields that are hashed on the way in.
+func (s *Server) documentPersonal(doc *huma.OpenAPI, t events.Type) {
+	if t != events.TypeOrderPlaced && t != events.TypeAccountRegistered {
+		return
+	}
+	for _, f := range personal {
+		doc.Components.Schemas.Map()[string(t)].Properties[f.field] = &huma.Schema{
+			Type: huma.TypeString, WriteOnly: true, Description: "Replaced by " + f.hash + " before anything is stored",
+		}
+	}
+}
+
+func positionHeaders() map[string]*huma.Param {
+	return map[string]*huma.Param{positionHeader: {
+		Schema:      &huma.Schema{Type: huma.TypeString},
+		Description: "Send it along with a read, and the read waits until it reflects this",
+	}}
+}
+
+// documentBalance describes the hot route, which huma does not serve.
+func (s *Server) documentBalance() {
+	text := func(name, in, about string, required bool) *huma.Param {
+		return &huma.Param{Name: name, In: in, Required: required, Description: about,
+			Schema: &huma.Schema{Type: huma.TypeString}}
+	}
+	op := s.readOperation("balance", "/v1/customers/{customer}/balance",
+		"The customer's points, tier and totals, as of the moment of asking")
+	op.Parameters = []*huma.Param{
+		text("customer", "path", "The customer's id", true),
+		text("min_offset", "query", "Wait until the customer's partition has folded the ledger up to here", false),
+		text(positionHeader, "header", "The Accrue-Position of an earlier answer: wait until this one reflects it", false),
+		text("If-None-Match", "header", "The ETag of an earlier answer: 304 when nothing has changed since", false),
+	}
+	headers := positionHeaders()
+	headers["ETag"] = &huma.Param{Schema: &huma.Schema{Type: huma.TypeString},
+		Description: "Names the account's ledger position and what else the answer depends on"}
+	op.Responses[strconv.Itoa(statusRead)] = &huma.Response{Description: "The balance", Headers: headers,
+		Content: map[string]*huma.MediaType{jsonType: {
+			Schema: s.doc.Components.Schemas.Schema(reflect.TypeFor[Balance](), true, "")}}}
+	op.Responses[strconv.Itoa(statusSame)] = &huma.Response{Description: "Nothing has changed", Headers: headers}
+	s.doc.AddOperation(&op)
+}
+
+// documentMetrics describes /metrics, and clears away what huma would have used for errors.
+func (s *Server) documentMetrics() {
+	s.doc.AddOperation(&huma.Operation{
+		OperationID: "metrics", Method: http.MethodGet, Path: metricsPath, Tags: []string{"instance"},
+		Summary: "Figures for Prometheus",
+		Responses: map[string]*huma.Response{strconv.Itoa(statusRead): {Description: "Figures",
+			Content: map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}}}},
+	})
+	all := s.doc.Components.Schemas.Map()
+	s.doc.Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "")
+	delete(all, "ErrorModel")
+	delete(all, "ErrorDetail")
+}
