@@ -15,8 +15,10 @@ type Account struct {
 	// LatestOrder is the highest time of an accepted order.
 	LatestOrder events.Instant
 	// Tier is the name of the level held; "" is the lowest. Grace is when it must have been earned again; 0: no grace.
-	Tier  string
-	Grace events.Instant
+	// TierSince is when that level was reached: reviews look only at what came later.
+	Tier      string
+	Grace     events.Instant
+	TierSince events.Instant
 
 	// Lots are in the order of their ids; LotLast is the highest id given.
 	Lots    []Lot
@@ -83,8 +85,8 @@ type Counter struct {
 type Redemption struct {
 	ID    string
 	State events.RedemptionState
-	// Orders are the orders that the points pay.
-	Order    string
+	// Orders are the orders that the points pay. They may be known before the redemption is: State is "" until then.
+	Orders   []string
 	LapsesAt events.Instant
 	// Parts are the lots the points came from, in consumption order.
 	Parts []RedemptionPart
@@ -120,13 +122,17 @@ type Order struct {
 	// Ended is set by a cancellation or when the last of it came back; Cancelled by a cancellation only.
 	Ended, Cancelled bool
 	// Whole is set when a return of everything was applied.
-	Whole     bool
+	Whole bool
+	// Version is the program version that the order was decided by: a later fulfilment follows its holds.
+	Version   int32
 	At        events.Instant
 	Fulfilled events.Instant
 	Lines     []OrderLine
 	// Deducted is what the basis loses beyond the lines' discounts, shared by amount; Rate converts it.
 	Deducted events.Money
 	Rate     string
+	// Absorbed is what of the clawbacks was met by points that had expired.
+	Absorbed events.Points
 	Grants   []Grant
 	// Redemptions paid for it.
 	Redemptions []string
@@ -144,7 +150,9 @@ type OrderLine struct {
 type Grant struct {
 	Rule           string
 	Granted, Taken events.Points
-	Fixed          bool
+	// Lot holds the points; 0 when none were granted.
+	Lot   int64
+	Fixed bool
 	// Lines are the indexes of the lines that the rule saw; nil: all.
 	Lines []int32
 }
@@ -171,6 +179,7 @@ func (a *Account) Clone() *Account {
 // Clone returns a deep copy.
 func (r *Redemption) Clone() *Redemption {
 	c := *r
+	c.Orders = slices.Clone(r.Orders)
 	c.Parts = slices.Clone(r.Parts)
 	return &c
 }

@@ -3,6 +3,7 @@ package loyalty
 import (
 	"math/big"
 	"slices"
+	"sync"
 
 	"github.com/accrue-loyalty/accrue/events"
 )
@@ -52,6 +53,9 @@ type Program struct {
 	Holdout *Holdout
 	// Referral is nil in a program without one.
 	Referral *Referral
+
+	once     sync.Once
+	prepared prepared
 }
 
 // Rounding says how a sum of points becomes whole.

@@ -1,0 +1,221 @@
+package loyalty
+
+import (
+	"slices"
+
+	"github.com/accrue-loyalty/accrue/events"
+)
+
+// transfer takes points from the giver; the second leg reaches the receiver as TransferCredited.
+func (d *decider) transfer(e *events.TransferRequested) {
+	ref := events.Reference{Kind: events.TypeTransferRequested, ID: e.Transfer}
+	switch {
+	case d.r.Referenced(ref):
+		d.result(events.Duplicate, "duplicate_transfer")
+		return
+	case e.Points <= 0:
+		d.refuse("invalid_points")
+		return
+	case e.To == d.a.Customer:
+		d.refuse("transfer_to_self")
+		return
+	case d.a.spendable(d.now) < e.Points:
+		d.refuse("balance_too_low")
+		return
+	}
+	d.reference(ref.Kind, ref.ID)
+	leg := &events.TransferCredited{
+		Header:   events.Header{ID: "transfer:" + d.a.Customer + ":" + e.ID, Customer: e.To, At: d.at},
+		Transfer: e.Transfer, From: d.a.Customer,
+	}
+	d.consume(e.Points, func(l *Lot, n events.Points) {
+		leg.Lots = append(leg.Lots, events.CreditedLot{Points: n, EarnedAt: l.EarnedAt, ExpiresAt: l.ExpiresAt})
+		d.add(events.Entry{Type: events.TransferOut, Lot: l.ID, Points: n})
+	})
+	d.out = append(d.out, leg)
+}
+
+// receive adds transferred points as lots that keep their expiry.
+func (d *decider) receive(e *events.TransferCredited) {
+	for _, l := range e.Lots {
+		d.add(events.Entry{Type: events.TransferIn, Points: l.Points, Lot: d.a.LotLast + 1,
+			EarnedAt: l.EarnedAt, ActiveAt: d.at, ExpiresAt: l.ExpiresAt})
+	}
+}
+
+// forfeit takes every point that the account holds.
+func (d *decider) forfeit() {
+	for _, l := range slices.Clone(d.a.Lots) {
+		if n := l.Pending + l.Active + l.Reserved; n > 0 {
+			d.add(events.Entry{Type: events.Forfeit, Lot: l.ID, Points: n})
+		}
+	}
+}
+
+// merge ends the account; all it has moves to the survivor with MergeCredited.
+func (d *decider) merge(e *events.AccountsMerged) {
+	switch {
+	case e.Into == d.a.Customer:
+		d.refuse("merge_into_self")
+		return
+	case d.r.Referenced(events.Reference{Kind: events.TypeMergeCredited, ID: e.Into}):
+		d.refuse("merged_in_a_circle")
+		return
+	}
+	d.out = append(d.out, &events.MergeCredited{
+		Header: events.Header{ID: "merge:" + d.a.Customer + ":" + e.ID, Customer: e.Into, At: d.at},
+		From:   d.a.Customer, Account: appendMerged(nil, d.a, d.r.All()),
+	})
+	for _, l := range slices.Clone(d.a.Lots) {
+		if n := l.Pending + l.Active + l.Reserved; n > 0 {
+			d.add(events.Entry{Type: events.TransferOut, Lot: l.ID, Points: n})
+		}
+	}
+	if n := d.a.Deficit; n > 0 {
+		d.add(events.Entry{Type: events.TransferIn, Points: n})
+	}
+	d.made.Facts.MergedInto = e.Into
+	d.facts(&events.Facts{MergedInto: e.Into})
+	d.result(events.Applied, "")
+}
+
+// mergeCredited takes over the account of a customer who was merged into this one.
+func (d *decider) mergeCredited(e *events.MergeCredited) {
+	if !d.reference(events.TypeMergeCredited, e.From) {
+		return
+	}
+	from, _, err := decodeMerged(e.Account)
+	if err != nil {
+		panic("loyalty: reading a merged account: " + err.Error())
+	}
+	d.made.Facts.Merged = e.Account
+	first := d.a.LotLast + 1
+	d.takeOver(e.Account)
+	for i := range d.a.Lots {
+		if l := d.a.Lots[i]; l.ID >= first {
+			if n := l.Pending + l.Active + l.Reserved; n > 0 {
+				d.add(events.Entry{Type: events.TransferIn, Lot: l.ID, Points: n,
+					EarnedAt: l.EarnedAt, ActiveAt: l.ActiveAt, ExpiresAt: l.ExpiresAt})
+			}
+		}
+	}
+	if from.Deficit > 0 {
+		d.add(events.Entry{Type: events.TransferOut, Points: from.Deficit})
+	}
+	d.repay()
+	if d.p.Tiers != nil {
+		if d.p.level(from.Tier) > d.p.level(d.a.Tier) {
+			d.changeTier(d.p.level(from.Tier), from.Grace)
+		}
+		d.upgrade()
+	}
+	for _, w := range slices.Clone(d.a.Waiting) {
+		if o := d.knownOrder(waitsFor(w)); o != nil && o.Placed {
+			d.applyWaiting(o)
+		}
+	}
+	d.result(events.Applied, "")
+}
+
+// waitsFor names the order that a waiting event waits for.
+func waitsFor(e events.Event) string {
+	switch e := e.(type) {
+	case *events.OrderFulfilled:
+		return e.Order
+	case *events.OrderCancelled:
+		return e.Order
+	case *events.OrderReturned:
+		return e.Order
+	default:
+		panic("loyalty: a waiting " + string(e.EventType()))
+	}
+}
+
+// mergeIntoErased books what arrives for an erased customer and forfeits it at once.
+func (d *decider) mergeIntoErased(e *events.MergeCredited) {
+	from, _, err := decodeMerged(e.Account)
+	if err != nil {
+		panic("loyalty: reading a merged account: " + err.Error())
+	}
+	for i := range from.Lots {
+		l := &from.Lots[i]
+		if n := l.Pending + l.Active + l.Reserved; n > 0 {
+			d.add(events.Entry{Type: events.TransferIn, Lot: d.a.LotLast + 1, Points: n,
+				EarnedAt: l.EarnedAt, ActiveAt: d.at, ExpiresAt: l.ExpiresAt})
+		}
+	}
+	if from.Deficit > 0 {
+		d.add(events.Entry{Type: events.TransferOut, Points: from.Deficit})
+	}
+	d.forfeit()
+}
+
+// referralRule is the rule id of referral points.
+const referralRule = "referral"
+
+// refers reports whether an order, the customer's first, completes a referral.
+func (d *decider) refers(basis Exact) bool {
+	r := d.p.Referral
+	by := d.a.Profile.ReferredBy
+	return r != nil && by != "" && by != d.a.Customer && basis.Cmp(ExactInt(int64(r.MinimumOrder))) >= 0
+}
+
+// rewardReferral gives the referee's points and sends the referrer's.
+func (d *decider) rewardReferral(e *events.OrderPlaced) {
+	entry := events.Entry{Type: events.Earn, Points: d.p.Referral.Referee, Asked: d.p.Referral.Referee, Rule: referralRule, Order: e.Order}
+	if entry.Points > 0 {
+		dates := d.datesOf(nil)
+		entry.Lot, entry.EarnedAt, entry.ActiveAt, entry.ExpiresAt = d.a.LotLast+1, d.at, dates.active, dates.expires
+	}
+	d.add(entry)
+	d.repay()
+	if n := d.p.Referral.Referrer; n > 0 {
+		d.sendReferral(e.Order, n, false)
+	}
+}
+
+func (d *decider) sendReferral(order string, n events.Points, reversed bool) {
+	id := "referral:" + d.a.Customer + ":" + order
+	if reversed {
+		id += ":reversed"
+	}
+	d.out = append(d.out, &events.ReferralRewarded{
+		Header:  events.Header{ID: id, Customer: d.a.Profile.ReferredBy, At: d.at},
+		Referee: d.a.Customer, Order: order, Points: n, Reversed: reversed, EarnedAt: d.at,
+	})
+}
+
+// reverseReferral takes the referrer's points back when the order that completed the referral ended.
+func (d *decider) reverseReferral(o *Order) {
+	if o.Ended && d.a.Profile.ReferredBy != "" &&
+		slices.ContainsFunc(o.Grants, func(g Grant) bool { return g.Rule == referralRule }) {
+		d.sendReferral(o.ID, 0, true)
+	}
+}
+
+// referralRewarded is the referrer's side of a referral.
+func (d *decider) referralRewarded(e *events.ReferralRewarded) {
+	reference := e.Referee + "\x00" + e.Order
+	d.source = referralKey(reference)
+	ref := events.Reference{Kind: events.TypeReferralRewarded, ID: reference}
+	if e.Reversed {
+		d.made.Facts.References = append(d.made.Facts.References, ref)
+		d.made.Facts.Cancelled = append(d.made.Facts.Cancelled, d.source)
+		o := d.order(d.source)
+		d.cancelled(o)
+		d.clawBack(o)
+		return
+	}
+	if !d.reference(ref.Kind, ref.ID) {
+		return
+	}
+	if d.p.heldOut(d.a.Customer) {
+		d.add(events.Entry{Type: events.Earn, Rule: referralRule, Asked: e.Points})
+		d.result(events.Holdout, "control_group")
+		return
+	}
+	active := d.p.Calendar.Add(e.EarnedAt, d.p.Hold.After)
+	d.add(events.Entry{Type: events.Earn, Points: e.Points, Asked: e.Points, Rule: referralRule, Lot: d.a.LotLast + 1,
+		EarnedAt: e.EarnedAt, ActiveAt: active, ExpiresAt: d.p.expires(&d.p.Expiry, active)})
+	d.repay()
+}

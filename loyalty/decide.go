@@ -1,0 +1,388 @@
+package loyalty
+
+import (
+	"fmt"
+
+	"github.com/accrue-loyalty/accrue/events"
+)
+
+// Decide works out what in.Event does to a under p. It returns the decision, without its chain and position, and the
+// events that other accounts must decide because of it. It leaves a and r as the decision says: afterwards they equal
+// what [Evolve] makes of the decision and what they were before.
+//
+// Everything due for the account at or before in.Clock must have been done by [DecideTick].
+func Decide(p *Program, a *Account, r Records, in Input) (events.Decision, []events.Event) {
+	d := newDecider(p, a, r, in)
+	d.decide()
+	return d.close()
+}
+
+// decider makes one decision. It advances the account with the same pieces that Evolve uses, so that each step sees
+// what the steps before it did.
+type decider struct {
+	fold
+	p    *Program
+	q    *prepared
+	in   Input
+	at   events.Instant
+	now  events.Instant
+	made events.Decision
+	out  []events.Event
+}
+
+func newDecider(p *Program, a *Account, r Records, in Input) *decider {
+	h := in.Event.Head()
+	d := &decider{p: p, q: p.ready(), in: in, at: h.At, now: max(h.At, in.Clock)}
+	d.made = events.Decision{
+		Cause: in.Cause, Customer: a.Customer, Clock: in.Clock,
+		Program: events.ProgramRef{Version: p.Version, Hash: p.Hash},
+		Facts:   events.Facts{Type: in.Event.EventType(), At: h.At},
+	}
+	d.fold = fold{a: a, r: r, d: &d.made}
+	return d
+}
+
+// close completes the decision with the balance and tier that it left.
+func (d *decider) close() (events.Decision, []events.Event) {
+	if d.made.Result == "" {
+		d.settle()
+	}
+	// A deficit and spendable points never stand side by side.
+	d.repay()
+	d.finish()
+	d.made.Balance = d.a.Balance()
+	d.made.Tier = d.p.tierName(d.a.Tier)
+	return d.made, d.out
+}
+
+// settle names the result of an event that was carried out.
+func (d *decider) settle() {
+	d.made.Result = events.Nothing
+	for i := range d.made.Entries {
+		if e := &d.made.Entries[i]; e.Points > 0 || e.Type == events.TierChanged {
+			d.made.Result = events.Applied
+			return
+		}
+	}
+}
+
+func (d *decider) result(r events.Result, reason string) {
+	d.made.Result, d.made.Reason = r, reason
+}
+
+func (d *decider) refuse(reason string) { d.result(events.Refused, reason) }
+
+// add appends an entry to the decision and applies it.
+func (d *decider) add(e events.Entry) {
+	d.made.Entries = append(d.made.Entries, e)
+	d.entry(&e)
+}
+
+// reference uses up a business id; false means that it was used before.
+func (d *decider) reference(kind events.Type, id string) bool {
+	ref := events.Reference{Kind: kind, ID: id}
+	if d.r.Referenced(ref) {
+		d.result(events.Duplicate, "duplicate_"+referenceNames[kind])
+		return false
+	}
+	d.made.Facts.References = append(d.made.Facts.References, ref)
+	d.r.PutReference(ref)
+	return true
+}
+
+var referenceNames = map[events.Type]string{
+	events.TypeOrderReturned:     "return",
+	events.TypeTransferRequested: "transfer",
+	events.TypeComplaintResolved: "complaint",
+	events.TypeReviewSubmitted:   "review",
+	events.TypeReviewApproved:    "review",
+	events.TypeReviewRemoved:     "review",
+	events.TypeReferralRewarded:  "referral",
+	events.TypeMergeCredited:     "merge",
+}
+
+func (d *decider) decide() {
+	e := d.in.Event
+	if forwarded, ok := e.(*events.EventForwarded); ok && d.a.MergedInto == "" {
+		inner, err := events.DecodeStoredJSON(forwarded.Event)
+		if err != nil {
+			panic("loyalty: reading a forwarded event: " + err.Error())
+		}
+		d.become(inner)
+		e = inner
+	}
+	d.made.Facts.Payload = events.PayloadOf(e)
+	if !d.timely(e) || !d.fresh(e) || !d.living(e) {
+		return
+	}
+	d.act(e)
+}
+
+// become takes on an event that was forwarded from an account that ended.
+func (d *decider) become(e events.Event) {
+	h := e.Head()
+	d.in.Event, d.at, d.now = e, h.At, max(h.At, d.in.Clock)
+	d.made.Cause.Event = h.ID
+	d.made.Facts.Type, d.made.Facts.At = e.EventType(), h.At
+}
+
+// dayMillis is how far ahead of the partition clock an event may be: 24 hours, for clocks that are not set well.
+const dayMillis = 24 * 3600 * 1000
+
+// timely refuses what is too old or too far ahead. What accrue sent itself must never get lost.
+func (d *decider) timely(e events.Event) bool {
+	clock := d.in.Clock
+	if clock == 0 || e.EventType().Internal() {
+		return true
+	}
+	if d.p.stale(d.at, clock) {
+		d.result(events.Stale, "older_than_accepted")
+		return false
+	}
+	if !d.in.Lenient && d.at > clock+dayMillis {
+		d.result(events.Future, "ahead_of_clock")
+		return false
+	}
+	return true
+}
+
+// stale reports whether an event of at is too old at the partition clock.
+func (p *Program) stale(at, clock events.Instant) bool {
+	return p.AcceptWithin != nil && p.Calendar.Add(at, *p.AcceptWithin) < clock
+}
+
+// fresh tells repeats from new events.
+func (d *decider) fresh(e events.Event) bool {
+	before, ok := d.r.Seen(d.made.Cause.Event)
+	switch {
+	case !ok:
+		return true
+	case before == d.made.Facts.Payload:
+		d.result(events.Duplicate, "duplicate_event")
+	default:
+		d.result(events.Conflict, "event_id_reused")
+	}
+	return false
+}
+
+// hopsMax bounds how often an event follows merges: accounts merged in a circle would send it round for ever.
+const hopsMax = 16
+
+// living handles accounts that were erased or merged into another.
+func (d *decider) living(e events.Event) bool {
+	a := d.a
+	if a.Erased {
+		switch e := e.(type) {
+		case *events.TransferCredited:
+			d.receive(e)
+			d.forfeit()
+		case *events.MergeCredited:
+			d.mergeIntoErased(e)
+		default:
+			d.refuse("erased")
+		}
+		return false
+	}
+	if a.MergedInto == "" {
+		return true
+	}
+	if _, again := e.(*events.AccountsMerged); again {
+		d.refuse("account_merged")
+		return false
+	}
+	d.forward(e)
+	return false
+}
+
+// forward sends an event on to the account that this one was merged into.
+func (d *decider) forward(e events.Event) {
+	hops := 1
+	var inner []byte
+	if f, ok := e.(*events.EventForwarded); ok {
+		inner = f.Event
+		if _, err := fmt.Sscanf(f.ID, "forward-%d:", &hops); err == nil {
+			hops++
+		}
+	} else {
+		b, err := events.EncodeJSON(e)
+		if err != nil {
+			panic("loyalty: " + err.Error())
+		}
+		inner = b
+	}
+	if hops > hopsMax {
+		d.refuse("merged_in_a_circle")
+		return
+	}
+	d.result(events.Forwarded, "account_merged")
+	d.out = append(d.out, &events.EventForwarded{
+		Header: events.Header{
+			ID: fmt.Sprintf("forward-%d:%s:%s", hops, d.a.Customer, e.Head().ID), Customer: d.a.MergedInto, At: d.at,
+		},
+		From: d.a.Customer, Event: inner,
+	})
+}
+
+func (d *decider) act(e events.Event) {
+	switch e := e.(type) {
+	case *events.OrderPlaced:
+		d.orderPlaced(e)
+	case *events.OrderFulfilled:
+		d.onOrder(e, e.Order, func(o *Order) { d.fulfil(o, e) })
+	case *events.OrderCancelled:
+		d.onOrder(e, e.Order, func(o *Order) { d.cancel(o) })
+	case *events.OrderReturned:
+		if d.r.Referenced(events.Reference{Kind: events.TypeOrderReturned, ID: e.Return}) {
+			d.result(events.Duplicate, "duplicate_return")
+			return
+		}
+		d.onOrder(e, e.Order, func(o *Order) { d.takeBack(o, e) })
+	case *events.ReviewSubmitted:
+		d.review(e, e.Review.Review)
+	case *events.ReviewApproved:
+		d.review(e, e.Review.Review)
+	case *events.ReviewRemoved:
+		d.reviewRemoved(e)
+	case *events.AccountRegistered:
+		d.registered(e)
+	case *events.ConsentChanged:
+		d.note(&events.ProfileFact{Marketing: e.Marketing, Tracking: e.Tracking})
+		d.earnFrom(e, "")
+	case *events.ComplaintResolved:
+		if d.reference(events.TypeComplaintResolved, e.Complaint) {
+			d.earnFrom(e, "")
+		}
+	case *events.PointsAdjusted:
+		d.adjust(e)
+	case *events.AccountsMerged:
+		d.merge(e)
+	case *events.ErasureRequested:
+		d.forfeit()
+		d.made.Facts.Erased = true
+		d.facts(&events.Facts{Erased: true})
+		d.result(events.Applied, "")
+	case *events.AppInstalled, *events.SessionOpened, *events.PushClicked, *events.NewsletterSubscribed,
+		*events.ReferralLinkShared:
+		if !d.a.Profile.Tracking {
+			d.result(events.Nothing, "no_tracking_consent")
+			return
+		}
+		d.earnFrom(e, "")
+	case *events.ServiceVoucherIssued, *events.ChurnContactCompleted, *events.ReferralCompleted, *events.FraudReviewed:
+		d.earnFrom(e, "")
+	case *events.RedemptionRequested:
+		d.request(e)
+	case *events.RedemptionConfirmed:
+		d.confirm(e)
+	case *events.RedemptionCancelled:
+		d.cancelRedemption(e)
+	case *events.TransferRequested:
+		d.transfer(e)
+	case *events.TransferCredited:
+		d.receive(e)
+	case *events.ReferralRewarded:
+		d.referralRewarded(e)
+	case *events.MergeCredited:
+		d.mergeCredited(e)
+	case *events.EventForwarded, *events.Tick:
+		panic("loyalty: " + string(e.EventType()) + " is no event of an account")
+	default:
+		panic("loyalty: unknown event " + string(e.EventType()))
+	}
+}
+
+// note records what the account keeps of a registration or consent.
+func (d *decider) note(x *events.ProfileFact) {
+	d.made.Facts.Profile = x
+	d.profile(x)
+}
+
+func (d *decider) registered(e *events.AccountRegistered) {
+	x := &events.ProfileFact{Registered: e.At, ReferredBy: e.ReferredBy}
+	if e.Consent != nil {
+		x.Marketing, x.Tracking = e.Consent.Marketing, e.Consent.Tracking
+	}
+	d.note(x)
+	d.earnFrom(e, "")
+}
+
+func (d *decider) review(e events.Event, id string) {
+	if o := d.knownOrder(reviewKey(id)); o != nil && o.Cancelled {
+		d.refuse("review_removed")
+		return
+	}
+	if !d.reference(e.EventType(), id) {
+		return
+	}
+	d.source = reviewKey(id)
+	d.earnFrom(e, d.source)
+}
+
+func (d *decider) reviewRemoved(e *events.ReviewRemoved) {
+	id := e.Review.Review
+	if !d.reference(events.TypeReviewRemoved, id) {
+		return
+	}
+	d.made.Facts.CancelledReviews = []string{id}
+	d.source = reviewKey(id)
+	o := d.order(d.source)
+	d.cancelled(o)
+	d.clawBack(o)
+	d.earnFrom(e, "")
+}
+
+// onOrder carries out what concerns a placed order; without it the event waits.
+func (d *decider) onOrder(e events.Event, id string, do func(*Order)) {
+	if o := d.knownOrder(id); o != nil && o.Placed {
+		do(o)
+		return
+	}
+	stored, err := events.EncodeJSON(e)
+	if err != nil {
+		panic("loyalty: " + err.Error())
+	}
+	if r, ok := e.(*events.OrderReturned); ok {
+		d.reference(events.TypeOrderReturned, r.Return)
+	}
+	d.made.Facts.Waiting = stored
+	d.wait(stored)
+	d.result(events.Waiting, "order_unknown")
+}
+
+// applyWaiting carries out what waited for an order, in order of arrival, as if it came now.
+func (d *decider) applyWaiting(o *Order) {
+	var ids []string
+	for _, e := range d.a.Waiting {
+		var do func()
+		switch e := e.(type) {
+		case *events.OrderFulfilled:
+			if e.Order == o.ID {
+				do = func() { d.fulfil(o, e) }
+			}
+		case *events.OrderCancelled:
+			if e.Order == o.ID {
+				do = func() { d.cancel(o) }
+			}
+		case *events.OrderReturned:
+			if e.Order == o.ID {
+				do = func() { d.takeBack(o, e) }
+			}
+		default:
+			panic("loyalty: a waiting " + string(e.EventType()))
+		}
+		if do == nil {
+			continue
+		}
+		ids = append(ids, e.Head().ID)
+		result, reason, event := d.made.Result, d.made.Reason, d.in.Event
+		d.in.Event, d.at = e, e.Head().At
+		d.now = max(d.at, d.in.Clock)
+		do()
+		d.repay()
+		d.in.Event, d.at = event, event.Head().At
+		d.now = max(d.at, d.in.Clock)
+		d.made.Result, d.made.Reason = result, reason
+	}
+	d.made.Facts.Applied = append(d.made.Facts.Applied, ids...)
+	d.stopWaiting(ids)
+}

@@ -1,0 +1,370 @@
+package loyalty
+
+import (
+	"slices"
+
+	"github.com/accrue-loyalty/accrue/events"
+)
+
+// Evolve folds d into a and r. It needs neither program nor event and never refuses. It panics on a decision that
+// Decide cannot have made, which is a bug or a ledger that something else wrote to.
+func Evolve(a *Account, r Records, d *events.Decision) {
+	f := newFold(a, r, d)
+	if d.Facts.Order != nil {
+		f.placeOrder(d.Facts.Order)
+	}
+	if d.Facts.Merged != nil {
+		f.takeOver(d.Facts.Merged)
+	}
+	for i := range d.Entries {
+		f.entry(&d.Entries[i])
+	}
+	f.facts(&d.Facts)
+	f.finish()
+}
+
+// fold applies one decision to an account, piece by piece. Decide uses the same pieces while it makes the decision.
+type fold struct {
+	a *Account
+	r Records
+	d *events.Decision
+	// source is the key of what a review or a referral earned; "" for other events.
+	source string
+	// orders and redemptions are the records touched so far, each a copy that finish stores.
+	orders      []*Order
+	redemptions []*Redemption
+	// claims are clawbacks so far: what was asked and what was found, by order.
+	claims []claim
+}
+
+type claim struct {
+	order        string
+	asked, found events.Points
+}
+
+func newFold(a *Account, r Records, d *events.Decision) *fold {
+	f := &fold{a: a, r: r, d: d}
+	f.setSource()
+	return f
+}
+
+// setSource finds what the decision's entries without an order belong to.
+func (f *fold) setSource() {
+	for _, ref := range f.d.Facts.References {
+		switch ref.Kind {
+		case events.TypeReviewSubmitted, events.TypeReviewApproved:
+			f.source = reviewKey(ref.ID)
+		case events.TypeReferralRewarded:
+			f.source = referralKey(ref.ID)
+		default:
+		}
+	}
+	if c := f.d.Facts.CancelledReviews; len(c) > 0 {
+		f.source = reviewKey(c[0])
+	}
+}
+
+func (f *fold) sourceOf(e *events.Entry) string {
+	if e.Order != "" {
+		return e.Order
+	}
+	return f.source
+}
+
+func (f *fold) entry(e *events.Entry) {
+	a, t := f.a, &f.a.Totals
+	switch e.Type {
+	case events.Earn:
+		f.earn(e)
+	case events.Activate:
+		l := a.lot(e.Lot)
+		l.Pending -= e.Points
+		l.Active += e.Points
+	case events.CancelPending:
+		a.lot(e.Lot).Pending -= e.Points
+		t.Revoked += e.Points
+		f.clawback(e)
+	case events.Revoke:
+		if e.Lot != 0 {
+			a.lot(e.Lot).Active -= e.Points
+		}
+		t.Revoked += e.Points
+		f.clawback(e)
+	case events.DeficitOwed:
+		a.Deficit += e.Points
+		t.Revoked += e.Points
+		f.clawback(e)
+	case events.DeficitRepaid:
+		a.lot(e.Lot).Active -= e.Points
+		a.Deficit -= e.Points
+	case events.Reserve:
+		f.reserve(e)
+	case events.Confirm:
+		l := a.lot(e.Lot)
+		l.Reserved -= e.Points
+		l.Redeemed += e.Points
+		t.Redeemed += e.Points
+	case events.Release:
+		f.release(e)
+	case events.Reinstate:
+		f.reinstate(e)
+	case events.Expire:
+		l := a.lot(e.Lot)
+		l.Active -= e.Points
+		l.Expired += e.Points
+		t.Expired += e.Points
+	case events.Adjust:
+		f.addLot(e, "").Active += e.Points
+		t.Adjusted += e.Points
+	case events.AdjustDown:
+		a.lot(e.Lot).Active -= e.Points
+		t.Adjusted -= e.Points
+	case events.TransferOut:
+		f.transferOut(e)
+	case events.TransferIn:
+		f.transferIn(e)
+	case events.Forfeit:
+		a.lot(e.Lot).take(e.Points)
+		t.Forfeited += e.Points
+	case events.TierChanged:
+		a.Tier = f.d.Tier
+		a.TierSince = max(f.d.Clock, f.d.Facts.At, a.LatestOrder)
+	default:
+		panic("loyalty: unknown entry type " + string(e.Type))
+	}
+}
+
+// lot returns a lot that is known to be there.
+func (a *Account) lot(id int64) *Lot {
+	if l := a.findLot(id); l != nil {
+		return l
+	}
+	panic("loyalty: a decision names a lot that the account does not have")
+}
+
+func (a *Account) findLot(id int64) *Lot {
+	i, ok := slices.BinarySearchFunc(a.Lots, id, func(l Lot, id int64) int { return int(l.ID - id) })
+	if !ok {
+		return nil
+	}
+	return &a.Lots[i]
+}
+
+// addLot returns the entry's lot, which it adds when it is new or had been dropped. Lots stay sorted by id.
+func (f *fold) addLot(e *events.Entry, order string) *Lot {
+	if l := f.a.findLot(e.Lot); l != nil {
+		return l
+	}
+	return f.a.insertLot(Lot{ID: e.Lot, Order: order, EarnedAt: e.EarnedAt, ActiveAt: e.ActiveAt, ExpiresAt: e.ExpiresAt})
+}
+
+func (a *Account) insertLot(l Lot) *Lot {
+	a.LotLast = max(a.LotLast, l.ID)
+	i, _ := slices.BinarySearchFunc(a.Lots, l.ID, func(l Lot, id int64) int { return int(l.ID - id) })
+	a.Lots = slices.Insert(a.Lots, i, l)
+	return &a.Lots[i]
+}
+
+// take removes n points from whichever bucket has them.
+func (l *Lot) take(n events.Points) {
+	for _, bucket := range [...]*events.Points{&l.Active, &l.Pending, &l.Reserved} {
+		part := min(*bucket, n)
+		*bucket -= part
+		n -= part
+	}
+	if n != 0 {
+		panic("loyalty: a decision takes more than a lot has")
+	}
+}
+
+// earn adds an EARN entry. Points are active at once when the hold ends with the event itself.
+func (f *fold) earn(e *events.Entry) {
+	source := f.sourceOf(e)
+	if source != "" && (e.Points > 0 || e.Rule == referralRule) {
+		o := f.order(source)
+		g := o.grant(e.Rule)
+		g.Granted += e.Points
+		if e.Lot != 0 {
+			g.Lot = e.Lot
+		}
+		if !o.Placed && o.At == 0 {
+			o.At = f.d.Facts.At
+		}
+	}
+	if e.Points == 0 {
+		return
+	}
+	l := f.addLot(e, source)
+	if e.ActiveAt != 0 && e.ActiveAt <= e.EarnedAt {
+		l.Active += e.Points
+	} else {
+		l.Pending += e.Points
+	}
+	f.a.Totals.Issued += e.Points
+	f.a.qualify(f.earnedAt(source), Exact{}, e.Points)
+}
+
+// earnedAt is the time by which points for tiers count: the order's, or the event's own.
+func (f *fold) earnedAt(source string) events.Instant {
+	if source != "" {
+		if o := f.order(source); o.At != 0 {
+			return o.At
+		}
+	}
+	return f.d.Facts.At
+}
+
+// clawback notes what was taken of a rule's grant.
+func (f *fold) clawback(e *events.Entry) {
+	source := f.sourceOf(e)
+	if source == "" {
+		return
+	}
+	i := slices.IndexFunc(f.claims, func(c claim) bool { return c.order == source })
+	if i < 0 {
+		i = len(f.claims)
+		f.claims = append(f.claims, claim{order: source})
+	}
+	f.claims[i].asked += e.Asked
+	f.claims[i].found += e.Points
+	if e.Asked != 0 {
+		o := f.order(source)
+		o.grant(e.Rule).Taken += e.Asked
+		f.a.qualify(f.earnedAt(source), Exact{}, -e.Asked)
+	}
+}
+
+// order returns the copy of an order's record that this decision works on.
+func (f *fold) order(id string) *Order {
+	if o := f.knownOrder(id); o != nil {
+		return o
+	}
+	o := &Order{ID: id}
+	f.orders = append(f.orders, o)
+	return o
+}
+
+// knownOrder is order for one that must not be made up: nil when there is none.
+func (f *fold) knownOrder(id string) *Order {
+	for _, o := range f.orders {
+		if o.ID == id {
+			return o
+		}
+	}
+	o := f.r.Order(id)
+	if o == nil {
+		return nil
+	}
+	o = o.Clone()
+	f.orders = append(f.orders, o)
+	return o
+}
+
+// redemption returns a redemption to work on, open or closed, or nil.
+func (f *fold) redemption(id string) *Redemption {
+	for _, r := range f.a.Reservations {
+		if r.ID == id {
+			return r
+		}
+	}
+	for _, r := range f.redemptions {
+		if r.ID == id {
+			return r
+		}
+	}
+	r := f.r.Redemption(id)
+	if r == nil {
+		return nil
+	}
+	r = r.Clone()
+	f.redemptions = append(f.redemptions, r)
+	return r
+}
+
+// qualify adds to what counts for tiers at an instant.
+func (a *Account) qualify(at events.Instant, spend Exact, points events.Points) {
+	i := len(a.Qualifying)
+	if i == 0 || a.Qualifying[i-1].At != at {
+		var found bool
+		i, found = slices.BinarySearchFunc(a.Qualifying, at, func(q Qualifying, at events.Instant) int {
+			return int(q.At - at)
+		})
+		if !found {
+			a.Qualifying = slices.Insert(a.Qualifying, i, Qualifying{At: at})
+		}
+	} else {
+		i--
+	}
+	q := &a.Qualifying[i]
+	q.Spend = q.Spend.Add(spend)
+	q.Points += points
+	if q.Points == 0 && q.Spend.Sign() == 0 {
+		a.Qualifying = slices.Delete(a.Qualifying, i, i+1)
+	}
+}
+
+// finish stores the records touched, drops lots that nothing can come back to, and remembers the event.
+func (f *fold) finish() {
+	f.absorb()
+	a := f.a
+	a.Clock = max(a.Clock, f.d.Clock)
+	kept := a.Lots[:0]
+	for i := range a.Lots {
+		l := &a.Lots[i]
+		if l.Pending == 0 && l.Active == 0 && l.Reserved == 0 &&
+			(l.Redeemed == 0 || l.ExpiresAt == 0 || l.ExpiresAt <= a.Clock) {
+			if l.Expired > 0 && l.Order != "" {
+				f.r.AddExpired(l.Order, l.ID, l.Expired)
+			}
+			continue
+		}
+		kept = append(kept, *l)
+	}
+	clear(a.Lots[len(kept):])
+	a.Lots = kept
+	if f.d.Facts.Erased || f.d.Facts.MergedInto != "" {
+		f.r.Clear()
+	} else {
+		for _, o := range f.orders {
+			f.r.PutOrder(o)
+		}
+		for _, r := range f.redemptions {
+			f.r.PutRedemption(r)
+		}
+	}
+	if remembered(f.d) {
+		f.r.PutSeen(f.d.Cause.Event, f.d.Facts.Payload)
+	}
+}
+
+// remembered reports whether the event's id counts as used after the decision.
+func remembered(d *events.Decision) bool {
+	switch d.Result {
+	case events.Stale, events.Future, events.Unreadable, events.Conflict, events.Parked:
+		return false
+	default:
+		return d.Facts.Type != events.TypeTick && d.Cause.Event != ""
+	}
+}
+
+// absorb books the part of the clawbacks that expired points of the order's own lots stand for.
+func (f *fold) absorb() {
+	for _, c := range f.claims {
+		if gap := c.asked - c.found; gap > 0 {
+			o := f.order(c.order)
+			o.Absorbed += min(gap, f.expiredOf(c.order)-o.Absorbed)
+		}
+	}
+	f.claims = f.claims[:0]
+}
+
+// expiredOf sums what expired in an order's own lots.
+func (f *fold) expiredOf(order string) events.Points {
+	sum := f.r.Expired(order)
+	for i := range f.a.Lots {
+		if f.a.Lots[i].Order == order {
+			sum += f.a.Lots[i].Expired
+		}
+	}
+	return sum
+}

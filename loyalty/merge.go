@@ -1,0 +1,158 @@
+package loyalty
+
+import (
+	"slices"
+
+	"github.com/accrue-loyalty/accrue/events"
+)
+
+// transferOut books points that leave: of a lot, or (lot 0) a deficit that is taken over.
+func (f *fold) transferOut(e *events.Entry) {
+	f.a.Totals.TransferredOut += e.Points
+	if e.Lot == 0 {
+		f.a.Deficit += e.Points
+		return
+	}
+	f.a.lot(e.Lot).take(e.Points)
+}
+
+// transferIn books points that arrive: a new lot, or (lot 0) a deficit that is given away. The lots of a merge are
+// there already.
+func (f *fold) transferIn(e *events.Entry) {
+	f.a.Totals.TransferredIn += e.Points
+	switch {
+	case e.Lot == 0:
+		f.a.Deficit -= e.Points
+	case f.d.Facts.Merged == nil:
+		f.addLot(e, "").Active += e.Points
+	}
+}
+
+// takeOver adds all that another account had but its totals, deficit and tier, which entries carry. Lots get new
+// ids, in their old order; everything that names a lot follows.
+func (f *fold) takeOver(encoded []byte) {
+	from, set, err := decodeMerged(encoded)
+	if err != nil {
+		panic("loyalty: reading a merged account: " + err.Error())
+	}
+	ids := map[int64]int64{}
+	renamed := func(id int64) int64 {
+		if id == 0 {
+			return 0
+		}
+		if ids[id] == 0 {
+			f.a.LotLast++
+			ids[id] = f.a.LotLast
+		}
+		return ids[id]
+	}
+	for _, l := range from.Lots {
+		l.ID = renamed(l.ID)
+		f.a.Lots = append(f.a.Lots, l)
+	}
+	rename := func(r *Redemption) {
+		for i := range r.Parts {
+			r.Parts[i].Lot = renamed(r.Parts[i].Lot)
+		}
+	}
+	for _, r := range from.Reservations {
+		rename(r)
+		f.a.Reservations = append(f.a.Reservations, r)
+	}
+	for _, r := range set.Redemptions {
+		rename(r)
+		if f.redemption(r.ID) == nil {
+			f.redemptions = append(f.redemptions, r)
+		}
+	}
+	for _, o := range set.Orders {
+		for i := range o.Grants {
+			o.Grants[i].Lot = renamed(o.Grants[i].Lot)
+		}
+		f.adoptOrder(o)
+	}
+	for _, x := range set.Expired {
+		f.r.AddExpired(x.Order, renamed(x.Lot), x.Points)
+	}
+	for _, r := range set.References {
+		f.r.PutReference(r)
+	}
+	for _, q := range from.Qualifying {
+		f.a.qualify(q.At, q.Spend, q.Points)
+	}
+	for _, c := range from.Counters {
+		f.a.count(events.Count{Rule: c.Rule, Every: c.Every.String(), From: c.From, Add: c.N})
+	}
+	f.a.Waiting = append(f.a.Waiting, from.Waiting...)
+	f.a.LatestOrder = max(f.a.LatestOrder, from.LatestOrder)
+}
+
+// adoptOrder takes over an order's record. Where the survivor has placed the same order id, its own record stays.
+func (f *fold) adoptOrder(o *Order) {
+	own := f.knownOrder(o.ID)
+	switch {
+	case own == nil:
+		f.orders = append(f.orders, o)
+	case own.Placed:
+	default:
+		for _, id := range own.Redemptions {
+			o.link(id)
+		}
+		f.orders[slices.Index(f.orders, own)] = o
+	}
+}
+
+// appendMerged encodes an account and its records for the second leg of a merge.
+func appendMerged(b []byte, a *Account, set *RecordSet) []byte {
+	b = appendBytes(b, AppendAccount(nil, a))
+	b = appendCount(b, len(set.Orders))
+	for _, o := range set.Orders {
+		b = appendBytes(b, AppendOrder(nil, o))
+	}
+	b = appendCount(b, len(set.Redemptions))
+	for _, r := range set.Redemptions {
+		b = appendBytes(b, AppendRedemption(nil, r))
+	}
+	b = appendCount(b, len(set.References))
+	for _, r := range set.References {
+		b = appendText(b, string(r.Kind))
+		b = appendText(b, r.ID)
+	}
+	b = appendCount(b, len(set.Expired))
+	for _, x := range set.Expired {
+		b = appendText(b, x.Order)
+		b = appendInt(b, x.Lot)
+		b = appendInt(b, int64(x.Points))
+	}
+	return b
+}
+
+func decodeMerged(b []byte) (*Account, *RecordSet, error) {
+	d := decoder{b: b}
+	a, err := DecodeAccount(d.bytes())
+	if err != nil {
+		return nil, nil, err
+	}
+	set := &RecordSet{}
+	for range d.count() {
+		o, err := DecodeOrder(d.bytes())
+		if err != nil {
+			return nil, nil, err
+		}
+		set.Orders = append(set.Orders, o)
+	}
+	for range d.count() {
+		r, err := DecodeRedemption(d.bytes())
+		if err != nil {
+			return nil, nil, err
+		}
+		set.Redemptions = append(set.Redemptions, r)
+	}
+	for range d.count() {
+		set.References = append(set.References, events.Reference{Kind: events.Type(d.text()), ID: d.text()})
+	}
+	for range d.count() {
+		set.Expired = append(set.Expired, ExpiredLot{Order: d.text(), Lot: d.int(), Points: events.Points(d.int())})
+	}
+	return a, set, d.done()
+}

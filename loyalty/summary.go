@@ -1,0 +1,85 @@
+package loyalty
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/accrue-loyalty/accrue/events"
+)
+
+// Summary is the balance line of one account.
+type Summary struct {
+	Customer string        `json:"customer"`
+	Active   events.Points `json:"active"`
+	Pending  events.Points `json:"pending"`
+	Reserved events.Points `json:"reserved"`
+	Deficit  events.Points `json:"deficit"`
+	Tier     string        `json:"tier"`
+	// QualifyingMinor is the spend that counts for tiers, in minor units, floored; 0 without tiers.
+	QualifyingMinor int64 `json:"qualifying_minor"`
+	// QualifyingPoints is set when tiers count points.
+	QualifyingPoints *events.Points `json:"qualifying_points,omitempty"`
+	Totals           Totals         `json:"totals"`
+	// Expiring is ascending, one entry an instant.
+	Expiring []Expiring `json:"expiring"`
+}
+
+// Expiring is what of the active points goes at one instant.
+type Expiring struct {
+	At     events.Instant `json:"at"`
+	Points events.Points  `json:"points"`
+}
+
+// Summarize returns a's balance as of the partition clock (not before the latest order's time).
+func Summarize(p *Program, a *Account, clock events.Instant) Summary {
+	b := a.Balance()
+	s := Summary{
+		Customer: a.Customer, Active: b.Active, Pending: b.Pending, Reserved: b.Reserved, Deficit: b.Deficit,
+		Tier: p.tierName(a.Tier), Totals: a.Totals, Expiring: []Expiring{},
+	}
+	if p.Tiers != nil {
+		spend, points := a.qualifying(p.window(max(clock, a.LatestOrder)))
+		s.QualifyingMinor, _ = spend.Floor()
+		if p.Tiers.Metric == MetricPoints {
+			s.QualifyingPoints = &points
+		}
+	}
+	for i := range a.Lots {
+		l := &a.Lots[i]
+		if l.Active == 0 || l.ExpiresAt == 0 {
+			continue
+		}
+		at, found := slices.BinarySearchFunc(s.Expiring, l.ExpiresAt, func(x Expiring, t events.Instant) int { return int(x.At - t) })
+		if !found {
+			s.Expiring = slices.Insert(s.Expiring, at, Expiring{At: l.ExpiresAt})
+		}
+		s.Expiring[at].Points += l.Active
+	}
+	return s
+}
+
+// Check returns an error naming the first invariant that a breaks: the totals balance, and no bucket is below zero.
+func (a *Account) Check() error {
+	b := a.Balance()
+	for i := range a.Lots {
+		l := &a.Lots[i]
+		if min(l.Pending, l.Active, l.Reserved, l.Redeemed, l.Expired) < 0 {
+			return fmt.Errorf("customer %q: lot %d is below zero: %+v", a.Customer, l.ID, *l)
+		}
+	}
+	t := &a.Totals
+	in := t.Issued + t.Adjusted + t.TransferredIn + t.Reinstated
+	out := b.Pending + b.Active + b.Reserved + t.Redeemed + t.Expired + t.Revoked + t.Forfeited + t.TransferredOut - a.Deficit
+	if in != out || a.Deficit < 0 {
+		return fmt.Errorf("customer %q: %d points came in, %d are accounted for (balance %+v, totals %+v)", a.Customer, in, out, b, *t)
+	}
+	return nil
+}
+
+// visibleOrder returns the order's id for people and entries, "" for what belongs to a review or referral.
+func visibleOrder(key string) string {
+	if len(key) > 0 && key[0] == 0 {
+		return ""
+	}
+	return key
+}

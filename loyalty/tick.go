@@ -1,0 +1,169 @@
+package loyalty
+
+import (
+	"github.com/accrue-loyalty/accrue/events"
+)
+
+// DecideTick does everything of a that is due at or before the tick, in order of due time, and at one time in the
+// order activation, lapse, expiry, end of grace, review. ok is false when nothing was due: then there is no decision
+// and nothing has changed. p is the version in effect at the tick.
+func DecideTick(p *Program, a *Account, r Records, tick events.Instant, cause events.Cause) (made events.Decision, ok bool) {
+	if due := NextDue(p, a, a.Clock); due == 0 || due > tick {
+		return events.Decision{}, false
+	}
+	d := newDecider(p, a, r, Input{Event: &events.Tick{Header: events.Header{At: tick}}, Cause: cause, Clock: tick})
+	reviewed := max(a.Clock, a.TierSince)
+	for {
+		step, at := d.nextStep(reviewed)
+		if step == noStep || at > tick {
+			break
+		}
+		switch step {
+		case activate:
+			d.activate(at)
+		case lapse:
+			d.lapse(at)
+		case expire:
+			d.expire(at)
+		case grace:
+			d.endGrace(at)
+		case review:
+			d.reviewTier(at)
+			reviewed = at
+		case drop:
+			d.dropWaiting(tick)
+		case noStep:
+		}
+	}
+	d.settleTick()
+	if d.made.Result == events.Nothing {
+		return events.Decision{}, false
+	}
+	made, _ = d.close()
+	return made, true
+}
+
+// settleTick names the result: a tick that changed nothing leaves no decision.
+func (d *decider) settleTick() {
+	d.settle()
+	if d.made.Facts.Grace != nil || len(d.made.Facts.Dropped) > 0 || len(d.made.Facts.Redemptions) > 0 {
+		d.made.Result = events.Applied
+	}
+}
+
+// step is a kind of clock work, in the order in which steps of one instant are done.
+type step uint8
+
+const (
+	noStep step = iota
+	activate
+	lapse
+	expire
+	grace
+	review
+	drop
+)
+
+// nextStep returns what is due first. The list is read again after each step, because steps make others due.
+func (d *decider) nextStep(reviewed events.Instant) (step, events.Instant) {
+	s := schedule{}
+	s.account(d.a)
+	s.tiers(d.p, d.a, reviewed)
+	s.waiting(d.p, d.a)
+	return s.step, s.at
+}
+
+// schedule finds the earliest step.
+type schedule struct {
+	step step
+	at   events.Instant
+}
+
+func (s *schedule) add(step step, at events.Instant) {
+	if at == 0 {
+		return
+	}
+	if s.step == noStep || at < s.at || at == s.at && step < s.step {
+		s.step, s.at = step, at
+	}
+}
+
+func (s *schedule) account(a *Account) {
+	for i := range a.Lots {
+		l := &a.Lots[i]
+		if l.Pending > 0 {
+			s.add(activate, l.ActiveAt)
+		}
+		if l.Active > 0 {
+			s.add(expire, l.ExpiresAt)
+		}
+	}
+	for _, r := range a.Reservations {
+		s.add(lapse, r.LapsesAt)
+	}
+}
+
+func (s *schedule) tiers(p *Program, a *Account, reviewed events.Instant) {
+	if p.Tiers == nil {
+		return
+	}
+	s.add(grace, a.Grace)
+	if p.level(a.Tier) > 0 {
+		s.add(review, p.nextReview(reviewed))
+	}
+}
+
+func (s *schedule) waiting(p *Program, a *Account) {
+	if p.AcceptWithin == nil {
+		return
+	}
+	for _, e := range a.Waiting {
+		s.add(drop, p.Calendar.Add(e.Head().At, *p.AcceptWithin)+1)
+	}
+}
+
+// NextDue returns the first instant at which a tick may have something to do for a, given that reviews up to after
+// were done; 0: none. What is overdue is returned as it is.
+func NextDue(p *Program, a *Account, after events.Instant) events.Instant {
+	s := schedule{}
+	s.account(a)
+	s.tiers(p, a, max(after, a.TierSince))
+	s.waiting(p, a)
+	return s.at
+}
+
+func (d *decider) activate(at events.Instant) {
+	for i := range d.a.Lots {
+		if l := &d.a.Lots[i]; l.Pending > 0 && l.ActiveAt == at {
+			d.add(events.Entry{Type: events.Activate, Lot: l.ID, Points: l.Pending, Order: visibleOrder(l.Order)})
+			d.repay()
+			return
+		}
+	}
+}
+
+func (d *decider) lapse(at events.Instant) {
+	for _, r := range d.a.Reservations {
+		if r.LapsesAt == at {
+			d.releaseAll(r, events.StateLapsed)
+			return
+		}
+	}
+}
+
+func (d *decider) expire(at events.Instant) {
+	l := d.a.firstLot(func(l *Lot) bool { return l.Active > 0 && l.ExpiresAt == at })
+	d.add(events.Entry{Type: events.Expire, Lot: l.ID, Points: l.Active, Order: visibleOrder(l.Order), ExpiresAt: at})
+}
+
+// dropWaiting forgets events that have waited for their order too long.
+func (d *decider) dropWaiting(tick events.Instant) {
+	var ids []string
+	for _, e := range d.a.Waiting {
+		if d.p.stale(e.Head().At, tick) {
+			ids = append(ids, e.Head().ID)
+		}
+	}
+	d.made.Facts.Dropped = append(d.made.Facts.Dropped, ids...)
+	d.stopWaiting(ids)
+}

@@ -1,0 +1,158 @@
+package loyalty
+
+import (
+	"github.com/accrue-loyalty/accrue/events"
+)
+
+// upgrade raises the tier to the highest level that the account has reached by now, at once.
+func (d *decider) upgrade() {
+	if d.p.Tiers == nil {
+		return
+	}
+	t := max(d.in.Clock, d.at, d.a.LatestOrder)
+	reached := d.p.levelReached(d.a, d.p.window(t))
+	if reached > d.p.level(d.a.Tier) {
+		d.changeTier(reached, 0)
+	}
+}
+
+// changeTier moves the account to a level and sets when it must have been earned again; 0: no grace.
+func (d *decider) changeTier(level int, grace events.Instant) {
+	d.made.Tier = d.p.Tiers.Levels[level].Name
+	d.add(events.Entry{Type: events.TierChanged})
+	d.setGrace(grace)
+}
+
+func (d *decider) setGrace(t events.Instant) {
+	if d.a.Grace != t {
+		d.made.Facts.Grace = &t
+		d.a.Grace = t
+	}
+}
+
+// span is a stretch of time: after < at ≤ until, or, with closed, after ≤ at ≤ until.
+type span struct {
+	after, until events.Instant
+	closed       bool
+}
+
+func (s span) holds(t events.Instant) bool {
+	return t <= s.until && (t > s.after || s.closed && t == s.after)
+}
+
+// window returns the time whose spend or points count for tiers at t.
+func (p *Program) window(t events.Instant) span {
+	switch p.Tiers.Window {
+	case RollingMonths:
+		return span{after: p.Calendar.Add(t, Step{-int64(p.Tiers.Months), Months}), until: t}
+	case CalendarYear:
+		return span{after: p.Calendar.Start(t, Year), until: t, closed: true}
+	case Lifetime:
+	}
+	return span{until: t, closed: true}
+}
+
+// qualifying sums what counts in s.
+func (a *Account) qualifying(s span) (spend Exact, points events.Points) {
+	for i := len(a.Qualifying) - 1; i >= 0; i-- {
+		q := &a.Qualifying[i]
+		if s.holds(q.At) {
+			spend = spend.Add(q.Spend)
+			points += q.Points
+		} else if q.At < s.after {
+			break
+		}
+	}
+	return spend, points
+}
+
+// metric returns what tiers count in s.
+func (p *Program) metric(a *Account, s span) Exact {
+	spend, points := a.qualifying(s)
+	if p.Tiers.Metric == MetricPoints {
+		return ExactInt(int64(points))
+	}
+	return spend
+}
+
+// levelReached returns the highest level whose threshold is met in s.
+func (p *Program) levelReached(a *Account, s span) int { return p.levelOf(p.metric(a, s)) }
+
+func (p *Program) levelOf(metric Exact) int {
+	for i := len(p.Tiers.Levels) - 1; i > 0; i-- {
+		if metric.Cmp(ExactInt(p.Tiers.Levels[i].From)) >= 0 {
+			return i
+		}
+	}
+	return 0
+}
+
+// nextReview returns the first review after t; 0 when tiers are never reviewed.
+func (p *Program) nextReview(t events.Instant) events.Instant {
+	switch p.Tiers.Window {
+	case RollingMonths:
+		return p.Calendar.Next(t, Month)
+	case CalendarYear:
+		return p.Calendar.Next(t, Year)
+	case Lifetime:
+	}
+	return 0
+}
+
+// review tests the level held at t, the first instant of a month or year. Below its threshold the grace begins.
+func (d *decider) reviewTier(t events.Instant) {
+	level := d.p.level(d.a.Tier)
+	if level == 0 || d.a.Grace != 0 {
+		return
+	}
+	s := d.p.window(t)
+	if d.p.Tiers.Window == CalendarYear {
+		s = d.p.yearBefore(t)
+	}
+	metric := d.p.metric(d.a, s)
+	if d.p.levelOf(metric) >= level {
+		return
+	}
+	if d.p.Tiers.GraceDays == 0 {
+		d.downgrade(metric)
+		return
+	}
+	d.setGrace(d.p.graceEnd(t))
+}
+
+func (p *Program) graceEnd(review events.Instant) events.Instant {
+	return p.Calendar.Add(review, Step{int64(p.Tiers.GraceDays), Days})
+}
+
+// yearBefore is the local year that ended at t.
+func (p *Program) yearBefore(t events.Instant) span {
+	return span{after: p.Calendar.Previous(t, Year), until: t - 1, closed: true}
+}
+
+// endGrace tests once more at t, the end of the grace.
+func (d *decider) endGrace(t events.Instant) {
+	metric := d.p.metric(d.a, d.p.window(t))
+	if d.p.Tiers.Window == CalendarYear {
+		// The year that the review looked at still counts, if it was the better one.
+		review := d.p.Calendar.Start(t, Year)
+		for review > 0 && d.p.graceEnd(review) > t {
+			review = d.p.Calendar.Previous(review, Year)
+		}
+		if before := d.p.metric(d.a, d.p.yearBefore(review)); before.Cmp(metric) > 0 {
+			metric = before
+		}
+	}
+	d.setGrace(0)
+	if d.p.levelOf(metric) < d.p.level(d.a.Tier) {
+		d.downgrade(metric)
+	}
+}
+
+// downgrade takes one step down, or drops to the level earned.
+func (d *decider) downgrade(metric Exact) {
+	level := d.p.level(d.a.Tier) - 1
+	if d.p.Tiers.ToEarned {
+		level = d.p.levelOf(metric)
+	}
+	d.changeTier(level, 0)
+}
