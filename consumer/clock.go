@@ -1,0 +1,124 @@
+package consumer
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/accrue-loyalty/accrue/events"
+)
+
+// The headers of records on the clock topic. A record without them is a tick of the wall clock.
+const (
+	// headerDriver names who drives the clock through history.
+	headerDriver = "accrue-clock-driver"
+	// headerLease is how many milliseconds, from the record's timestamp, the driver keeps the clock; 0 gives it back.
+	headerLease = "accrue-clock-lease"
+)
+
+// leaseMax bounds how long a driver that has died keeps the wall clock waiting.
+const leaseMax = 5 * time.Minute
+
+// clockLog follows one partition of the clock topic and tells which of its ticks count. It depends on nothing but the
+// records, so everyone who reads the topic comes to the same answer.
+//
+// Whoever writes a record with a lease drives the clock until the lease is over by the records' own timestamps, or is
+// given back; until then ticks of the wall clock and of other drivers don't count, wherever they land in the log.
+// So a tick that was on its way while the clock changed hands does no harm.
+type clockLog struct {
+	driver string
+	until  int64 // milliseconds; the lease is over for records with this timestamp or a later one
+}
+
+// clockRecord is a record of the clock topic.
+type clockRecord struct {
+	offset int64
+	time   int64 // the record's timestamp
+	driver string
+	lease  int64        // milliseconds; -1 when the record has none
+	tick   *events.Tick // nil when the record only claims or gives back
+}
+
+// admit follows the record and reports whether its tick counts. A record without a tick never does.
+func (c *clockLog) admit(r *clockRecord) bool {
+	held := c.driver != "" && r.time < c.until
+	if r.driver == "" {
+		return !held && r.tick != nil
+	}
+	if held && r.driver != c.driver {
+		return false
+	}
+	switch {
+	case r.lease == 0:
+		c.driver, c.until = "", 0
+	case r.lease > 0:
+		c.driver, c.until = r.driver, r.time+min(r.lease, leaseMax.Milliseconds())
+	}
+	return r.tick != nil
+}
+
+// heldBy returns who drives the clock at the time now, in milliseconds; "" is the wall clock.
+func (c *clockLog) heldBy(now int64) string {
+	if c.driver != "" && now < c.until {
+		return c.driver
+	}
+	return ""
+}
+
+// parseClock reads a record of the clock topic. The error says why it cannot be read.
+func parseClock(decode func([]byte) (events.Event, error), rec *kgo.Record) (clockRecord, error) {
+	r := clockRecord{offset: rec.Offset, time: rec.Timestamp.UnixMilli(), lease: -1}
+	for _, h := range rec.Headers {
+		switch h.Key {
+		case headerDriver:
+			r.driver = string(h.Value)
+		case headerLease:
+			n, err := strconv.ParseInt(string(h.Value), 10, 64)
+			if err != nil || n < 0 {
+				return r, unreadable(reasonBrokenBytes, "header %s is %q, want milliseconds", headerLease, h.Value)
+			}
+			r.lease = n
+		}
+	}
+	if r.driver != "" && rec.Value == nil {
+		return r, nil
+	}
+	e, err := decode(rec.Value)
+	if err != nil {
+		return r, err
+	}
+	tick, ok := e.(*events.Tick)
+	if !ok {
+		return r, unreadable(reasonUnexpected, "a %s on the clock topic", e.EventType())
+	}
+	r.tick = tick
+	return r, nil
+}
+
+// clock is a partition's time: the highest tick that was applied.
+type clock struct {
+	at events.Instant
+	// lenient is set while the tick that moved the clock here came from a driver through history, who runs behind the
+	// events: none of them is refused as being from the future.
+	lenient bool
+	// offset is the tick's, in the clock topic.
+	offset int64
+}
+
+// apply moves the clock and reports whether the tick has anything to say: one that is earlier than the clock hasn't.
+func (c *clock) apply(r *clockRecord) bool {
+	switch {
+	case r.tick.At > c.at:
+		*c = clock{at: r.tick.At, lenient: r.driver != "", offset: r.offset}
+	case r.tick.At == c.at:
+		// What has become due since is done under the same time.
+		c.offset = r.offset
+	default:
+		return false
+	}
+	return true
+}
+
+func (c clock) String() string { return fmt.Sprintf("%s (clock@%d)", c.at, c.offset) }

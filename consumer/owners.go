@@ -1,0 +1,136 @@
+package consumer
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/accrue-loyalty/accrue/schemas"
+)
+
+// Owner is who decides a partition.
+type Owner struct {
+	Partition int32 `json:"partition"`
+	// Instance and Worker name the member; Instance is [Config.Instance].
+	Instance string `json:"instance"`
+	Worker   int    `json:"worker"`
+	// API is where the instance's API can be reached, as it advertised it.
+	API string `json:"api,omitempty"`
+}
+
+// card is what a member tells the group of itself.
+type card struct {
+	Instance string `json:"instance"`
+	Worker   int    `json:"worker"`
+	API      string `json:"api,omitempty"`
+}
+
+// balancer is the range balancer, which lines up partitions of topics with equal counts, with a card in each member's
+// metadata.
+type balancer struct {
+	kgo.GroupBalancer
+	card []byte
+}
+
+func newBalancer(c card) (*balancer, error) {
+	b, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("writing the group metadata: %w", err)
+	}
+	return &balancer{kgo.RangeBalancer(), b}, nil
+}
+
+// JoinGroupMetadata implements [kgo.GroupBalancer].
+func (b *balancer) JoinGroupMetadata(topics []string, current map[string][]int32, generation int32) []byte {
+	plain := b.GroupBalancer.JoinGroupMetadata(topics, current, generation)
+	var m kmsg.ConsumerMemberMetadata
+	if err := m.ReadFrom(plain); err != nil {
+		return plain
+	}
+	m.UserData = b.card
+	return m.AppendTo(nil)
+}
+
+// ownersFresh is how long an answer about owners is used again.
+const ownersFresh = time.Second
+
+type ownersCache struct {
+	mu   sync.Mutex
+	at   time.Time
+	list []Owner
+}
+
+// Owners returns who owns each partition, in order; partitions without an owner are left out. The answer may be a second
+// old.
+func (c *Client) Owners(ctx context.Context) ([]Owner, error) {
+	c.owners.mu.Lock()
+	defer c.owners.mu.Unlock()
+	if c.owners.list != nil && time.Since(c.owners.at) < ownersFresh {
+		return c.owners.list, nil
+	}
+	group := c.cfg.group()
+	described, err := c.admin.DescribeGroups(ctx, group)
+	if err != nil {
+		return nil, fmt.Errorf("asking who is in the group %s: %w", group, err)
+	}
+	g := described[group]
+	if g.Err != nil {
+		return nil, fmt.Errorf("asking who is in the group %s: %w", group, g.Err)
+	}
+	n, err := c.Partitions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	byPartition := make([]*Owner, n)
+	for _, m := range g.Members {
+		join, ok := m.Join.AsConsumer()
+		if !ok {
+			continue
+		}
+		var who card
+		if err := json.Unmarshal(join.UserData, &who); err != nil {
+			continue // a stranger in the group; it has no card
+		}
+		assigned, ok := m.Assigned.AsConsumer()
+		if !ok {
+			continue
+		}
+		for _, t := range assigned.Topics {
+			if t.Topic != c.Name(schemas.TopicOrders) {
+				continue
+			}
+			for _, p := range t.Partitions {
+				if p >= 0 && p < n {
+					byPartition[p] = &Owner{Partition: p, Instance: who.Instance, Worker: who.Worker, API: who.API}
+				}
+			}
+		}
+	}
+	list := make([]Owner, 0, n)
+	for _, o := range byPartition {
+		if o != nil {
+			list = append(list, *o)
+		}
+	}
+	c.owners.list, c.owners.at = list, time.Now()
+	return list, nil
+}
+
+// OwnerOf returns the owner of a partition; ok is false while it has none.
+func (c *Client) OwnerOf(ctx context.Context, partition int32) (o Owner, ok bool, err error) {
+	list, err := c.Owners(ctx)
+	if err != nil {
+		return Owner{}, false, err
+	}
+	for _, o := range list {
+		if o.Partition == partition {
+			return o, true, nil
+		}
+	}
+	return Owner{}, false, nil
+}

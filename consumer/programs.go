@@ -1,0 +1,259 @@
+package consumer
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/loyalty"
+	"github.com/accrue-loyalty/accrue/projector"
+	"github.com/accrue-loyalty/accrue/schemas"
+)
+
+// ErrNoProgram means that no version of the rules has been published, so that nothing can be decided.
+var ErrNoProgram = errors.New("no program is published: publish one with `accrue program publish`")
+
+// Compile turns the source text of a program file into rules.
+type Compile func(source []byte) (*loyalty.Program, error)
+
+// Programs are the published versions of the rules. Histories that it hands out never change; a new version makes a new
+// history. It is safe for concurrent use.
+type Programs struct {
+	history atomic.Pointer[loyalty.History]
+	mu      sync.Mutex
+	changed chan struct{} // closed when history changes
+	stop    func()
+	done    chan struct{}
+}
+
+// FixedPrograms returns versions that don't come from Kafka, for tests and tools.
+func FixedPrograms(versions ...*loyalty.Program) *Programs {
+	p := &Programs{changed: make(chan struct{}), stop: func() {}, done: make(chan struct{})}
+	close(p.done)
+	h := historyOf(versions)
+	p.history.Store(&h)
+	return p
+}
+
+// FollowPrograms reads the program topic to its end and follows it from then on. Versions that cannot be compiled (a
+// newer revision of the rules' meaning, a damaged record) are an error: deciding without them would decide wrongly.
+// Such a version that is published later is logged and stops the engine's decisions for the events it is in effect for.
+// The caller must Close it before the client.
+func (c *Client) FollowPrograms(ctx context.Context, compile Compile, log *slog.Logger) (*Programs, error) {
+	versions, next, err := c.readPrograms(ctx, compile)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	p := &Programs{changed: make(chan struct{}), stop: cancel, done: make(chan struct{})}
+	h := historyOf(versions)
+	p.history.Store(&h)
+	go func() {
+		defer close(p.done)
+		p.follow(ctx, c, compile, log, next)
+	}()
+	return p, nil
+}
+
+// Close stops following.
+func (p *Programs) Close() {
+	p.stop()
+	<-p.done
+}
+
+// History returns the versions known now. It is read-only.
+func (p *Programs) History() loyalty.History { return *p.history.Load() }
+
+// Changed returns a channel that is closed when the next version arrives.
+func (p *Programs) Changed() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.changed
+}
+
+func (p *Programs) add(version *loyalty.Program) {
+	h := historyOf(append(slices.Clone(p.History()), version))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.history.Store(&h)
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// historyOf orders versions as [loyalty.History] wants them.
+func historyOf(versions []*loyalty.Program) loyalty.History {
+	h := loyalty.History(slices.Clone(versions))
+	slices.SortFunc(h, func(a, b *loyalty.Program) int {
+		return cmp.Or(cmp.Compare(a.EffectiveAt, b.EffectiveAt), cmp.Compare(a.Version, b.Version))
+	})
+	return h
+}
+
+// programRetry is the pause after the program topic could not be read.
+const programRetry = time.Second
+
+func (p *Programs) follow(ctx context.Context, c *Client, compile Compile, log *slog.Logger, next int64) {
+	for ctx.Err() == nil {
+		chunk, err := c.reader.Fetch(ctx, c.Name(schemas.TopicProgram), 0, next, programBytesMax)
+		if err != nil {
+			if ctx.Err() == nil {
+				log.Error("the program topic cannot be read; the known versions go on", "error", err)
+				sleep(ctx, programRetry)
+			}
+			continue
+		}
+		for _, rec := range chunk.Records {
+			if rec.Attrs.IsControl() {
+				continue
+			}
+			version, err := c.compileRecord(rec, compile)
+			if err != nil {
+				// Going on would decide by rules that no longer hold; the record will not change. The engine's
+				// operator must upgrade or publish a version that can be read.
+				log.Error("a published program cannot be used by this binary", "offset", rec.Offset, "error", err)
+				continue
+			}
+			p.add(version)
+			log.Info("program version published", "program", version.Name, "version", version.Version, "effective_at", version.EffectiveAt.String())
+		}
+		next = chunk.Next
+	}
+}
+
+const programBytesMax = 1 << 20
+
+// ProgramSources returns all published versions with their sources, oldest first.
+func (c *Client) ProgramSources(ctx context.Context) ([]events.ProgramPublished, error) {
+	var all []events.ProgramPublished
+	_, err := c.eachProgram(ctx, func(rec *kgo.Record) error {
+		var p events.ProgramPublished
+		if err := c.codec.DecodeProgram(rec.Value, &p); err != nil {
+			return fmt.Errorf("program@%d: %w", rec.Offset, err)
+		}
+		all = append(all, p)
+		return nil
+	})
+	return all, err
+}
+
+// Programs returns all published versions, compiled.
+func (c *Client) Programs(ctx context.Context, compile Compile) (loyalty.History, error) {
+	versions, _, err := c.readPrograms(ctx, compile)
+	return historyOf(versions), err
+}
+
+func (c *Client) readPrograms(ctx context.Context, compile Compile) (versions []*loyalty.Program, next int64, err error) {
+	next, err = c.eachProgram(ctx, func(rec *kgo.Record) error {
+		v, err := c.compileRecord(rec, compile)
+		if err != nil {
+			return err
+		}
+		versions = append(versions, v)
+		return nil
+	})
+	return versions, next, err
+}
+
+// eachProgram reads the program topic from its start to its end.
+func (c *Client) eachProgram(ctx context.Context, fn func(*kgo.Record) error) (next int64, err error) {
+	topic := c.Name(schemas.TopicProgram)
+	span, err := c.reader.Span(ctx, topic, 0)
+	if err != nil {
+		return 0, err
+	}
+	err = c.reader.Read(ctx, topic, 0, span.Start, span.End, func(chunk projector.Chunk) error {
+		for _, rec := range chunk.Records {
+			if rec.Attrs.IsControl() {
+				continue
+			}
+			if err := fn(rec); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return max(span.Start, span.End), err
+}
+
+func (c *Client) compileRecord(rec *kgo.Record, compile Compile) (*loyalty.Program, error) {
+	var published events.ProgramPublished
+	if err := c.codec.DecodeProgram(rec.Value, &published); err != nil {
+		return nil, fmt.Errorf("program@%d: %w", rec.Offset, err)
+	}
+	p, err := compile([]byte(published.Source))
+	if err != nil {
+		return nil, fmt.Errorf("program version %d: %w", published.Version, err)
+	}
+	p.Version, p.Hash = published.Version, published.Hash
+	p.EffectiveAt, p.PublishedAt = published.EffectiveAt, published.PublishedAt
+	return p, nil
+}
+
+// PublishProgram appends a version of the rules to the program topic and returns it. It takes effect at effectiveAt, by
+// the events' own time. compile refuses what is not a valid program. Versions are counted without gaps, also when two
+// publish at once: one of the two is refused and may be tried again.
+func (c *Client) PublishProgram(ctx context.Context, source string, effectiveAt events.Instant, compile Compile) (events.ProgramPublished, error) {
+	if _, err := compile([]byte(source)); err != nil {
+		return events.ProgramPublished{}, err
+	}
+	// A transactional id of its own fences another publisher that has read the topic but not written yet.
+	opts := append(c.cfg.common(),
+		kgo.TransactionalID(c.cfg.Prefix+"program-publisher"),
+		kgo.TransactionTimeout(c.cfg.TransactionTimeout),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerLinger(0),
+	)
+	cl, err := kgo.NewClient(opts...)
+	if err != nil {
+		return events.ProgramPublished{}, fmt.Errorf("making a Kafka client: %w", err)
+	}
+	defer cl.Close()
+	if _, _, err := cl.ProducerID(ctx); err != nil {
+		return events.ProgramPublished{}, fmt.Errorf("preparing to publish: %w", err)
+	}
+	all, err := c.ProgramSources(ctx)
+	if err != nil {
+		return events.ProgramPublished{}, err
+	}
+	p := events.ProgramPublished{
+		Version: 1, EffectiveAt: effectiveAt, PublishedAt: events.InstantOf(time.Now()),
+		Hash: sha256.Sum256([]byte(source)), Source: source,
+	}
+	if len(all) > 0 {
+		p.Version = all[len(all)-1].Version + 1
+	}
+	value, err := c.codec.AppendProgram(nil, &p)
+	if err != nil {
+		return events.ProgramPublished{}, err
+	}
+	if err := cl.BeginTransaction(); err != nil {
+		return events.ProgramPublished{}, fmt.Errorf("publishing: %w", err)
+	}
+	rec := &kgo.Record{Topic: c.Name(schemas.TopicProgram), Value: value}
+	produced := cl.ProduceSync(ctx, rec).FirstErr()
+	err = cl.EndTransaction(ctx, produced == nil)
+	if err := errors.Join(produced, err); err != nil {
+		return events.ProgramPublished{}, fmt.Errorf("publishing version %d (it may have been published all the same; look with `accrue program show`): %w", p.Version, err)
+	}
+	return p, nil
+}
+
+// sleep waits for d or until ctx is done.
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}

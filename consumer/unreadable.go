@@ -1,0 +1,23 @@
+package consumer
+
+import (
+	"fmt"
+
+	"github.com/accrue-loyalty/accrue/schemas"
+)
+
+// Reasons of UNREADABLE decisions, beside those that schemas gives.
+const (
+	reasonWrongKey       = "wrong_key"
+	reasonWrongPartition = "wrong_partition"
+	reasonWrongTopic     = "wrong_topic"
+	reasonBrokenBytes    = string(schemas.CodeBroken)
+	reasonUnexpected     = string(schemas.CodeUnexpected)
+	// reasonTooLarge is also the reason where the decision, not the event, outgrows a record.
+	reasonTooLarge = string(schemas.CodeTooLarge)
+)
+
+// unreadable is an error for the dead letters.
+func unreadable(reason, format string, args ...any) error {
+	return &schemas.UnreadableError{Code: schemas.Code(reason), Detail: fmt.Sprintf(format, args...)}
+}

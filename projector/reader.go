@@ -1,0 +1,292 @@
+package projector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// When reading.
+var (
+	// ErrOutOfRange means that the wanted offset is not in the log: retention has deleted it, or it was never written.
+	ErrOutOfRange = errors.New("offset out of range")
+)
+
+// What one fetch asks for.
+const (
+	// chunkBytesMax bounds one answer. The broker sends one whole batch even if it is larger.
+	chunkBytesMax = 8 << 20
+	// fetchWait is how long the broker may hold a fetch that has nothing to answer, as where a transaction is open.
+	fetchWait = 250 * time.Millisecond
+	// retryPause is the pause before a fetch is repeated after an error that passes by itself.
+	retryPause = 50 * time.Millisecond
+)
+
+// Reader reads topics by position, committed records only. It is safe for concurrent use.
+type Reader struct {
+	client     *kgo.Client
+	decompress kgo.Decompressor
+
+	mu    sync.Mutex
+	where map[string]topicPlace
+}
+
+// topicPlace is what metadata said of a topic.
+type topicPlace struct {
+	id      [16]byte
+	leaders []int32
+}
+
+// Chunk is part of a partition, as one fetch answered it.
+type Chunk struct {
+	// Records are the committed records and the control records, in order.
+	Records []*kgo.Record
+	// Next is the first offset that the chunk does not cover.
+	Next int64
+	// End is the high watermark; Stable, the last stable offset.
+	End, Stable int64
+}
+
+// NewReader returns a reader over client, which stays the caller's. The client needs no consuming options.
+func NewReader(client *kgo.Client) *Reader {
+	return &Reader{client: client, decompress: kgo.DefaultDecompressor(), where: make(map[string]topicPlace)}
+}
+
+// Read calls fn with the chunks of a partition from the offset from until to is reached, fetching one chunk ahead. It
+// waits where an open transaction hides records below to. fn must not keep the slice of records, but may keep them.
+func (r *Reader) Read(ctx context.Context, topic string, partition int32, from, to int64, fn func(Chunk) error) error {
+	if from >= to {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type answer struct {
+		chunk Chunk
+		err   error
+	}
+	ahead := make(chan answer, 1)
+	go func() {
+		defer close(ahead)
+		for at := from; at < to; {
+			c, err := r.Fetch(ctx, topic, partition, at, chunkBytesMax)
+			select {
+			case ahead <- answer{c, err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+			at = c.Next
+		}
+	}()
+	for a := range ahead {
+		if a.err != nil {
+			return a.err
+		}
+		c := a.chunk
+		for n := len(c.Records); n > 0 && c.Records[n-1].Offset >= to; n-- {
+			c.Records = c.Records[:n-1]
+		}
+		if c.Next > to {
+			c.Next = to
+		}
+		if err := fn(c); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// Fetch returns what one fetch from the offset at answers, of about bytesMax. The chunk is empty, with Next == at, when
+// nothing came within a short wait. Errors that pass by themselves (a leader that moved) are waited out.
+func (r *Reader) Fetch(ctx context.Context, topic string, partition int32, at int64, bytesMax int32) (Chunk, error) {
+	for {
+		c, err := r.fetchOnce(ctx, topic, partition, at, bytesMax)
+		if err == nil {
+			return c, nil
+		}
+		if !passing(err) || ctx.Err() != nil {
+			return Chunk{}, fmt.Errorf("reading %s-%d@%d: %w", topic, partition, at, err)
+		}
+		r.forget(topic)
+		select {
+		case <-ctx.Done():
+			return Chunk{}, ctx.Err()
+		case <-time.After(retryPause):
+		}
+	}
+}
+
+func (r *Reader) fetchOnce(ctx context.Context, topic string, partition int32, at int64, bytesMax int32) (Chunk, error) {
+	place, err := r.place(ctx, topic)
+	if err != nil {
+		return Chunk{}, err
+	}
+	if int(partition) >= len(place.leaders) {
+		return Chunk{}, fmt.Errorf("the topic has %d partitions", len(place.leaders))
+	}
+	req := kmsg.NewPtrFetchRequest()
+	req.ReplicaID = -1
+	req.MaxWaitMillis = int32(fetchWait.Milliseconds())
+	req.MinBytes = 1
+	req.MaxBytes = bytesMax
+	req.IsolationLevel = 1
+	req.SessionEpoch = -1
+	t := kmsg.NewFetchRequestTopic()
+	t.Topic, t.TopicID = topic, place.id
+	p := kmsg.NewFetchRequestTopicPartition()
+	p.Partition, p.FetchOffset, p.PartitionMaxBytes = partition, at, bytesMax
+	p.CurrentLeaderEpoch, p.LastFetchedEpoch, p.LogStartOffset = -1, -1, -1
+	t.Partitions = append(t.Partitions, p)
+	req.Topics = append(req.Topics, t)
+
+	answer, err := r.client.Broker(int(place.leaders[partition])).RetriableRequest(ctx, req)
+	if err != nil {
+		return Chunk{}, err
+	}
+	resp := answer.(*kmsg.FetchResponse)
+	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
+		return Chunk{}, err
+	}
+	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+		return Chunk{Next: at}, nil
+	}
+	return r.parse(topic, &resp.Topics[0].Partitions[0], at)
+}
+
+func (r *Reader) parse(topic string, rp *kmsg.FetchResponseTopicPartition, at int64) (Chunk, error) {
+	if err := kerr.ErrorForCode(rp.ErrorCode); err != nil {
+		if errors.Is(err, kerr.OffsetOutOfRange) {
+			return Chunk{}, ErrOutOfRange
+		}
+		return Chunk{}, err
+	}
+	fp, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
+		KeepControlRecords: true,
+		Offset:             at,
+		IsolationLevel:     kgo.ReadCommitted(),
+		Topic:              topic,
+		Partition:          rp.Partition,
+	}, rp, r.decompress, nil)
+	if fp.Err != nil {
+		return Chunk{}, fp.Err
+	}
+	return Chunk{Records: fp.Records, Next: max(next, at), End: fp.HighWatermark, Stable: fp.LastStableOffset}, nil
+}
+
+// passing reports whether an error of a fetch goes away by itself.
+func passing(err error) bool {
+	var ke *kerr.Error
+	if errors.As(err, &ke) {
+		return ke.Retriable
+	}
+	return kgo.IsRetryableBrokerErr(err)
+}
+
+func (r *Reader) forget(topic string) {
+	r.mu.Lock()
+	delete(r.where, topic)
+	r.mu.Unlock()
+}
+
+// place returns where a topic's leaders are.
+func (r *Reader) place(ctx context.Context, topic string) (topicPlace, error) {
+	r.mu.Lock()
+	place, ok := r.where[topic]
+	r.mu.Unlock()
+	if ok {
+		return place, nil
+	}
+	req := kmsg.NewPtrMetadataRequest()
+	t := kmsg.NewMetadataRequestTopic()
+	t.Topic = kmsg.StringPtr(topic)
+	req.Topics = append(req.Topics, t)
+	resp, err := req.RequestWith(ctx, r.client)
+	if err != nil {
+		return topicPlace{}, err
+	}
+	if len(resp.Topics) != 1 {
+		return topicPlace{}, fmt.Errorf("asking for the leaders of %s: %d topics were answered", topic, len(resp.Topics))
+	}
+	if err := kerr.ErrorForCode(resp.Topics[0].ErrorCode); err != nil {
+		return topicPlace{}, err
+	}
+	place = topicPlace{id: resp.Topics[0].TopicID, leaders: make([]int32, len(resp.Topics[0].Partitions))}
+	for _, p := range resp.Topics[0].Partitions {
+		if int(p.Partition) >= len(place.leaders) {
+			return topicPlace{}, kerr.UnknownTopicOrPartition
+		}
+		place.leaders[p.Partition] = p.Leader
+		if p.Leader < 0 {
+			return topicPlace{}, kerr.LeaderNotAvailable
+		}
+	}
+	r.mu.Lock()
+	r.where[topic] = place
+	r.mu.Unlock()
+	return place, nil
+}
+
+// Partitions returns how many partitions a topic has.
+func (r *Reader) Partitions(ctx context.Context, topic string) (int32, error) {
+	r.forget(topic)
+	place, err := r.place(ctx, topic)
+	if err != nil {
+		return 0, fmt.Errorf("asking for the partitions of %s: %w", topic, err)
+	}
+	return int32(len(place.leaders)), nil
+}
+
+// Span is the part of a partition that the log holds.
+type Span struct {
+	// Start is the first offset that retention has left.
+	Start int64
+	// Stable is where committed reads end for now, End where uncommitted ones do.
+	Stable, End int64
+}
+
+// Span returns the bounds of a partition.
+func (r *Reader) Span(ctx context.Context, topic string, partition int32) (Span, error) {
+	var s Span
+	for _, want := range []struct {
+		at        int64
+		isolation int8
+		into      *int64
+	}{{-2, 0, &s.Start}, {-1, 1, &s.Stable}, {-1, 0, &s.End}} {
+		offset, err := r.listOffset(ctx, topic, partition, want.at, want.isolation)
+		if err != nil {
+			return Span{}, fmt.Errorf("asking for the bounds of %s-%d: %w", topic, partition, err)
+		}
+		*want.into = offset
+	}
+	return s, nil
+}
+
+func (r *Reader) listOffset(ctx context.Context, topic string, partition int32, at int64, isolation int8) (int64, error) {
+	req := kmsg.NewPtrListOffsetsRequest()
+	req.ReplicaID = -1
+	req.IsolationLevel = isolation
+	t := kmsg.NewListOffsetsRequestTopic()
+	t.Topic = topic
+	p := kmsg.NewListOffsetsRequestTopicPartition()
+	p.Partition, p.Timestamp, p.CurrentLeaderEpoch = partition, at, -1
+	t.Partitions = append(t.Partitions, p)
+	req.Topics = append(req.Topics, t)
+	// The client finds the leader and repeats what passes by itself.
+	resp, err := req.RequestWith(ctx, r.client)
+	if err != nil {
+		return 0, err
+	}
+	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+		return 0, errors.New("the answer lacks the partition")
+	}
+	got := &resp.Topics[0].Partitions[0]
+	return got.Offset, kerr.ErrorForCode(got.ErrorCode)
+}
