@@ -36,7 +36,7 @@ BUSYBOX=$(command -v busybox || true)
 if [ -z "$BUSYBOX" ] || ldd "$BUSYBOX" >/dev/null 2>&1; then
   (cd "$WORK" && { apt-get download -qq busybox-static || { apt-get update -qq && apt-get download -qq busybox-static; }; } >/dev/null 2>&1 &&
     dpkg-deb -x busybox-static_*.deb bb) || die "busybox-static could not be downloaded"
-  BUSYBOX=$(find "$WORK/bb" -name busybox -type f | head -1)
+  BUSYBOX=$(find "$WORK/bb" -path '*/bin/busybox' -type f)
 fi
 cp "$BUSYBOX" "$R/bin/busybox"
 for applet in $("$R/bin/busybox" --list); do [ "$applet" = busybox ] || ln -sf busybox "$R/bin/$applet"; done
