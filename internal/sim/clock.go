@@ -60,22 +60,31 @@ func (e *Engine) tick(at events.Instant, cause events.Cause) error {
 	}
 	e.clock = at
 	p := e.Program(at)
+	if p != e.ticking {
+		e.ticking = p
+		for _, a := range e.accounts {
+			e.plan(a)
+		}
+	}
 	for _, a := range e.schedule.take(at) {
 		d, ok := loyalty.DecideTick(p, a.Account, a.records, at, cause)
 		e.plan(a)
 		if !ok {
 			continue
 		}
-		if err := e.append(p, a, &d); err != nil {
+		if err := e.append(a, &d); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// plan puts a on the schedule for its next due time.
+// plan puts a on the schedule for its next due time. Reviews up to the clock were done by the ticks.
 func (e *Engine) plan(a *account) {
-	due := loyalty.NextDue(e.Program(max(e.clock, e.latest)), a.Account, 0)
+	if e.ticking == nil {
+		return // the first tick plans everybody
+	}
+	due := loyalty.NextDue(e.ticking, a.Account, e.clock)
 	if due != a.due {
 		a.due = due
 		if due != 0 {
