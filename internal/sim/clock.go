@@ -58,14 +58,15 @@ func (e *Engine) tick(at events.Instant, cause events.Cause) error {
 	if at < e.clock {
 		return nil
 	}
-	e.clock = at
 	p := e.Program(at)
 	if p != e.ticking {
+		// Reviews under other rules may be due at other times, since the last tick too.
 		e.ticking = p
 		for _, a := range e.accounts {
 			e.plan(a)
 		}
 	}
+	e.clock = at
 	for _, a := range e.schedule.take(at) {
 		d, ok := loyalty.DecideTick(p, a.Account, a.records, at, cause)
 		e.plan(a)

@@ -35,9 +35,11 @@ type Engine struct {
 	// The next offsets in the ledger and in the topics that the engine writes itself.
 	ledger, transfers, ticks int64
 
+	// ticking is the version of the rules that the last tick worked by, and that the schedule was made by.
+	ticking *loyalty.Program
+
 	chain events.Hash
 	buf   []byte
-	last  events.Decision
 }
 
 type account struct {
@@ -106,10 +108,11 @@ func (e *Engine) decide(ev events.Event, cause events.Cause) ([]events.Event, er
 		Event:   ev,
 		Cause:   cause,
 		Clock:   e.clock,
+		History: e.cfg.Programs,
 		Lenient: e.cfg.DailyTicks,
 	})
 	e.plan(a)
-	return out, e.append(p, a, &d)
+	return out, e.append(a, &d)
 }
 
 func (e *Engine) account(customer string) *account {
@@ -122,8 +125,7 @@ func (e *Engine) account(customer string) *account {
 }
 
 // append gives d its place in the ledger.
-func (e *Engine) append(p *loyalty.Program, a *account, d *events.Decision) error {
-	d.Program = events.ProgramRef{Version: p.Version, Hash: p.Hash}
+func (e *Engine) append(a *account, d *events.Decision) error {
 	d.Offset = e.ledger
 	e.ledger++
 	if err := a.Check(); err != nil {

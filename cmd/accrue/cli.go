@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	kongcompletion "github.com/jotaen/kong-completion"
+)
+
+// cli is the command line.
+type cli struct {
+	Output string `short:"o" enum:"text,json" default:"text" help:"What to print: text for people, json for programs." env:"ACCRUE_OUTPUT"`
+
+	Simulate simulateCommand `cmd:"" group:"rules" help:"Decide a file of events by a program, without Kafka."`
+
+	Version    versionCommand            `cmd:"" group:"tools" help:"Print the version."`
+	Completion kongcompletion.Completion `cmd:"" group:"tools" help:"Print how to complete commands in your shell."`
+}
+
+func groups() []kong.Group {
+	return []kong.Group{
+		{Key: "start", Title: "Start here"},
+		{Key: "serve", Title: "Run"},
+		{Key: "rules", Title: "Rules"},
+		{Key: "data", Title: "Data in and out"},
+		{Key: "customer", Title: "One customer, through the API"},
+		{Key: "proof", Title: "Proofs and reports"},
+		{Key: "tools", Title: "Tools"},
+	}
+}
+
+// run is what every command gets.
+type run struct {
+	*Main
+	ctx  context.Context
+	json bool
+	kong *kong.Kong
+}
+
+// exited carries the code of kong's --help through its stack.
+type exited int
+
+// execute parses args and runs the command.
+func (m *Main) execute(ctx context.Context, args []string) (code int) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case exited:
+			code = int(p)
+		default:
+			panic(p)
+		}
+	}()
+	// Before the flags are parsed, how to print an error about them is a guess.
+	asJSON := slices.Contains(args, "--output=json") || slices.Contains(args, "-ojson") || strings.Contains(strings.Join(args, " ")+" ", "--output json ")
+	var c cli
+	parser, err := kong.New(&c,
+		kong.Name("accrue"),
+		kong.Description("Loyalty points, exactly once: events in, decisions out, every point explained and derivable again.\n\n"+
+			"New here? `accrue demo` shows it all on real purchases; `accrue simulate --help` tries rules on a file."),
+		kong.Writers(m.Stdout, m.Stderr),
+		kong.Exit(func(code int) { panic(exited(code)) }),
+		kong.ExplicitGroups(groups()),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
+	)
+	if err != nil {
+		panic(fmt.Sprintf("the command line is described wrongly: %v", err))
+	}
+	kongcompletion.Register(parser, kongcompletion.WithExitFunc(func(code int) { panic(exited(code)) }))
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		return m.report(usageOf(err, args), asJSON)
+	}
+	r := &run{Main: m, ctx: ctx, json: c.Output == "json", kong: parser}
+	err = parsed.Run(r)
+	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = &failure{code: exitNotDone, err: errors.New("interrupted before it was done")}
+	}
+	return m.report(err, r.json)
+}
+
+// usageOf words kong's parse errors.
+func usageOf(err error, args []string) error {
+	var parse *kong.ParseError
+	hint := "Try `accrue --help`."
+	if errors.As(err, &parse) && parse.Context != nil && parse.Context.Selected() != nil {
+		hint = fmt.Sprintf("Try `accrue %s --help`.", parse.Context.Command())
+	}
+	if len(args) == 0 {
+		hint = "Try `accrue demo`, or `accrue --help` for all commands."
+	}
+	return &failure{code: exitUsage, err: err, hint: hint}
+}

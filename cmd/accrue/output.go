@@ -1,0 +1,106 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+)
+
+// printJSON prints v as one indented JSON document.
+func (r *run) printJSON(v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("writing JSON: %w", err)
+	}
+	_, err = fmt.Fprintf(r.Stdout, "%s\n", b)
+	return err
+}
+
+// column is one column of a table: its title, and whether it holds numbers.
+type column struct {
+	title  string
+	number bool
+}
+
+// printTable prints rows under columns.
+func printTable(w io.Writer, columns []column, rows [][]any) {
+	t := table.NewWriter()
+	t.SetOutputMirror(w)
+	style := table.StyleLight
+	style.Options = table.OptionsNoBordersAndSeparators
+	style.Format.Header = text.FormatDefault
+	t.SetStyle(style)
+	header := make(table.Row, len(columns))
+	configs := make([]table.ColumnConfig, len(columns))
+	for i, c := range columns {
+		header[i] = c.title
+		configs[i] = table.ColumnConfig{Number: i + 1}
+		if c.number {
+			configs[i].Align = text.AlignRight
+			configs[i].AlignHeader = text.AlignRight
+		}
+	}
+	t.AppendHeader(header)
+	t.SetColumnConfigs(configs)
+	for _, row := range rows {
+		t.AppendRow(row)
+	}
+	t.Render()
+}
+
+// fileOut is a file that appears under its name only when it is whole. What is there already and is no regular file (a
+// device, a pipe) is written to as it is.
+type fileOut struct {
+	*os.File
+	path   string
+	direct bool
+}
+
+// createFile begins a file; commit or abandon ends it.
+func createFile(path string) (*fileOut, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return nil, fmt.Errorf("writing %s: %w", path, err)
+		}
+		return &fileOut{f, path, true}, nil
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return nil, fmt.Errorf("writing %s: %w", path, err)
+	}
+	return &fileOut{f, path, false}, nil
+}
+
+// commit gives the file its name.
+func (f *fileOut) commit() error {
+	if f.direct {
+		return f.Close()
+	}
+	// CreateTemp makes files for the owner alone; what a command was asked to write is like any other file.
+	err := f.Chmod(0o644)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), f.path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return fmt.Errorf("writing %s: %w", f.path, err)
+	}
+	return nil
+}
+
+// abandon removes the file, unless it was committed.
+func (f *fileOut) abandon() {
+	_ = f.Close()
+	if !f.direct {
+		_ = os.Remove(f.Name())
+	}
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/internal/intake"
+	"github.com/accrue-loyalty/accrue/internal/sim"
+	"github.com/accrue-loyalty/accrue/loyalty"
+	"github.com/accrue-loyalty/accrue/schemas"
+)
+
+// simulateCommand decides a file of events in memory.
+type simulateCommand struct {
+	Program   []string `required:"" placeholder:"FILE[@DATE]" help:"The rules. Again, with @ and a date, for a later version."`
+	Events    string   `required:"" placeholder:"FILE" help:"Events as JSON lines, - for standard input; gzip is fine."`
+	Tick      string   `enum:",day" default:"" placeholder:"day" help:"Move the clock to each local midnight that event times pass."`
+	Until     string   `placeholder:"TIME" help:"Move the clock there at the end: 2027-01-01 or 2027-01-01T10:00:00Z."`
+	Decisions string   `placeholder:"FILE" help:"Write every decision there, as JSON lines; - for standard output instead of the balances."`
+	Rejects   string   `placeholder:"FILE" help:"Go on after lines that are no events and write them there, with the reason."`
+}
+
+// Help is shown by --help.
+func (simulateCommand) Help() string {
+	return `Decides events in the order of the file, as one partition of the engine would, and prints one JSON line a
+customer, sorted by customer. No Kafka, no disk.
+
+Time is what Tick events in the file, --tick day and --until say: points become active, expire and are reviewed then.
+Without any of them nothing ever does.
+
+Examples:
+
+  accrue simulate --program program.yaml --events orders.jsonl
+  accrue simulate --program v1.yaml --program v2.yaml@2026-03-01 --events - --tick day --until 2027-01-01 < orders.jsonl
+  accrue simulate --program program.yaml --events orders.jsonl --decisions - | jq 'select(.result == "REFUSED")'`
+}
+
+// Run implements the command.
+func (c *simulateCommand) Run(r *run) error {
+	history, err := loadPrograms(c.Program)
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriterSize(r.Stdout, 64<<10)
+	cfg := sim.Config{Programs: history, DailyTicks: c.Tick == "day"}
+	finish := func() error { return nil }
+	if c.Decisions != "" {
+		cfg.Encode = schemas.NewCodec().AppendDecision
+		cfg.Decided, finish, err = c.decisionsTo(out)
+		if err != nil {
+			return err
+		}
+	}
+	engine, err := sim.New(cfg)
+	if err != nil {
+		return err
+	}
+	if err := c.decide(r, engine); err != nil {
+		return err
+	}
+	if c.Until != "" {
+		until, err := parseTime(c.Until, history[0].Calendar)
+		if err != nil {
+			return wrongUsage(fmt.Errorf("--until: %w", err))
+		}
+		if err := engine.Until(until); errors.Is(err, sim.ErrUntilTooEarly) {
+			return wrongUsage(fmt.Errorf("--until: %w", err))
+		} else if err != nil {
+			return err
+		}
+	}
+	if err := finish(); err != nil {
+		return err
+	}
+	if c.Decisions != "-" {
+		lines := json.NewEncoder(out)
+		lines.SetEscapeHTML(false)
+		for s := range engine.Balances() {
+			if err := lines.Encode(&s); err != nil {
+				return fmt.Errorf("writing the balances: %w", err)
+			}
+		}
+	}
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("writing the output: %w", err)
+	}
+	return nil
+}
+
+// decide feeds the file to the engine.
+func (c *simulateCommand) decide(r *run, engine *sim.Engine) error {
+	in, err := intake.Open(c.Events, r.Stdin)
+	if err != nil {
+		return fmt.Errorf("--events: %w", err)
+	}
+	defer in.Close()
+	rejects, err := openRejects(c.Rejects)
+	if err != nil {
+		return err
+	}
+	defer rejects.close()
+	err = intake.ReadLines(r.ctx, in, func(l *intake.Line) error {
+		if l.Err == nil {
+			return engine.Apply(l.Event, l.Number)
+		}
+		reject := intake.Reject{File: c.Events, Line: l.Number, Reason: l.Err.Error(), Text: clipText(l.Text)}
+		if rejects == nil {
+			return notSo(&reject, "Nothing was printed. Mend the line, or go on without such lines by --rejects FILE.")
+		}
+		return rejects.add(&reject)
+	})
+	if err != nil {
+		return err
+	}
+	if n := rejects.count(); n > 0 {
+		r.note("%d lines are no events and were left out; see %s", n, c.Rejects)
+	}
+	return rejects.commit()
+}
+
+// decisionsTo returns a function that writes decisions, and one that ends the writing.
+func (c *simulateCommand) decisionsTo(stdout io.Writer) (decided func(*events.Decision) error, finish func() error, err error) {
+	w := stdout
+	finish = func() error { return nil }
+	if c.Decisions != "-" {
+		f, err := createFile(c.Decisions)
+		if err != nil {
+			return nil, nil, fmt.Errorf("--decisions: %w", err)
+		}
+		buffered := bufio.NewWriterSize(f, 64<<10)
+		w = buffered
+		finish = func() error {
+			if err := buffered.Flush(); err != nil {
+				f.abandon()
+				return fmt.Errorf("writing %s: %w", c.Decisions, err)
+			}
+			return f.commit()
+		}
+	}
+	lines := json.NewEncoder(w)
+	lines.SetEscapeHTML(false)
+	return func(d *events.Decision) error {
+		if err := lines.Encode(d); err != nil {
+			return fmt.Errorf("writing the decisions: %w", err)
+		}
+		return nil
+	}, finish, nil
+}
+
+// parseTime reads an RFC 3339 time or a date, which is its first instant in the calendar.
+func parseTime(s string, calendar loyalty.Calendar) (events.Instant, error) {
+	if d, err := parseDate(s, calendar); err == nil {
+		return d, nil
+	}
+	at, err := events.ParseInstant(s)
+	if err != nil {
+		return 0, fmt.Errorf("%q is no time: want 2027-01-01 or 2027-01-01T10:00:00Z", s)
+	}
+	return at, nil
+}
+
+// loadPrograms reads program files; all but the first may have @ and a time from which they hold.
+func loadPrograms(specs []string) (loyalty.History, error) {
+	var history loyalty.History
+	for i, spec := range specs {
+		path, from := spec, ""
+		if at := strings.LastIndexByte(spec, '@'); at > 0 {
+			if _, err := os.Stat(spec); err != nil {
+				path, from = spec[:at], spec[at+1:]
+			}
+		}
+		p, err := loadProgram(path)
+		if err != nil {
+			return nil, err
+		}
+		p.Version = int32(i + 1)
+		if from != "" {
+			if p.EffectiveAt, err = parseTime(from, p.Calendar); err != nil {
+				return nil, wrongUsage(fmt.Errorf("--program %s: %w", spec, err))
+			}
+		} else if i > 0 {
+			return nil, wrongUsage(fmt.Errorf("--program %s: a second program needs the time from which it holds, as in %s@2026-03-01", spec, path))
+		}
+		if i > 0 && p.EffectiveAt <= history[i-1].EffectiveAt {
+			return nil, wrongUsage(fmt.Errorf("--program %s: holds from %s, which is not after the one before it; give them in order", spec, p.EffectiveAt))
+		}
+		history = append(history, p)
+	}
+	return history, nil
+}

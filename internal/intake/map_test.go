@@ -1,0 +1,173 @@
+package intake_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/internal/intake"
+	"github.com/accrue-loyalty/accrue/program"
+)
+
+const head = "name: shop\ntimezone: Europe/Berlin\ncurrency: EUR\nevent: OrderPlaced\n"
+
+const columns = head + "columns: {customer: c, order: o, at: t, amount: a, sku: s}\n"
+
+func read(t *testing.T, mapText, csv string) *intake.Contents {
+	t.Helper()
+	c, err := tryRead(mapText, csv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func tryRead(mapText, csv string) (*intake.Contents, error) {
+	m, err := intake.ParseMap([]byte(mapText), program.Exponent)
+	if err != nil {
+		return nil, err
+	}
+	s, err := m.SourceOf("shop.csv")
+	if err != nil {
+		return nil, err
+	}
+	return m.ReadCSV("shop.csv", s, strings.NewReader(csv))
+}
+
+func TestRowsOfAnOrderBecomeItsLines(t *testing.T) {
+	c := read(t, columns, "\ufeffc,o,t,a,s\nann,1,2026-03-29 02:30,1.50,x\nbob,1,2026-03-29T00:00:00Z,7,y\nann,1,2026-03-29,2.5,z\n")
+	if len(c.Records) != 2 || len(c.Rejects) != 0 {
+		t.Fatalf("records %d, rejects %v", len(c.Records), c.Rejects)
+	}
+	o := c.Records[0].Event.(*events.OrderPlaced)
+	if o.ID != "shop:1" || o.Currency != "EUR" || len(o.Lines) != 2 || o.Lines[0].Amount != 150 || o.Lines[1].Amount != 250 ||
+		o.Lines[0].Line != "1" || o.Lines[1].Line != "2" || o.Lines[1].Quantity != 1 {
+		t.Errorf("order %+v", o)
+	}
+	if got := o.At.String(); got != "2026-03-28T23:00:00.000Z" {
+		t.Errorf("at %s, want the earlier of its rows' times, the start of 29 March in Berlin", got)
+	}
+}
+
+func TestABadRowTakesItsOrderWithIt(t *testing.T) {
+	c := read(t, columns, "c,o,t,a,s\nann,1,2026-01-01,1.50,x\nann,1,2026-01-01,1.505,x\nann,2,2026-01-01,1.500,x\n")
+	if len(c.Records) != 1 || c.Records[0].Event.(*events.OrderPlaced).Order != "2" {
+		t.Errorf("records %+v, want order 2 alone", c.Records)
+	}
+	if len(c.Rejects) != 1 || c.Rejects[0].Line != 3 || c.Rejects[0].Rows != 2 || !strings.Contains(c.Rejects[0].Reason, "more decimals") {
+		t.Errorf("rejects %+v", c.Rejects)
+	}
+}
+
+func TestBadRowsAreNamed(t *testing.T) {
+	cases := []struct{ name, row, want string }{
+		{"amount", "ann,1,2026-01-01,1.2.3,x", `amount (a): "1.2.3" is no amount of money`},
+		{"huge amount", "ann,1,2026-01-01,99999999999999999999,x", "too large an amount"},
+		{"time", "ann,1,01/02/2026,1,x", `"01/02/2026" is no time`},
+		{"no customer", ",1,2026-01-01,1,x", "customer: is missing"},
+		{"long id", strings.Repeat("x", 1<<20) + ",1,2026-01-01,1,x", "customer: has 1048576 bytes, at most 128 are allowed"},
+		{"columns", "ann,1", "has 2 columns, the header has 5"},
+		{"quotes", `ann,1,2026-01-01,1,x"y`, `bare "`},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			got := read(t, columns, "c,o,t,a,s\nbob,9,2026-01-01,1,x\n"+c.row+"\ncid,8,2026-01-01,1,x\n")
+			if len(got.Rejects) != 1 || got.Rejects[0].Line != 3 || !strings.Contains(got.Rejects[0].Reason, c.want) {
+				t.Errorf("rejects %+v, want line 3 with %q", got.Rejects, c.want)
+			}
+			if len(got.Records) != 2 || len(got.Rejects) > 0 && len(got.Rejects[0].Text) > 1100 {
+				t.Errorf("%d records, want the two good ones", len(got.Records))
+			}
+		})
+	}
+}
+
+func TestAnOrderThatContradictsItselfIsRejected(t *testing.T) {
+	c := read(t, head+"columns: {customer: c, order: o, at: t, amount: a, channel: s}\n",
+		"c,o,t,a,s\nann,1,2026-01-01,1,WEB\nann,1,2026-01-01,1,APP\n")
+	if len(c.Rejects) != 1 || !strings.Contains(c.Rejects[0].Reason, `"APP" here, "WEB" on line 2`) {
+		t.Errorf("rejects %+v", c.Rejects)
+	}
+}
+
+func TestMissingColumnsAreNamedWithWhatThereIs(t *testing.T) {
+	_, err := tryRead(strings.Replace(columns, "amount: a", "amount: amnt", 1), "customer,o,t,amt,s\n")
+	for _, want := range []string{`no column "c", which the map reads for "customer"; its columns are customer, o, t, amt, s.`, `no column "amnt"`, `Did you mean "amt"?`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want it to say %q", err, want)
+		}
+	}
+}
+
+func TestBadMapsAreRefused(t *testing.T) {
+	cases := []struct{ name, text, want string }{
+		{"unknown key", "nam: x\n", "field nam is no key of a map"},
+		{"unknown field", head + "columns: {customer: c, order: o, at: t, amount: a, colour: s}\n", `has no field "colour"; it has id, customer`},
+		{"field left out", head + "columns: {customer: c, order: o, at: t}\n", `OrderPlaced needs "amount"`},
+		{"currency", strings.Replace(columns, "EUR", "EURO", 1), `"EURO" is no ISO 4217 code`},
+		{"timezone", strings.Replace(columns, "Berlin", "Berlon", 1), `"Europe/Berlon" is not in the zone database`},
+		{"event", "name: x\nevent: Tick\n", `"Tick" is no event type`},
+		{"twice", columns + "constants: {sku: x}\n", `"sku" has a column already`},
+		{"id", "name: x\nevent: AppInstalled\ncolumns: {customer: c, at: t}\n", `AppInstalled needs "id"`},
+		{"template", head + "columns: {customer: c, order: '{o', at: t, amount: a}\n", "{ without its }"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := tryRead(c.text, "c,o,t,a,s\n")
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestOtherFormsOfNumbersAndTimes(t *testing.T) {
+	c := read(t, "name: x\ncurrency: JPY\nseparator: ';'\ndecimal: ','\ntime: DD.MM.YYYY hh:mm\nevent: OrderPlaced\n"+
+		"columns: {customer: c, order: o, at: t, amount: a, discount: d, quantity: q}\n",
+		"c;o;t;a;d;q\nann;1;31.12.2025 23:59;1200,00;-3;2,0\n")
+	if len(c.Rejects) > 0 {
+		t.Fatal(c.Rejects)
+	}
+	o := c.Records[0].Event.(*events.OrderPlaced)
+	if o.Lines[0].Amount != 1200 || o.Lines[0].Discount != -3 || o.Lines[0].Quantity != 2 || o.At.String() != "2025-12-31T23:59:00.000Z" {
+		t.Errorf("order %+v", o)
+	}
+}
+
+func TestOtherEventsHaveARowEach(t *testing.T) {
+	c := read(t, "name: crm\nevent: AccountRegistered\ncolumns: {customer: c, at: t, consent.marketing: m}\n",
+		"c,t,m\nann,2026-01-01,TRUE\nbob,2026-01-01,\n")
+	ann, bob := c.Records[0].Event.(*events.AccountRegistered), c.Records[1].Event.(*events.AccountRegistered)
+	if ann.ID != "crm:registered" || ann.Consent == nil || ann.Consent.Marketing == nil || !*ann.Consent.Marketing || bob.Consent != nil {
+		t.Errorf("ann %+v, bob %+v", ann, bob)
+	}
+}
+
+func TestLinesAreReadInOrder(t *testing.T) {
+	var text strings.Builder
+	for range 3000 {
+		text.WriteString(`{"type":"AppInstalled","id":"a","customer":"c","at":"2026-01-01T00:00:00Z"}` + "\n\n")
+	}
+	text.WriteString(`{"type":"AppInstalled","id":"a","customer":"c","at":"2026-01-01T00:00:00Z","colour":1}`)
+	var last int64
+	var bad error
+	err := intake.ReadLines(context.Background(), strings.NewReader(text.String()), func(l *intake.Line) error {
+		if l.Number <= last {
+			t.Fatalf("line %d after %d", l.Number, last)
+		}
+		last = l.Number
+		if l.Err != nil {
+			bad = l.Err
+		}
+		return nil
+	})
+	if err != nil || last != 6001 || bad == nil || !strings.Contains(bad.Error(), "colour") {
+		t.Errorf("error %v, last line %d, bad line: %v", err, last, bad)
+	}
+	stop := errors.New("enough")
+	if err := intake.ReadLines(context.Background(), strings.NewReader(text.String()), func(*intake.Line) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("error %v, want the callback's", err)
+	}
+}
