@@ -2,8 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
-	"net/http"
 	"slices"
 
 	"github.com/accrue-loyalty/accrue/events"
@@ -61,31 +59,37 @@ func merged(into string) *Problem {
 // decision on either record; [Server.original] sorts that out.
 func (s *Server) decided(ctx context.Context, place Place, e events.Event) (events.Decision, *Problem) {
 	head := e.Head()
-	decided, done := s.parts.Decisions.Await(head.Customer, head.ID)
-	defer done()
-
-	sending, cancel := context.WithTimeout(ctx, s.cfg.PublishMax)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.PublishMax+s.cfg.DecideMax)
 	defer cancel()
-	sent := s.parts.Producer.Publish(sending, []events.Event{e})
-	if err := sent[0].Err; err != nil {
-		return events.Decision{}, s.notPublished(err)
-	}
-	waiting, cancel := context.WithTimeout(ctx, s.cfg.DecideMax)
-	defer cancel()
-	select {
-	case d, ok := <-decided:
-		if ok {
-			return d, nil
+	tried := false
+	var unsent *Problem
+	d, err := s.parts.Decisions.Wait(ctx, head.Customer, head.ID, func() error {
+		tried = true
+		sending, cancel := context.WithTimeout(ctx, s.cfg.PublishMax)
+		defer cancel()
+		err := s.parts.Producer.Publish(sending, []events.Event{e})[0].Err
+		if err != nil {
+			unsent = s.notPublished(err)
 		}
-	case <-waiting.Done():
+		return err
+	})
+	switch {
+	case err == nil:
+		return d, nil
+	case unsent != nil:
+		return d, unsent
 	}
-	// The partition may have moved to another instance while this one waited.
-	if _, p := s.own(head.Customer); p != nil {
-		p.Detail += "; the command was sent, so ask with the same id " + head.ID
-		return events.Decision{}, p
+	// The partition may have moved to another instance meanwhile.
+	_, p := s.own(head.Customer)
+	if p == nil && tried {
+		p = problem(ReasonDecisionPending, "partition %d did not decide in time", place.Partition)
+	} else if p == nil {
+		p = problem(ReasonNoOwner, "partition %d is about to be answered by another instance", place.Partition)
 	}
-	return events.Decision{}, problem(ReasonDecisionPending, "partition %d did not decide within %s: ask again with the "+
-		"same id %s, it will not count twice", place.Partition, s.cfg.DecideMax, head.ID)
+	if tried {
+		p.Detail += "; the command was sent, so ask again with the same id " + head.ID + ": it will not count twice"
+	}
+	return d, p
 }
 
 // original returns the decision that a command with this id was answered with first, so that a repeated request gets
@@ -138,13 +142,13 @@ func (s *Server) firstDecision(ctx context.Context, place Place, customer, event
 // outcome words a decision for the client.
 func (s *Server) outcome(place Place, c command, d events.Decision) (*redemptionOutput, error) {
 	switch d.Result {
-	case events.Applied, events.Nothing, events.Holdout:
+	case events.Applied, events.Nothing:
 		return s.done(c, d, stateIn(&d, c)), nil
 	case events.Duplicate:
 		return s.again(place, c, d)
 	case events.Forwarded:
 		return nil, s.forwarded(place, d)
-	case events.Conflict, events.Refused, events.Stale, events.Future, events.Waiting, events.Held, events.Unreadable,
+	case events.Holdout, events.Conflict, events.Refused, events.Stale, events.Future, events.Waiting, events.Held, events.Unreadable,
 		events.Parked:
 		return nil, declined(&d)
 	}
@@ -157,6 +161,9 @@ func stateIn(d *events.Decision, c command) events.RedemptionFact {
 		if f.Redemption == c.redemption {
 			return f
 		}
+	}
+	if d.Reason == "redemption_lapsed" {
+		return events.RedemptionFact{Redemption: c.redemption, State: events.StateLapsed}
 	}
 	return events.RedemptionFact{Redemption: c.redemption, State: c.want}
 }
@@ -206,7 +213,9 @@ func (s *Server) again(place Place, c command, d events.Decision) (*redemptionOu
 	}
 	same := r.State == c.want
 	if asked, ok := c.event.(*events.RedemptionRequested); ok {
-		same = asked.Points == points || (r.State == events.StateConfirmed && asked.Points >= points)
+		// A confirmation may have released a part.
+		same = r.State == events.StateReserved && asked.Points == points ||
+			r.State == events.StateConfirmed && asked.Points >= points
 	}
 	if !same {
 		p := declined(&d)
@@ -253,14 +262,8 @@ func (s *Server) forwarded(place Place, d events.Decision) *Problem {
 
 // declined says why the rules said no.
 func declined(d *events.Decision) *Problem {
-	reason := Reason(d.Reason)
-	if reason == "" {
-		reason = Reason(lower(d.Result))
-	}
-	p := problem(reason, "%s", explainRefusal(reason))
-	if p.Status < http.StatusBadRequest {
-		panic(errors.New("api: a refusal has no error status"))
-	}
+	reason := reasonOf(d)
+	p := problem(reason, "%s", reason.words())
 	at := Position{Partition: d.Partition, Next: d.Offset + 1}
 	ref, balance := refTo(d), d.Balance
 	p.Position, p.Decision, p.Balance = at.String(), &ref, &balance

@@ -64,6 +64,11 @@ func (s *Server) read(ctx context.Context, customer, minOffset, positions string
 	if err != nil {
 		return reader{}, s.storeProblem(place, err)
 	}
+	// Had the lease been lost before the account was read, another owner might have decided since. It is still held now,
+	// so nobody had.
+	if _, p = s.own(customer); p != nil {
+		return reader{}, p
+	}
 	r := reader{place: place, account: account, position: position}
 	switch {
 	case account == nil:

@@ -102,9 +102,10 @@ type Published struct {
 
 // Decisions tells who waits what was decided.
 type Decisions interface {
-	// Await asks for the next decision on an event of a customer whose partition this instance owns. It must be called
-	// before the event is published. The channel has room for the one decision that it gets; done ends the wait.
-	Await(customer, event string) (decided <-chan events.Decision, done func())
+	// Wait makes sure that the decision on an event of a customer whose partition this instance owns will not be missed,
+	// calls send, and returns the decision. An error of send is returned as it is. After another error the event may
+	// still be decided: here when ctx ended, by another instance when the partition moved.
+	Wait(ctx context.Context, customer, event string, send func() error) (events.Decision, error)
 }
 
 // Programs knows the rules.

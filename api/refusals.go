@@ -6,14 +6,124 @@ import (
 	"github.com/accrue-loyalty/accrue/events"
 )
 
-func lower(r events.Result) string { return strings.ToLower(string(r)) }
+// lower makes a reason of a result that has none of its own.
+func lower(r events.Result) Reason { return Reason(strings.ToLower(string(r))) }
 
-// explainRefusal words the reason of a decision for whoever sent the command.
-func explainRefusal(r Reason) string {
-	switch r {
-	case "balance_too_low":
-		return "the customer has fewer spendable points than that: see balance"
-	default:
-		return "the rules refused it: " + strings.ReplaceAll(string(r), "_", " ")
+// reasonOf is why a decision is what it is, as a code; "" when it simply was carried out.
+func reasonOf(d *events.Decision) Reason {
+	if d.Reason != "" {
+		return Reason(d.Reason)
 	}
+	switch d.Result {
+	case events.Applied, events.Nothing:
+		return ""
+	case events.Holdout, events.Duplicate, events.Conflict, events.Refused, events.Stale, events.Future, events.Waiting,
+		events.Held, events.Forwarded, events.Unreadable, events.Parked:
+	}
+	return lower(d.Result)
+}
+
+// words explains the reason of a decision to people, and what can be done.
+func (r Reason) words() string {
+	if text, ok := reasonWords(r); ok {
+		return text
+	}
+	return "the rules say " + strings.ReplaceAll(string(r), "_", " ")
+}
+
+func reasonWords(r Reason) (string, bool) {
+	switch r {
+	// Redemptions.
+	case "balance_too_low":
+		return "the customer has fewer spendable points than that", true
+	case "below_minimum":
+		return "the program sets a higher minimum for one redemption", true
+	case "not_a_step":
+		return "the program redeems points in steps only: choose a multiple of its step", true
+	case "over_max_share":
+		return "points may pay only a share of an order, and this is more: redeem fewer", true
+	case "invalid_points":
+		return "the number of points is not one that this can take", true
+	case "unknown_reward":
+		return "the program has no such reward", true
+	case "reward_points_differ":
+		return "the reward costs another number of points", true
+	case "tier_too_low":
+		return "the reward is for higher tiers", true
+	case "under_review":
+		return "the account is under review: somebody must clear it first", true
+	case ReasonUnknownRedemption:
+		return "the customer has no such redemption", true
+	case "redemption_confirmed":
+		return "the redemption was confirmed before", true
+	case "redemption_cancelled":
+		return "the redemption was cancelled before", true
+	case "redemption_lapsed":
+		return "the reservation had lapsed before", true
+	case "reservation_lapsed":
+		return "the reservation has lapsed, its points are free again: redeem anew", true
+	case "reservation_cancelled":
+		return "the redemption was cancelled, its points are free again: redeem anew", true
+	case "duplicate_redemption":
+		return "a redemption with this id exists already", true
+	}
+	return eventWords(r)
+}
+
+func eventWords(r Reason) (string, bool) {
+	switch r {
+	case ReasonConflict:
+		return "the event's id was used for something else before: send a new id", true
+	case "duplicate_event":
+		return "the same event was decided before, it does not count twice", true
+	case "duplicate_order":
+		return "the order was counted under another event before", true
+	case "duplicate_return":
+		return "the return was counted under another event before", true
+	case "duplicate_transfer":
+		return "the transfer was made under another event before", true
+	case "duplicate_review":
+		return "the review was counted under another event before", true
+	case "duplicate_complaint":
+		return "the complaint was counted under another event before", true
+	case "order_unknown":
+		return "its order has not come yet: it waits for it", true
+	case "order_cancelled":
+		return "the order was cancelled before", true
+	case "order_ended":
+		return "nothing is left of the order", true
+	case "order_fulfilled":
+		return "the order was fulfilled before", true
+	case "unknown_line":
+		return "the return names a line that the order does not have", true
+	case "invalid_order":
+		return "the order names a line twice, or has a negative amount", true
+	case "unknown_currency":
+		return "the program has no rate for the order's currency", true
+	case "review_removed":
+		return "the review was removed before", true
+	case "overflow":
+		return "the number is too large", true
+	case "older_than_accepted", "stale":
+		return "it is older than the program accepts", true
+	case "ahead_of_clock", "future":
+		return "its time is more than a day ahead of the clock", true
+	case "control_group", "holdout":
+		return "the customer is in the control group, which earns nothing", true
+	case "no_tracking_consent":
+		return "the customer has not agreed to tracking, so this earns nothing", true
+	case ReasonErased:
+		return "this customer was erased", true
+	case ReasonAccountMerged, "forwarded":
+		return "this customer was merged into another, who is asked instead", true
+	case "merge_into_self", "transfer_to_self":
+		return "both customers are the same", true
+	case "unreadable":
+		return "the record could not be read; it is among the dead letters", true
+	case "parked":
+		return "the customer's events wait until an operator has looked at the account", true
+	case "held":
+		return "a fraud rule holds the points until somebody has looked", true
+	}
+	return "", false
 }

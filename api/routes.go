@@ -129,8 +129,9 @@ func noRoute(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
 }
 
 // promLog hands promhttp's errors to the logger.
-type promLog struct{ log interface{ Error(string, ...any) } }
+type promLog struct {
+	log interface{ Error(string, ...any) }
+}
 
 // Println implements promhttp.Logger.
 func (l promLog) Println(v ...any) { l.log.Error("gathering metrics", "error", fmt.Sprint(v...)) }
-

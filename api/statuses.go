@@ -30,7 +30,7 @@ const (
 	ReasonNoProgram         Reason = "no_program"
 
 	// The customer's state is against it.
-	ReasonConflict      Reason = "conflict"
+	ReasonConflict      Reason = "event_id_reused"
 	ReasonAccountMerged Reason = "account_merged"
 
 	// Somebody else answers, or nobody yet.

@@ -1,0 +1,172 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/loyalty"
+)
+
+// Explanation is the answer to GET …/explain/{event}: the decision, how it was reckoned, and the same in words.
+type Explanation struct {
+	Customer string              `json:"customer"`
+	Event    string              `json:"event"`
+	Decision events.Decision     `json:"decision"`
+	Program  *ProgramVersion     `json:"program,omitempty" doc:"The version that the decision is pinned to"`
+	Steps    []loyalty.TraceStep `json:"steps" nullable:"false" doc:"How the points were reckoned, in order"`
+	// Missing says why there are no steps.
+	Missing  string `json:"missing,omitempty" doc:"Why the reckoning cannot be shown, if it cannot"`
+	Lots     []Lot  `json:"lots" nullable:"false" doc:"The lots that the decision touched, after it"`
+	Text     string `json:"text" doc:"All of it in words"`
+	Position string `json:"position"`
+}
+
+type explainInput struct {
+	customerInput
+	Event string `path:"event" doc:"The event's id, or @ and a ledger offset: what the clock did has no event of its own"`
+}
+
+func (s *Server) registerExplain(h huma.API) {
+	huma.Register(h, s.readOperation("explain", "/v1/customers/{customer}/explain/{event}",
+		"Why an event earned what it did", ReasonUnknownEvent, ReasonTooLong, ReasonKafkaUnavailable), s.explain)
+}
+
+func (s *Server) explain(ctx context.Context, in *explainInput) (*answer[Explanation], error) {
+	r, err := in.find(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	offset, p := s.locate(&r, in.Customer, in.Event)
+	if p != nil {
+		return nil, p
+	}
+	history, p := s.history(ctx, &r, in.Customer, offset)
+	if p != nil {
+		return nil, p
+	}
+	d := history[len(history)-1]
+	x := Explanation{
+		Customer: in.Customer, Event: d.Cause.Event, Decision: d, Steps: []loyalty.TraceStep{}, Position: r.at().String(),
+	}
+	after, event := s.reckon(ctx, &x, history)
+	touched := func(l *loyalty.Lot) bool {
+		return slices.ContainsFunc(d.Entries, func(e events.Entry) bool { return e.Lot == l.ID })
+	}
+	x.Lots = lotsOf(&reader{account: after}, touched)
+	x.Text = explainText(&x, event)
+	return answerOf(&r, x), nil
+}
+
+// locate finds the ledger offset of a decision by its event, or by itself.
+func (s *Server) locate(r *reader, customer, event string) (int64, *Problem) {
+	offset, ok, err := r.place.Store.Find(customer, event)
+	if err != nil {
+		return 0, s.storeProblem(r.place, err)
+	}
+	if ok {
+		return offset, nil
+	}
+	if text, isOffset := strings.CutPrefix(event, "@"); isOffset {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 0 {
+			return 0, s.located(problem(ReasonUnknownEvent, "%q is not @ and a ledger offset", event), r)
+		}
+		found, err := r.place.Store.Statement(customer, n+1, 1)
+		if err != nil {
+			return 0, s.storeProblem(r.place, err)
+		}
+		if len(found) == 1 && found[0] == n {
+			return n, nil
+		}
+	}
+	return 0, s.located(problem(ReasonUnknownEvent, "no decision on this event of the customer is known: it may not have "+
+		"been decided yet, or be too old to be remembered by its id; its statement has it by @offset"), r)
+}
+
+// statementPage is how many offsets of a statement are asked for at once.
+const statementPage = 1000
+
+// history reads the customer's decisions up to the offset, oldest first.
+func (s *Server) history(ctx context.Context, r *reader, customer string, offset int64) ([]events.Decision, *Problem) {
+	var offsets []int64
+	for before := offset + 1; ; before = offsets[len(offsets)-1] {
+		page, err := r.place.Store.Statement(customer, before, statementPage)
+		if err != nil {
+			return nil, s.storeProblem(r.place, err)
+		}
+		offsets = append(offsets, page...)
+		if len(offsets) > s.cfg.ExplainMax {
+			return nil, problem(ReasonTooLong, "the customer has more than %d decisions before this one: look at the "+
+				"decision itself in the statement", s.cfg.ExplainMax)
+		}
+		if len(page) < statementPage {
+			break
+		}
+	}
+	if len(offsets) == 0 || offsets[0] != offset {
+		return nil, s.located(problem(ReasonUnknownEvent, "the customer's statement does not hold ledger offset %d", offset), r)
+	}
+	slices.Reverse(offsets)
+	return s.decisions(ctx, r.place, offsets)
+}
+
+// reckon rebuilds the account as it was before the last decision of history and decides once more, with a trace. It
+// returns the account after it, and the event.
+func (s *Server) reckon(ctx context.Context, x *Explanation, history []events.Decision) (*loyalty.Account, events.Event) {
+	a, records := loyalty.NewAccount(x.Customer), loyalty.NewMemoryRecords()
+	last := &history[len(history)-1]
+	for i := range history[:len(history)-1] {
+		loyalty.Evolve(a, records, &history[i])
+	}
+	versions := s.parts.Programs.History()
+	program := versions.Version(last.Program.Version)
+	if program != nil {
+		v := versionOf(program)
+		x.Program = &v
+	}
+	var event events.Event
+	switch {
+	case last.Cause.Topic == clockTopic:
+		x.Missing = "the clock did this: nothing was reckoned"
+	case program == nil:
+		x.Missing = fmt.Sprintf("version %d of the program is not known here", last.Program.Version)
+	default:
+		event = s.cause(ctx, x, last.Cause)
+	}
+	if event == nil {
+		loyalty.Evolve(a, records, last)
+		return a, nil
+	}
+	trace := &loyalty.Trace{}
+	again, _ := loyalty.Decide(program, a, records, loyalty.Input{
+		Event: event, Cause: last.Cause, Clock: last.Clock, History: versions, Lenient: last.Result != events.Future,
+		Trace: trace,
+	})
+	x.Steps = append(x.Steps, trace.Steps...)
+	if again.Result != last.Result || again.Balance != last.Balance {
+		x.Missing = "deciding again gives another result than the ledger has: run accrue verify"
+	}
+	return a, event
+}
+
+// clockTopic is the topic of ticks, without its prefix.
+const clockTopic = "clock"
+
+func (s *Server) cause(ctx context.Context, x *Explanation, c events.Cause) events.Event {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.PublishMax)
+	defer cancel()
+	event, err := s.parts.Ledger.Cause(ctx, c)
+	if err != nil {
+		s.log.Warn("reading the cause of a decision", "topic", c.Topic, "partition", c.Partition, "offset", c.Offset,
+			"error", err)
+		x.Missing = "the event itself is no longer in its topic, or cannot be read"
+		return nil
+	}
+	return event
+}
