@@ -36,7 +36,8 @@ type builder struct {
 	*reader
 	p *loyalty.Program
 	// money is false when the currency is unknown, so that amounts can't be reckoned.
-	money bool
+	money    bool
+	compiler compiler
 }
 
 // problem reports something about v.
@@ -112,6 +113,7 @@ func (b *builder) timezone(v *value) {
 		return
 	}
 	b.p.Calendar = loyalty.NewCalendar(loc)
+	b.compiler.calendar = b.p.Calendar
 }
 
 // minor converts a written amount in major units to minor units; nil when there is none.
