@@ -6,8 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/hamba/avro/v2"
-
 	"github.com/accrue-loyalty/accrue/events"
 )
 
@@ -15,9 +13,9 @@ import (
 //
 // Decoded values own their memory: the bytes they came from may be reused.
 type Codec struct {
-	ours     map[string]*avro.RecordSchema // by name, without the namespace
-	prefixes map[string][]byte             // how a record of that name starts
-	decision []byte                        // prefixes[NameDecision]
+	*builtins
+	prefixes map[string][]byte // how a record of that name starts
+	decision []byte            // prefixes[NameDecision]
 	words    *interner
 	wires    sync.Pool
 	registry *registry // nil without one
@@ -27,41 +25,21 @@ type Codec struct {
 	byID          atomic.Pointer[map[uint32]*writer]
 }
 
-// writer is how to read what one schema wrote.
-type writer struct {
-	name   string
-	schema *avro.RecordSchema
-	change rewrite // nil: the layout is ours
-	err    error   // not nil: nothing can be read
-}
-
 // NewCodec returns a codec that writes Avro's single-object encoding. It reads that, and refuses schema ids, which only
 // a codec of [OpenCodec] can look up. It knows the present schemas and all that were released.
 func NewCodec() *Codec {
 	c := &Codec{
-		ours:     make(map[string]*avro.RecordSchema),
+		builtins: loadBuiltins(),
 		prefixes: make(map[string][]byte),
 		words:    newInterner(),
 	}
 	c.wires.New = func() any { return new(wire) }
-	c.byFingerprint.Store(&map[uint64]*writer{})
+	c.byFingerprint.Store(&c.builtins.writers)
 	c.byID.Store(&map[uint32]*writer{})
-	for _, name := range Names() {
-		c.ours[name] = mustParse(Text(name))
-	}
-	for _, name := range Names() {
-		f, err := c.learn(c.ours[name])
-		if err != nil {
-			panic(fmt.Sprintf("schemas: %s: %v", name, err))
-		}
-		c.prefixes[name] = singleObjectPrefix(f)
+	for name, schema := range c.ours {
+		c.prefixes[name] = singleObjectPrefix(fingerprintOf(schema))
 	}
 	c.decision = c.prefixes[NameDecision]
-	for _, text := range releasedTexts() {
-		if err := c.Learn(text); err != nil {
-			panic(fmt.Sprintf("schemas: a released schema: %v", err))
-		}
-	}
 	return c
 }
 
@@ -72,19 +50,11 @@ func (c *Codec) Learn(text string) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.learn(rec)
-	return err
-}
-
-func (c *Codec) learn(rec *avro.RecordSchema) (uint64, error) {
-	f, err := fingerprintOf(rec)
-	if err != nil {
-		return 0, err
-	}
 	w := c.writerOf(rec)
 	if w.err != nil {
-		return 0, w.err
+		return w.err
 	}
+	f := fingerprintOf(rec)
 	c.learning.Lock()
 	defer c.learning.Unlock()
 	known := maps.Clone(*c.byFingerprint.Load())
@@ -92,20 +62,7 @@ func (c *Codec) learn(rec *avro.RecordSchema) (uint64, error) {
 		known[f] = w
 		c.byFingerprint.Store(&known)
 	}
-	return f, nil
-}
-
-// writerOf works out how to read what the schema rec wrote.
-func (c *Codec) writerOf(rec *avro.RecordSchema) *writer {
-	name, ok := localName(rec.FullName())
-	if !ok || c.ours[name] == nil {
-		return &writer{err: unreadable(CodeUnknownSchema, "the writer's schema is %s: expected a record of the namespace %s", rec.FullName(), Namespace)}
-	}
-	change, err := resolve(rec, c.ours[name])
-	if err != nil {
-		return &writer{name: name, err: unreadable(CodeIncompatible, "the writer's schema of %s: %v", name, err)}
-	}
-	return &writer{name: name, schema: rec, change: change}
+	return nil
 }
 
 // AppendEvent appends e's value to dst. The error is [ErrTooLarge] or a bug.

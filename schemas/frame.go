@@ -1,10 +1,6 @@
 package schemas
 
-import (
-	"encoding/binary"
-
-	"github.com/hamba/avro/v2"
-)
+import "encoding/binary"
 
 // The two framings. Their first bytes differ, so a reader accepts both.
 const (
@@ -15,15 +11,6 @@ const (
 	registryMark  = 0x00
 	registryBytes = 1 + 4
 )
-
-// fingerprintOf returns the CRC-64-AVRO (Rabin) fingerprint of the schema's parsing canonical form.
-func fingerprintOf(s avro.Schema) (uint64, error) {
-	b, err := s.FingerprintUsing(avro.CRC64AvroLE)
-	if err != nil {
-		return 0, err
-	}
-	return binary.LittleEndian.Uint64(b), nil
-}
 
 func singleObjectPrefix(fingerprint uint64) []byte {
 	return binary.LittleEndian.AppendUint64([]byte{singleObjectMark1, singleObjectMark2}, fingerprint)

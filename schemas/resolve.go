@@ -13,17 +13,17 @@ type rewrite func(dst, src []byte) []byte
 
 // resolve returns how to read what writer wrote as reader: nil when the bytes are the same.
 func resolve(writer, reader *avro.RecordSchema) (rewrite, error) {
-	// A new judge each time: hamba's remembers by canonical form, which leaves defaults out, and answers yes to
-	// whoever asks while another goroutine's question is open.
-	if err := avro.NewSchemaCompatibility().Compatible(reader, writer); err != nil {
-		return nil, err
-	}
 	r, err := compile(writer, reader)
 	if err != nil {
 		return nil, err
 	}
-	if writer.String() == reader.String() {
+	if canonical(writer) == canonical(reader) {
 		return nil, nil
+	}
+	// A new judge each time: hamba's remembers its answers by a form that leaves defaults out, and says yes to whoever
+	// asks while another goroutine's question is open.
+	if err := avro.NewSchemaCompatibility().Compatible(reader, writer); err != nil {
+		return nil, err
 	}
 	return r, nil
 }

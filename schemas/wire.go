@@ -263,7 +263,8 @@ func putList[T any](x *wire, s []T, item func(*wire, *T)) {
 	x.buf = append(x.buf, 0)
 }
 
-// listGrow is how many items are made room for on the word of a block's count; more must really arrive.
+// listGrow is how many items are made room for on the word of a block's count; more must really arrive, and then the
+// room doubles. So a record's memory stays in proportion to its bytes.
 const listGrow = 64
 
 // takeList appends a list's items to s.
@@ -285,13 +286,15 @@ func takeList[T any](x *wire, s []T, item func(*wire, *T)) []T {
 			x.fail(CodeTooLarge, "a list of over %d items", ListItemsMax)
 			return nil
 		}
-		s = slices.Grow(s, min(int(n), listGrow))
-		for range n {
-			var zero T
-			s = append(s, zero)
-			item(x, &s[len(s)-1])
-			if x.err != nil {
-				return nil
+		for end := len(s) + int(n); len(s) < end; {
+			s = slices.Grow(s, min(end-len(s), max(len(s), listGrow)))
+			for range min(end-len(s), cap(s)-len(s)) {
+				var zero T
+				s = append(s, zero)
+				item(x, &s[len(s)-1])
+				if x.err != nil {
+					return nil
+				}
 			}
 		}
 	}
