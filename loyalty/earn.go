@@ -444,7 +444,7 @@ func (d *decider) grant(e events.Event, source string, parts []part, heldOut boo
 		}
 		entry := events.Entry{Type: events.Earn, Points: p.granted, Rule: p.rule.ID, Asked: p.asked, Order: entryOrder}
 		if p.granted > 0 {
-			dates := d.datesOf(p.rule)
+			dates := d.datesOf(p.rule.Rule)
 			entry.Lot, entry.EarnedAt, entry.ActiveAt, entry.ExpiresAt = p.lot, d.at, dates.active, dates.expires
 			if r := p.rule; r.Limit != nil {
 				d.addCount(r.ID, r.Limit.Every, 1)
@@ -491,8 +491,8 @@ func (d *decider) addCount(rule string, every Period, n int64) {
 type lotDates struct{ active, expires events.Instant }
 
 // datesOf returns the dates of points that a rule grants now. Until an order is fulfilled they are not known.
-func (d *decider) datesOf(r *preparedRule) lotDates {
-	hold, expiry := d.p.holdOf(r.Rule), d.p.expiryOf(r.Rule)
+func (d *decider) datesOf(r *Rule) lotDates {
+	hold, expiry := d.p.holdOf(r), d.p.expiryOf(r)
 	if _, order := d.in.Event.(*events.OrderPlaced); order && hold.UntilFulfilled {
 		return lotDates{}
 	}
@@ -533,7 +533,7 @@ func (d *decider) chooseLots(parts []part) {
 		if p.granted == 0 {
 			continue
 		}
-		hold, dates := d.p.holdOf(p.rule.Rule), d.datesOf(p.rule)
+		hold, dates := d.p.holdOf(p.rule.Rule), d.datesOf(p.rule.Rule)
 		k := key{hold.UntilFulfilled, hold.After.Unit, hold.After.N, dates.active, dates.expires, *d.p.expiryOf(p.rule.Rule)}
 		choices = append(choices, choice{k, p})
 	}
