@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"net/http"
 
@@ -55,9 +56,6 @@ type Cart struct {
 	PaidPoints    events.Money   `json:"paid_points_minor,omitempty"`
 }
 
-// cartID stands for the ids that a cart has not got yet. No shop's id begins with a zero byte.
-const cartID = "\x00cart"
-
 func (s *Server) calculate(ctx context.Context, in *calculateInput) (*answer[Calculation], error) {
 	order, p := s.decodeCart(in.RawBody)
 	if p != nil {
@@ -104,7 +102,8 @@ func (s *Server) decodeCart(body []byte) (*events.OrderPlaced, *Problem) {
 	if err != nil {
 		return nil, problem(ReasonInternal, "the time cannot be written")
 	}
-	id, err := json.Marshal(cartID)
+	// A cart has no ids yet; these will not meet those of any order.
+	id, err := json.Marshal("cart-" + rand.Text())
 	if err != nil {
 		return nil, problem(ReasonInternal, "the id cannot be written")
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -62,7 +63,7 @@ func lotsOf(r *reader, keep func(*loyalty.Lot) bool) []Lot {
 			continue
 		}
 		out := Lot{
-			Lot: l.ID, Order: l.Order, Pending: l.Pending, Active: l.Active, Reserved: l.Reserved, Redeemed: l.Redeemed,
+			Lot: l.ID, Order: visibleOrder(l.Order), Pending: l.Pending, Active: l.Active, Reserved: l.Reserved, Redeemed: l.Redeemed,
 			Expired: l.Expired, EarnedAt: l.EarnedAt, ActiveAt: l.ActiveAt, ExpiresAt: l.ExpiresAt,
 		}
 		if expiredBy(l, r.asOf) {
@@ -71,6 +72,14 @@ func lotsOf(r *reader, keep func(*loyalty.Lot) bool) []Lot {
 		lots = append(lots, out)
 	}
 	return lots
+}
+
+// visibleOrder hides the keys of what is kept like an order but is none, such as reviews. They begin with a zero byte.
+func visibleOrder(key string) string {
+	if strings.HasPrefix(key, "\x00") {
+		return ""
+	}
+	return key
 }
 
 // Statement is the answer to GET …/statement.
@@ -211,7 +220,7 @@ func (s *Server) order(ctx context.Context, in *orderInput) (*answer[Order], err
 	if err := failed(); err != nil {
 		return nil, s.storeProblem(r.place, err)
 	}
-	if o == nil {
+	if o == nil || visibleOrder(o.ID) == "" {
 		return nil, s.located(problem(ReasonUnknownOrder, "the customer has no such order"), &r)
 	}
 	ofOrder := func(l *loyalty.Lot) bool { return l.Order == in.Order }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/schemas"
 )
 
 // explainText puts an explanation into words that a shop clerk understands.
@@ -61,7 +62,7 @@ func heading(d *events.Decision, event events.Event) string {
 	case *events.ReferralRewarded:
 		what = fmt.Sprintf("Reward for bringing %s", e.Referee)
 	case nil:
-		if d.Cause.Topic == clockTopic {
+		if d.Cause.Topic == string(schemas.TopicClock) {
 			what = "The clock moved on"
 		}
 	default:

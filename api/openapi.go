@@ -34,12 +34,20 @@ func (eventName) Schema(huma.Registry) *huma.Schema {
 
 // newSchemas returns a registry that knows the JSON forms of what events are made of.
 func newSchemas() huma.Registry {
-	r := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	r := huma.NewMapRegistry("#/components/schemas/", schemaName)
 	r.RegisterTypeAlias(reflect.TypeFor[events.Instant](), reflect.TypeFor[timeText]())
 	r.RegisterTypeAlias(reflect.TypeFor[events.Hash](), reflect.TypeFor[hexText]())
 	r.RegisterTypeAlias(reflect.TypeFor[events.Fingerprint](), reflect.TypeFor[hexText]())
 	r.RegisterTypeAlias(reflect.TypeOf(events.Header{}.Tag), reflect.TypeFor[eventName]())
 	return r
+}
+
+// schemaName tells the balance of a decision, by bucket, from the balance that a customer has.
+func schemaName(t reflect.Type, hint string) string {
+	if t == reflect.TypeFor[events.Balance]() || t == reflect.TypeFor[*events.Balance]() {
+		return "Buckets"
+	}
+	return huma.DefaultSchemaNamer(t, hint)
 }
 
 // problems describes the refusals of an operation: one for each status, with the reasons that have it.

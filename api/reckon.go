@@ -11,6 +11,7 @@ import (
 
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/loyalty"
+	"github.com/accrue-loyalty/accrue/schemas"
 )
 
 // Explanation is the answer to GET …/explain/{event}: the decision, how it was reckoned, and the same in words.
@@ -132,7 +133,7 @@ func (s *Server) reckon(ctx context.Context, x *Explanation, history []events.De
 	}
 	var event events.Event
 	switch {
-	case last.Cause.Topic == clockTopic:
+	case last.Cause.Topic == string(schemas.TopicClock):
 		x.Missing = "the clock did this: nothing was reckoned"
 	case program == nil:
 		x.Missing = fmt.Sprintf("version %d of the program is not known here", last.Program.Version)
@@ -154,9 +155,6 @@ func (s *Server) reckon(ctx context.Context, x *Explanation, history []events.De
 	}
 	return a, event
 }
-
-// clockTopic is the topic of ticks, without its prefix.
-const clockTopic = "clock"
 
 func (s *Server) cause(ctx context.Context, x *Explanation, c events.Cause) events.Event {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.PublishMax)

@@ -19,7 +19,7 @@ import (
 
 // routes puts all routes on one mux.
 func (s *Server) routes(reg prometheus.Gatherer) http.Handler {
-	mux := http.NewServeMux()
+	mux := &listedMux{ServeMux: http.NewServeMux()}
 	h := humago.New(mux, s.humaConfig())
 	s.doc = h.OpenAPI()
 	s.registerCustomers(h)
@@ -31,10 +31,23 @@ func (s *Server) routes(reg prometheus.Gatherer) http.Handler {
 
 	mux.HandleFunc(balancePattern, s.balance)
 	s.documentBalance()
-	mux.Handle("GET "+metricsPath, promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorLog: promLog{s.log}}))
+	mux.HandleFunc("GET "+metricsPath, promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorLog: promLog{s.log}}).ServeHTTP)
 	s.documentMetrics()
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { noRoute(mux, w, r) })
-	return s.around(mux)
+	s.patterns = mux.patterns
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { noRoute(mux.ServeMux, w, r) })
+	return s.around(mux.ServeMux)
+}
+
+// listedMux remembers its patterns.
+type listedMux struct {
+	*http.ServeMux
+	patterns []string
+}
+
+// HandleFunc adds a route.
+func (m *listedMux) HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request)) {
+	m.patterns = append(m.patterns, pattern)
+	m.ServeMux.HandleFunc(pattern, handler)
 }
 
 // humaConfig is huma's, without what belongs to others: no pages that load scripts from elsewhere, no links added to

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"syscall"
 	"time"
 
@@ -30,7 +31,9 @@ type Server struct {
 	hasher  *Hasher
 	metrics *httpMetrics
 	handler http.Handler
-	doc     *huma.OpenAPI
+	// patterns are the routes; doc describes them.
+	patterns []string
+	doc      *huma.OpenAPI
 }
 
 // Registry is where metrics are registered and gathered from, such as a [prometheus.Registry].
@@ -59,6 +62,9 @@ func New(cfg Config, parts Parts, log *slog.Logger, reg Registry) (*Server, erro
 
 // Handler returns the handler of all routes.
 func (s *Server) Handler() http.Handler { return s.handler }
+
+// Routes returns the patterns of all routes, such as "GET /v1/customers/{customer}/lots".
+func (s *Server) Routes() []string { return slices.Clone(s.patterns) }
 
 // Listen opens the configured address.
 func (s *Server) Listen(ctx context.Context) (net.Listener, error) {

@@ -27,13 +27,13 @@ const (
 	ReasonUnknownOrder      Reason = "unknown_order"
 	ReasonUnknownEvent      Reason = "unknown_event"
 	ReasonUnknownRedemption Reason = "unknown_redemption"
-	ReasonNoProgram         Reason = "no_program"
 
 	// The customer's state is against it.
 	ReasonConflict      Reason = "event_id_reused"
 	ReasonAccountMerged Reason = "account_merged"
 
 	// Somebody else answers, or nobody yet.
+	ReasonNoProgram          Reason = "no_program"
 	ReasonNotOwner           Reason = "not_owner"
 	ReasonNoOwner            Reason = "no_owner"
 	ReasonRestoring          Reason = "restoring"
@@ -64,12 +64,12 @@ func (r Reason) Status() int {
 	case ReasonRequestTimeout:
 		return http.StatusRequestTimeout
 	case ReasonNoSuchRoute, ReasonUnknownCustomer, ReasonErased, ReasonUnknownOrder, ReasonUnknownEvent,
-		ReasonUnknownRedemption, ReasonNoProgram:
+		ReasonUnknownRedemption:
 		return http.StatusNotFound
 	case ReasonNotOwner:
 		return http.StatusMisdirectedRequest
 	case ReasonNoOwner, ReasonRestoring, ReasonQuarantined, ReasonPositionNotReached, ReasonKafkaUnavailable,
-		ReasonDecisionPending, ReasonStoreUnavailable:
+		ReasonDecisionPending, ReasonStoreUnavailable, ReasonNoProgram:
 		return http.StatusServiceUnavailable
 	case ReasonInternal:
 		return http.StatusInternalServerError
@@ -81,7 +81,7 @@ func (r Reason) Status() int {
 // retryAfterSeconds is what clients are told to wait before they ask again; 0: asking again does not help.
 func (r Reason) retryAfterSeconds() int {
 	switch r {
-	case ReasonRestoring, ReasonQuarantined:
+	case ReasonRestoring, ReasonQuarantined, ReasonNoProgram:
 		return 5
 	case ReasonNoOwner, ReasonPositionNotReached, ReasonKafkaUnavailable, ReasonDecisionPending, ReasonStoreUnavailable:
 		return 1
