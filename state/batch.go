@@ -1,0 +1,184 @@
+package state
+
+import (
+	"fmt"
+
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/loyalty"
+)
+
+// Batch is an overlay over the committed state for one Kafka transaction. It belongs to the owner's goroutine, and a
+// partition has one at a time: it ends with Commit or Discard.
+type Batch struct {
+	p *Partition
+	// touched are the accounts asked for, in order.
+	touched  []*touched
+	accounts map[string]*touched
+	// decided counts the calls of Decided; ledger holds the decisions' own offsets, as far as they had one.
+	ledger []int64
+	err    error
+}
+
+// touched is the batch's copy of an account.
+type touched struct {
+	customer string
+	account  *loyalty.Account
+	records  Records
+	// entries are what the batch's decisions add to the statement; until the commit their offset is the index of the
+	// decision in the batch.
+	entries []entry
+}
+
+// Begin opens a batch over the committed state.
+func (p *Partition) Begin() *Batch {
+	if p.batchOpen {
+		panic("state: a batch was begun while another is open")
+	}
+	p.batchOpen = true
+	b := &p.batch
+	if b.accounts == nil {
+		b.accounts = map[string]*touched{}
+	}
+	return b
+}
+
+// Account returns the batch's own copy of an account, for Decide or Evolve to write to, and its records. A customer
+// nobody has heard of gets an empty account. What is done to it counts only if Decided follows.
+func (b *Batch) Account(customer string) (*loyalty.Account, *Records, error) {
+	t, err := b.touch(customer)
+	if err != nil {
+		return nil, nil, err
+	}
+	return t.account, &t.records, nil
+}
+
+func (b *Batch) touch(customer string) (*touched, error) {
+	if t := b.accounts[customer]; t != nil {
+		return t, t.records.err
+	}
+	s, shared, err := b.p.find(customer)
+	if err != nil {
+		b.fail(err)
+		return nil, err
+	}
+	t := &touched{customer: customer}
+	switch {
+	case s == nil:
+		t.account = loyalty.NewAccount(customer)
+	case shared:
+		t.account = s.account.Clone()
+	default:
+		t.account = s.account
+	}
+	t.records.open(b.p, customer, s)
+	b.accounts[customer] = t
+	b.touched = append(b.touched, t)
+	return t, nil
+}
+
+func (b *Batch) fail(err error) {
+	if b.err == nil {
+		b.err = err
+	}
+}
+
+// Err returns the first error of a read in this batch, of the records too. A decision made after it is worth nothing, so
+// look before producing it.
+func (b *Batch) Err() error {
+	if b.err != nil {
+		return b.err
+	}
+	for _, t := range b.touched {
+		if t.records.err != nil {
+			b.err = t.records.err
+			return b.err
+		}
+	}
+	return nil
+}
+
+// Decided takes note of a decision that was made on the accounts of the batch. Every decision of the partition is to be
+// handed over, in ledger order, also those that change no account: those without customer and the unreadable ones.
+// A decision that was made without Decide (a parked event, say) goes to Fold instead.
+func (b *Batch) Decided(d *events.Decision) {
+	index := int64(len(b.ledger))
+	b.ledger = append(b.ledger, d.Offset)
+	if !ofAccount(d) {
+		return
+	}
+	t, err := b.touch(d.Customer)
+	if err != nil {
+		b.fail(err)
+		return
+	}
+	t.entries = t.records.note(t.entries, d, index)
+}
+
+// Fold evolves the batch's copy of the account by a decision of the ledger, and takes note of it like Decided.
+func (b *Batch) Fold(d *events.Decision) error {
+	if ofAccount(d) {
+		t, err := b.touch(d.Customer)
+		if err != nil {
+			return err
+		}
+		loyalty.Evolve(t.account, &t.records, d)
+		if t.records.err != nil {
+			b.fail(t.records.err)
+			return b.err
+		}
+	}
+	b.Decided(d)
+	return b.err
+}
+
+// ofAccount reports whether the decision belongs to an account. Nobody knows whose an unreadable record was.
+func ofAccount(d *events.Decision) bool {
+	return d.Customer != "" && d.Result != events.Unreadable
+}
+
+// note appends what a decision adds to the statement: an entry for each id that it used up, at least one.
+func (r *Records) note(entries []entry, d *events.Decision, offset int64) []entry {
+	id := idHash{}
+	if d.Cause.Event != "" {
+		id = r.hash(d.Cause.Event)
+	}
+	named := false
+	for _, s := range r.seen[r.noted:] {
+		entries = append(entries, entry{id: s.id, payload: s.payload, offset: offset, seen: true})
+		named = named || s.id == id
+	}
+	r.noted = len(r.seen)
+	if !named {
+		entries = append(entries, entry{id: id, offset: offset})
+	}
+	return entries
+}
+
+// Discard drops the batch. Customers that Due handed out since the last commit are handed out again.
+func (b *Batch) Discard() {
+	b.p.mu.Lock()
+	b.p.schedule.giveBack()
+	b.p.mu.Unlock()
+	b.end()
+}
+
+func (b *Batch) end() {
+	if !b.p.batchOpen {
+		panic("state: a batch was ended twice")
+	}
+	clear(b.accounts)
+	clear(b.touched)
+	b.touched, b.ledger, b.err = b.touched[:0], b.ledger[:0], nil
+	b.p.batchOpen = false
+}
+
+// offsets returns the ledger offset of each decision.
+func (b *Batch) offsets(given []int64) ([]int64, error) {
+	if given == nil {
+		return b.ledger, nil
+	}
+	if len(given) != len(b.ledger) {
+		return nil, fmt.Errorf("committing partition %d: %d offsets for %d decisions", b.p.number, len(given), len(b.ledger))
+	}
+	return given, nil
+}

@@ -1,0 +1,133 @@
+package state
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/accrue-loyalty/accrue/events"
+)
+
+// shardCount splits the customers of a partition, so that a commit holds up few readers and those only briefly.
+const shardCount = 64
+
+// shard holds committed state of some of a partition's customers: the decoded accounts and the records that are not on
+// the disk yet.
+//
+// Lock order: Partition.mu before shard.mu. A reader takes shard.mu only.
+type shard struct {
+	mu    sync.RWMutex
+	slots map[string]*slot
+	// ring is the slots in no order, for the second chance; hand is where the next look for a victim begins.
+	ring []*slot
+	hand int
+	// dirty are records committed since the last flush began, flushing those of the flush under way; by key. An empty
+	// value (nil) is a deletion.
+	dirty, flushing map[string][]byte
+	// evictions counts slots that left. A reader who read the disk meanwhile must not cache what it found: the account
+	// may have been changed, written and evicted since.
+	evictions uint64
+}
+
+// slot is one customer's place in the cache.
+type slot struct {
+	customer string
+	state    atomic.Pointer[snapshot]
+	// used gives the slot its second chance.
+	used atomic.Bool
+	// pins counts why the slot must stay: it waits to be written, it is being written. Raised under shard.mu.
+	pins atomic.Int32
+	// dirty says that the slot is among those that wait to be written. Guarded by Partition.mu.
+	dirty bool
+	// listed is the earliest instant at which the schedule is known to have the customer; 0: unknown. Guarded by
+	// Partition.mu.
+	listed events.Instant
+}
+
+func (p *Partition) shardOf(customer string) *shard {
+	// FNV-1a over the customer, folded to the number of shards.
+	h := uint32(2166136261)
+	for i := range len(customer) {
+		h = (h ^ uint32(customer[i])) * 16777619
+	}
+	return &p.shards[(h^h>>15)%shardCount]
+}
+
+// cached returns the snapshot in memory, or nil, with the count to hand to fill.
+func (s *shard) cached(customer string) (*snapshot, uint64) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	slot := s.slots[customer]
+	if slot == nil {
+		return nil, s.evictions
+	}
+	if !slot.used.Load() {
+		slot.used.Store(true)
+	}
+	return slot.state.Load(), 0
+}
+
+// fill caches what was read from the disk and returns what readers should use: the cached one, when somebody was faster.
+func (s *shard) fill(customer string, read *snapshot, evictions uint64, limit int) *snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if slot := s.slots[customer]; slot != nil {
+		return slot.state.Load()
+	}
+	if s.evictions == evictions && limit > 0 {
+		s.place(customer, limit).state.Store(read)
+	}
+	return read
+}
+
+// place returns the customer's slot, making one and room for it. The caller holds mu and stores the state.
+func (s *shard) place(customer string, limit int) *slot {
+	if slot := s.slots[customer]; slot != nil {
+		return slot
+	}
+	// Two steps at most for each slot that comes, so that the ring shrinks again after a time with many pins.
+	s.evict(limit-1, 2)
+	fresh := &slot{customer: customer}
+	if s.slots == nil {
+		s.slots = map[string]*slot{}
+	}
+	s.slots[customer] = fresh
+	s.ring = append(s.ring, fresh)
+	return fresh
+}
+
+// evict drops slots until at most limit are left, looking at no more than a few for each victim. The caller holds mu.
+func (s *shard) evict(limit, victims int) {
+	const looksPerVictim = 8
+	for looks := victims * looksPerVictim; len(s.ring) > max(limit, 0) && looks > 0 && victims > 0; looks-- {
+		if s.hand >= len(s.ring) {
+			s.hand = 0
+		}
+		slot := s.ring[s.hand]
+		switch {
+		case slot.pins.Load() > 0:
+			s.hand++
+		case slot.used.Load():
+			slot.used.Store(false)
+			s.hand++
+		default:
+			last := len(s.ring) - 1
+			s.ring[s.hand] = s.ring[last]
+			s.ring[last] = nil
+			s.ring = s.ring[:last]
+			delete(s.slots, slot.customer)
+			s.evictions++
+			victims--
+		}
+	}
+}
+
+// record returns what memory knows of a record that may not be on the disk yet; found is set for deletions too.
+func (s *shard) record(key []byte) (value []byte, found bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if value, found = s.dirty[string(key)]; found {
+		return value, true
+	}
+	value, found = s.flushing[string(key)]
+	return value, found
+}

@@ -1,0 +1,156 @@
+package state
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/accrue-loyalty/accrue/events"
+)
+
+// waiting is what was committed since the last flush began, beside the shards' records.
+type waiting struct {
+	// slots are the accounts, each once.
+	slots []*slot
+	// decisions and records count what the next flush has to do; moved is set when the position has changed.
+	decisions, records int
+	moved              bool
+	since              time.Time
+}
+
+// Commit publishes the batch, after Kafka has committed its decisions at the given ledger offsets, one for each call of
+// Decided (nil: the decisions carry their own). Readers see it when Commit returns, the disk within FlushInterval. next
+// is the position behind the batch; its Inputs are the partition's from now on.
+//
+// An error means that the batch is not in the state and the partition must be given up: the ledger has what it lacks.
+func (b *Batch) Commit(next Position, offsets []int64) error {
+	p := b.p
+	if err := b.Err(); err != nil {
+		return fmt.Errorf("committing a batch after a failed read: %w", err)
+	}
+	if err := p.Err(); err != nil {
+		return err
+	}
+	offsets, err := b.offsets(offsets)
+	if err != nil {
+		return err
+	}
+	if err := next.follows(p.position.Load()); err != nil {
+		return fmt.Errorf("committing partition %d: %w", p.number, err)
+	}
+	if next.Inputs == nil {
+		next.Inputs = map[string]int64{}
+	}
+	p.mu.Lock()
+	limit := p.store.accountsPerShard()
+	for _, t := range b.touched {
+		if len(t.entries) == 0 {
+			continue
+		}
+		for i := range t.entries {
+			t.entries[i].offset = offsets[t.entries[i].offset]
+		}
+		p.publish(t, limit)
+	}
+	err = p.settleDue()
+	p.position.Store(&next)
+	w := &p.waiting
+	if !w.moved {
+		w.moved, w.since = true, time.Now()
+	}
+	w.decisions += len(offsets)
+	p.stats.decisions.Add(int64(len(offsets)))
+	p.stats.batches.Add(1)
+	b.end()
+	p.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return p.flushIfDue()
+}
+
+// publish makes a touched account the committed one.
+func (p *Partition) publish(t *touched, limit int) {
+	r := &t.records
+	s := &snapshot{account: t.account, last: t.entries[len(t.entries)-1].offset}
+	if r.state != nil {
+		s.tail, s.chunks = r.state.tail, r.state.chunks
+	} else {
+		r.key = appendKey(r.key[:0], keyAccount, t.customer)
+		p.filter.add(hashKey(r.key))
+	}
+	s.tail, s.chunks = r.advance(s.tail, s.chunks, t.entries, p.filter.add)
+	for i := range r.own.list {
+		w := &r.own.list[i]
+		if kind := w.key[0]; w.value != nil && kind != keyChunk && kind != keyIndex {
+			r.key = append(r.key[:0], w.key...)
+			p.filter.add(hashKey(r.key))
+		}
+	}
+
+	sh := p.shardOf(t.customer)
+	sh.mu.Lock()
+	slot := sh.place(t.customer, limit)
+	slot.state.Store(s)
+	if !slot.dirty {
+		slot.dirty = true
+		slot.pins.Add(1)
+		p.waiting.slots = append(p.waiting.slots, slot)
+	}
+	if sh.dirty == nil && len(r.own.list) > 0 {
+		sh.dirty = map[string][]byte{}
+	}
+	for i := range r.own.list {
+		sh.dirty[r.own.list[i].key] = r.own.list[i].value
+	}
+	sh.mu.Unlock()
+	p.waiting.records += len(r.own.list)
+	p.list(slot, t.account.Clock, s)
+}
+
+// list puts the customer on the schedule unless it stands there for a time that is early enough. The caller holds mu.
+func (p *Partition) list(slot *slot, after events.Instant, s *snapshot) {
+	if p.store.cfg.NextDue == nil {
+		return
+	}
+	if until, ok := p.schedule.handed[slot.customer]; ok {
+		// What stood for it on the schedule was taken off when it was handed out.
+		delete(p.schedule.handed, slot.customer)
+		after = max(after, until)
+		if slot.listed <= until {
+			slot.listed = 0
+		}
+	}
+	due := p.store.cfg.NextDue(s.account, after)
+	if due != 0 && (slot.listed == 0 || due < slot.listed) {
+		slot.listed = due
+		p.schedule.add(due, slot.customer)
+	}
+}
+
+// settleDue lists the customers anew that were handed out and had nothing to decide. The caller holds mu.
+func (p *Partition) settleDue() error {
+	var failed error
+	for customer := range p.schedule.handed {
+		s, _, err := p.find(customer)
+		if err != nil {
+			failed = err
+			break
+		}
+		if s == nil {
+			continue
+		}
+		sh := p.shardOf(customer)
+		sh.mu.RLock()
+		place := sh.slots[customer]
+		sh.mu.RUnlock()
+		if place == nil {
+			place = &slot{customer: customer}
+		}
+		p.list(place, s.account.Clock, s)
+	}
+	p.schedule.settled()
+	if failed != nil {
+		return fmt.Errorf("listing customers of partition %d anew: %w", p.number, failed)
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/loyalty"
+)
+
+// Config says where state lives and how much memory it may take.
+type Config struct {
+	// Dir is the folder; it is created when missing. One process at a time may use it.
+	Dir string
+	// FS replaces the operating system's files, in tests; nil: the operating system's.
+	FS vfs.FS
+	// CacheBytes bounds the block cache that all partitions share. Default 256 MiB.
+	CacheBytes int64
+	// MemTableBytes is the size of each partition's write buffer, of which two may exist at a time. A small one opens
+	// faster after a crash but folds fewer rewrites of an account. Default 32 MiB.
+	MemTableBytes uint64
+	// AccountsMax bounds the decoded accounts in memory over all partitions (1 to 2 KB each), apart from those that wait
+	// to be written. It decides the speed with many customers. Default 200,000.
+	AccountsMax int
+	// FlushEvents is how many decisions of a partition may wait in memory before they are written. Default 50,000.
+	FlushEvents int
+	// FlushInterval is how long a decision may wait in memory before it is written. Default 1 s.
+	FlushInterval time.Duration
+	// FilterBits is what the memory filter spends on an id that was seen: 12 let about 1 in 200 unknown ids through to a
+	// look-up. Default 12.
+	FilterBits int
+	// RestoreBytes bounds what all running restores hold in memory; Go's collector may need as much again. Default 384 MiB.
+	RestoreBytes int64
+	// NextDue returns the first instant after the given one at which a tick may have something to do for the account, or
+	// 0. It is called by the owners of partitions, several at a time. Nil: nothing is ever due.
+	NextDue func(a *loyalty.Account, after events.Instant) events.Instant
+	// OnQuarantine is told of a partition that broke, once, on a goroutine of its own. Nil: nobody is.
+	OnQuarantine func(partition int32, reason error)
+}
+
+// DefaultConfig returns the defaults for dir.
+func DefaultConfig(dir string) Config {
+	return Config{
+		Dir:           dir,
+		CacheBytes:    256 << 20,
+		MemTableBytes: 32 << 20,
+		AccountsMax:   200_000,
+		FlushEvents:   50_000,
+		FlushInterval: time.Second,
+		FilterBits:    12,
+		RestoreBytes:  384 << 20,
+	}
+}
+
+// Validate reports everything that is wrong with c at once.
+func (c Config) Validate() error {
+	var problems []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			problems = append(problems, fmt.Errorf(format, args...))
+		}
+	}
+	check(c.Dir != "", "Dir: is missing")
+	check(c.CacheBytes >= 1<<20, "CacheBytes: is %d, want at least 1 MiB", c.CacheBytes)
+	check(c.MemTableBytes >= 256<<10, "MemTableBytes: is %d, want at least 256 KiB", c.MemTableBytes)
+	check(c.MemTableBytes < 2<<30, "MemTableBytes: is %d, want less than 2 GiB", c.MemTableBytes)
+	check(c.AccountsMax >= 0, "AccountsMax: is %d, want 0 or more", c.AccountsMax)
+	check(c.FlushEvents >= 1, "FlushEvents: is %d, want 1 or more", c.FlushEvents)
+	check(c.FlushInterval > 0, "FlushInterval: is %v, want more than 0", c.FlushInterval)
+	check(c.FilterBits >= 4 && c.FilterBits <= 64, "FilterBits: is %d, want 4 to 64", c.FilterBits)
+	check(c.RestoreBytes >= 1<<20, "RestoreBytes: is %d, want at least 1 MiB", c.RestoreBytes)
+	if len(problems) == 0 {
+		return nil
+	}
+	return fmt.Errorf("state configuration: %w", errors.Join(problems...))
+}

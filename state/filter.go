@@ -1,0 +1,184 @@
+package state
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"math/bits"
+	"sync"
+	"sync/atomic"
+)
+
+// filter answers "never seen" for most keys that are not in a partition, so that nearly no event costs a look-up of
+// something new. It is a chain of Bloom filters, each of which takes a set number of keys; a key is looked for in all of
+// them. Safe for concurrent use; readers never wait.
+type filter struct {
+	bitsPerKey int
+	layers     atomic.Pointer[[]*filterLayer]
+	// whole is set once every key of the partition is in; until then anything may have been seen.
+	whole atomic.Bool
+	// growing is held while keys are added.
+	growing sync.Mutex
+}
+
+// filterLayer is a Bloom filter of blocks of eight words; a key has one bit in each word of one block, so that a look-up
+// touches one cache line.
+type filterLayer struct {
+	words []uint32
+	// room is how many keys the layer takes, n how many it has.
+	room, n int
+}
+
+const (
+	blockWords = 8
+	// filterRoomFirst and filterRoomMax bound the keys of a layer: small partitions take little memory, large ones grow in
+	// steps that don't double it.
+	filterRoomFirst = 1 << 15
+	filterRoomMax   = 1 << 22
+)
+
+func newFilter(bitsPerKey int) *filter {
+	f := &filter{bitsPerKey: bitsPerKey}
+	f.layers.Store(&[]*filterLayer{})
+	return f
+}
+
+// maybe reports whether the key with this hash may have been added.
+func (f *filter) maybe(hash uint64) bool { return !f.whole.Load() || f.has(hash) }
+
+func (f *filter) has(hash uint64) bool {
+	layers := *f.layers.Load()
+	// The newest layer has most of what is asked for.
+	for i := len(layers) - 1; i >= 0; i-- {
+		if layers[i].has(hash) {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *filter) add(hash uint64) {
+	f.growing.Lock()
+	defer f.growing.Unlock()
+	if f.has(hash) {
+		return
+	}
+	layers := *f.layers.Load()
+	if n := len(layers); n == 0 || layers[n-1].n >= layers[n-1].room {
+		room := filterRoomFirst
+		if n > 0 {
+			room = min(layers[n-1].room*4, filterRoomMax)
+		}
+		grown := append(layers[:n:n], newFilterLayer(room, f.bitsPerKey))
+		f.layers.Store(&grown)
+		layers = grown
+	}
+	layers[len(layers)-1].add(hash)
+}
+
+// bytes returns the memory that the layers take.
+func (f *filter) bytes() int64 {
+	var n int64
+	for _, l := range *f.layers.Load() {
+		n += int64(len(l.words)) * 4
+	}
+	return n
+}
+
+// appendTo appends the filter and a checksum. Nobody may add meanwhile.
+func (f *filter) appendTo(b []byte) []byte {
+	at := len(b)
+	layers := *f.layers.Load()
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(layers)))
+	for _, l := range layers {
+		b = binary.LittleEndian.AppendUint64(b, uint64(l.room))
+		b = binary.LittleEndian.AppendUint64(b, uint64(l.n))
+		b = binary.LittleEndian.AppendUint64(b, uint64(len(l.words)))
+		for _, w := range l.words {
+			b = binary.LittleEndian.AppendUint32(b, w)
+		}
+	}
+	return binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(b[at:]))
+}
+
+// decodeFilter is the inverse of appendTo.
+func decodeFilter(b []byte, bitsPerKey int) (*filter, error) {
+	if len(b) < 8 || crc32.ChecksumIEEE(b[:len(b)-4]) != binary.LittleEndian.Uint32(b[len(b)-4:]) {
+		return nil, fmt.Errorf("%w: filter", errValue)
+	}
+	var layers []*filterLayer
+	n := binary.LittleEndian.Uint32(b)
+	for b = b[4:]; n > 0; n-- {
+		l := &filterLayer{room: int(binary.LittleEndian.Uint64(b)), n: int(binary.LittleEndian.Uint64(b[8:]))}
+		l.words = make([]uint32, binary.LittleEndian.Uint64(b[16:]))
+		b = b[24:]
+		for i := range l.words {
+			l.words[i] = binary.LittleEndian.Uint32(b[4*i:])
+		}
+		b = b[4*len(l.words):]
+		layers = append(layers, l)
+	}
+	f := newFilter(bitsPerKey)
+	f.layers.Store(&layers)
+	f.whole.Store(true)
+	return f, nil
+}
+
+func newFilterLayer(room, bitsPerKey int) *filterLayer {
+	blocks := (room*bitsPerKey + 32*blockWords - 1) / (32 * blockWords)
+	return &filterLayer{words: make([]uint32, blocks*blockWords), room: room}
+}
+
+func (l *filterLayer) block(hash uint64) []uint32 {
+	hi, _ := bits.Mul64(hash, uint64(len(l.words)/blockWords))
+	return l.words[hi*blockWords : hi*blockWords+blockWords]
+}
+
+func (l *filterLayer) has(hash uint64) bool {
+	block := l.block(hash)
+	low := uint32(hash)
+	for i := range block {
+		if atomic.LoadUint32(&block[i])&filterBit(low, i) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (l *filterLayer) add(hash uint64) {
+	block := l.block(hash)
+	low := uint32(hash)
+	for i := range block {
+		atomic.OrUint32(&block[i], filterBit(low, i))
+	}
+	l.n++
+}
+
+// filterBit picks a bit of word i; the multipliers are odd and otherwise arbitrary.
+func filterBit(low uint32, i int) uint32 {
+	salts := [blockWords]uint32{
+		0x9e3779b1, 0x85ebca77, 0xc2b2ae3d, 0x27d4eb2f, 0x165667b1, 0xd3a2646d, 0xfd7046c5, 0xb55a4f09,
+	}
+	return 1 << (low * salts[i] >> 27)
+}
+
+// hashKey spreads a key over 64 bits. It is kept in files, so it must not change.
+func hashKey(key []byte) uint64 {
+	const a, b = 0x9ae16a3b2f90404f, 0xc949c7defebe6f27
+	h := uint64(len(key)) * a
+	for len(key) >= 8 {
+		h = fold(h^binary.LittleEndian.Uint64(key), a)
+		key = key[8:]
+	}
+	if len(key) > 0 {
+		var last [8]byte
+		copy(last[:], key)
+		h = fold(h^binary.LittleEndian.Uint64(last[:]), b)
+	}
+	return fold(h, b)
+}
+
+func fold(x, y uint64) uint64 {
+	hi, lo := bits.Mul64(x^y, y)
+	return hi ^ lo
+}

@@ -1,0 +1,294 @@
+package state
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+const (
+	// catchUpFactor is how many more decisions wait for a flush while a backlog is worked off: large writes fold more
+	// rewrites of the same account.
+	catchUpFactor = 4
+	// behindFactor bounds what waits in memory while a flush is under way; then the owner waits for it.
+	behindFactor = 4
+	// diskReserve is what must be free beyond a flush's own size: Pebble writes its buffers and compactions too.
+	diskReserve = 64 << 20
+	// diskPerDecision is a generous guess at what a decision needs in the log and in tables.
+	diskPerDecision = 2 << 10
+)
+
+// flush is one write of everything committed up to a moment.
+type flush struct {
+	position  *Position
+	slots     []*slot
+	states    []*snapshot
+	decisions int
+	records   int
+	// listings by day; those before doneBefore are not written, and the days from dropFrom up to it are deleted.
+	listings             map[int64][]listing
+	dropFrom, doneBefore int64
+	number               uint64
+	// done is closed when err is known.
+	done chan struct{}
+	err  error
+}
+
+// flushIfDue begins a flush when enough waits, and makes the owner wait when a flush can't keep up.
+func (p *Partition) flushIfDue() error {
+	p.mu.Lock()
+	limit := p.store.cfg.FlushEvents
+	if p.catchUp {
+		limit *= catchUpFactor
+	}
+	running := p.flush
+	waits := p.waiting.decisions
+	if running == nil && waits >= limit || !p.catchUp && p.overdue() {
+		p.startFlush()
+	} else {
+		p.arm()
+	}
+	p.mu.Unlock()
+	if running != nil && waits >= behindFactor*limit {
+		p.stats.stalls.Add(1)
+		<-running.done
+		return running.err
+	}
+	return nil
+}
+
+func (p *Partition) overdue() bool {
+	return p.waiting.moved && time.Since(p.waiting.since) >= p.store.cfg.FlushInterval
+}
+
+// arm makes sure that what waits is written in time though no commit may follow. The caller holds mu.
+func (p *Partition) arm() {
+	if !p.waiting.moved || p.flush != nil || p.closing.Load() {
+		return
+	}
+	interval := p.store.cfg.FlushInterval
+	if p.catchUp {
+		interval *= catchUpFactor
+	}
+	if p.timer == nil {
+		p.timer = time.AfterFunc(interval, func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if !p.closing.Load() {
+				p.startFlush()
+			}
+		})
+		return
+	}
+	p.timer.Reset(interval)
+}
+
+// Flush writes everything committed so far and waits until Pebble has it. What Pebble has survives the process, not the
+// machine: the ledger makes good for that.
+func (p *Partition) Flush() error {
+	for {
+		p.mu.Lock()
+		running := p.flush
+		mine := running == nil && p.waiting.moved
+		if mine {
+			running = p.startFlush()
+		}
+		p.mu.Unlock()
+		if running == nil {
+			if mine {
+				return fmt.Errorf("writing partition %d: %w", p.number, ErrDiskFull)
+			}
+			return p.Err()
+		}
+		select {
+		case <-running.done:
+		case <-p.brokenSignal:
+			return p.Err()
+		}
+		if running.err != nil || mine {
+			return running.err
+		}
+	}
+}
+
+// waitFlush waits for a flush under way.
+func (p *Partition) waitFlush() {
+	p.mu.Lock()
+	running := p.flush
+	p.mu.Unlock()
+	if running != nil {
+		select {
+		case <-running.done:
+		case <-p.brokenSignal:
+		}
+	}
+}
+
+// startFlush takes what waits and writes it in the background. It returns nil when there is nothing to write, a flush is
+// under way or the disk has no room. The caller holds mu.
+func (p *Partition) startFlush() *flush {
+	if p.flush != nil || !p.waiting.moved || p.Err() != nil {
+		return nil
+	}
+	if err := p.roomOnDisk(); err != nil {
+		p.diskFull(err)
+		return nil
+	}
+	f := p.capture()
+	p.flush = f
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	go func() {
+		f.err = p.guarded(func() error { return p.write(f) })
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if f.err == nil {
+			p.release(f)
+		} else if !errors.Is(f.err, ErrClosed) {
+			p.quarantine(f.err)
+		}
+		p.flush = nil
+		close(f.done)
+		p.arm()
+	}()
+	return f
+}
+
+// roomOnDisk refuses a flush that the disk can hardly hold. A file system that can't tell is trusted.
+func (p *Partition) roomOnDisk() error {
+	usage, err := p.store.fs.GetDiskUsage(p.store.cfg.Dir)
+	if err != nil {
+		return nil
+	}
+	need := uint64(diskReserve + p.waiting.decisions*diskPerDecision)
+	if usage.AvailBytes >= need {
+		return nil
+	}
+	return fmt.Errorf("%w: %s has %d MiB left, the next write wants %d", ErrDiskFull, p.store.cfg.Dir,
+		usage.AvailBytes>>20, need>>20)
+}
+
+// diskFull waits for room, until too much waits in memory. The caller holds mu.
+func (p *Partition) diskFull(err error) {
+	p.stats.diskFull.Add(1)
+	if p.waiting.decisions >= behindFactor*catchUpFactor*p.store.cfg.FlushEvents {
+		p.quarantine(err)
+		return
+	}
+	p.log.Error("state is not written", slog.Any("error", err), slog.Int("decisions", p.waiting.decisions))
+	p.arm()
+}
+
+// capture takes what waits. The caller holds mu, so no commit is half in it.
+func (p *Partition) capture() *flush {
+	w, s := &p.waiting, &p.schedule
+	s.flushes++
+	f := &flush{
+		position: p.position.Load(), slots: w.slots, decisions: w.decisions, records: w.records,
+		listings: s.unwritten, dropFrom: s.dropped, doneBefore: s.doneBefore(), number: s.flushes,
+		done: make(chan struct{}),
+	}
+	f.states = make([]*snapshot, len(w.slots))
+	for i, slot := range w.slots {
+		f.states[i] = slot.state.Load()
+		slot.dirty = false
+	}
+	for i := range p.shards {
+		sh := &p.shards[i]
+		sh.mu.Lock()
+		sh.flushing, sh.dirty = sh.dirty, nil
+		sh.mu.Unlock()
+	}
+	s.writing, s.unwritten = s.unwritten, map[int64][]listing{}
+	s.dropped = f.doneBefore
+	*w = waiting{slots: make([]*slot, 0, len(w.slots))}
+	return f
+}
+
+// release lets go of what is on the disk now. The caller holds mu.
+func (p *Partition) release(f *flush) {
+	p.schedule.writing = nil
+	for _, slot := range f.slots {
+		slot.pins.Add(-1)
+	}
+	limit := p.store.accountsPerShard()
+	for i := range p.shards {
+		sh := &p.shards[i]
+		sh.mu.Lock()
+		sh.flushing = nil
+		sh.evict(limit, max(len(sh.ring)-limit, 0))
+		sh.mu.Unlock()
+	}
+	p.stats.flushes.Add(1)
+	p.stats.flushed.Add(int64(f.decisions))
+}
+
+// write puts a flush into one atomic batch.
+func (p *Partition) write(f *flush) error {
+	if err := p.enter(); err != nil {
+		return err
+	}
+	defer p.leave()
+	began := time.Now()
+	b := p.db.NewBatchWithSize(min(256*len(f.slots)+160*f.records+4096, 64<<20))
+	defer b.Close()
+	if err := p.fill(b, f); err != nil {
+		return fmt.Errorf("writing partition %d: %w", p.number, err)
+	}
+	p.stats.keys.Add(int64(b.Count()))
+	p.stats.bytes.Add(int64(b.Len()))
+	if err := b.Commit(pebble.NoSync); err != nil {
+		return fmt.Errorf("writing partition %d: %w", p.number, err)
+	}
+	p.stats.flushNanos.Add(int64(time.Since(began)))
+	return nil
+}
+
+func (p *Partition) fill(b *pebble.Batch, f *flush) error {
+	var errs []error
+	set := func(key, value []byte) {
+		if err := b.Set(key, value, nil); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	var key, value []byte
+	for i, s := range f.states {
+		key = appendKey(key[:0], keyAccount, f.slots[i].customer)
+		value = appendSnapshot(value[:0], s)
+		set(key, value)
+	}
+	for i := range p.shards {
+		// Nobody writes to the map while it is flushing, so reading it needs no lock.
+		for k, v := range p.shards[i].flushing {
+			key = append(key[:0], k...)
+			if v != nil {
+				set(key, v)
+			} else if err := b.Delete(key, nil); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+	if f.dropFrom < f.doneBefore {
+		if err := b.DeleteRange(appendDay(nil, 0), appendDay(nil, f.doneBefore), nil); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	for _, day := range slices.Sorted(maps.Keys(f.listings)) {
+		if day < f.doneBefore {
+			continue
+		}
+		key = binary.BigEndian.AppendUint64(appendDay(key[:0], day), f.number)
+		value = appendListings(value[:0], day, f.listings[day])
+		set(key, value)
+	}
+	set(flushCounterKey(), binary.AppendUvarint(nil, f.number))
+	set([]byte(metaPosition), appendPosition(nil, f.position))
+	return errors.Join(errs...)
+}

@@ -1,0 +1,373 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// filterSuffix is added to a partition's folder for the file that keeps the filter over a restart.
+const filterSuffix = ".filter"
+
+// Partition is the state of one partition. Begin, Due, Reschedule and Restore belong to the goroutine that owns the
+// partition; everything else may be called from any.
+type Partition struct {
+	store  *Store
+	number int32
+	log    *slog.Logger
+	// folder is the database's, in the store's.
+	folder string
+
+	// using is held by everybody who uses db, and taken to close it.
+	using  sync.RWMutex
+	db     *pebble.DB
+	closed bool
+	// closing is set before the last flush, broken by a quarantine.
+	closing      atomic.Bool
+	broken       atomic.Pointer[error]
+	brokenSignal chan struct{}
+
+	filter   *filter
+	shards   [shardCount]shard
+	position atomic.Pointer[Position]
+	stats    counters
+
+	// mu guards what follows: what a commit leaves for the next flush. It is held during a commit, so a flush begins
+	// between two of them.
+	mu       sync.Mutex
+	waiting  waiting
+	schedule schedule
+	flush    *flush
+	timer    *time.Timer
+	catchUp  bool
+
+	// batch is the owner's.
+	batch     Batch
+	batchOpen bool
+}
+
+func (s *Store) openPartition(number int32) (*Partition, error) {
+	name, err := s.folderOf(number)
+	if err != nil {
+		return nil, err
+	}
+	p := &Partition{
+		store: s, number: number, folder: name,
+		log:          s.log.With(slog.Int("partition", int(number))),
+		brokenSignal: make(chan struct{}),
+	}
+	p.batch.p = p
+	p.closing.Store(true) // until it is open there is nothing to quarantine in the background
+	err = p.guarded(func() error {
+		db, err := pebble.Open(p.path(), s.options(p))
+		if err != nil {
+			return fmt.Errorf("opening %s: %w", p.path(), err)
+		}
+		p.db = db
+		return p.load()
+	})
+	if err != nil {
+		if p.db != nil && p.Err() == nil {
+			err = errors.Join(err, p.db.Close())
+		} else if p.Err() != nil {
+			s.abandoned[name] = true
+		}
+		return nil, err
+	}
+	p.closing.Store(false)
+	if !p.filter.whole.Load() {
+		go p.fillFilter()
+	}
+	return p, nil
+}
+
+func (p *Partition) path() string { return p.store.fs.PathJoin(p.store.cfg.Dir, p.folder) }
+
+// load reads what must be known before the first look-up.
+func (p *Partition) load() error {
+	format, err := p.read([]byte(metaFormat))
+	if err != nil {
+		return err
+	}
+	switch {
+	case format == nil:
+		iter, err := p.db.NewIter(nil)
+		if err != nil {
+			return err
+		}
+		empty := !iter.First()
+		if err := iter.Close(); err != nil {
+			return err
+		}
+		if !empty {
+			return fmt.Errorf("%s: %w: it names none", p.path(), ErrFormat)
+		}
+		if err := p.db.Set([]byte(metaFormat), []byte(formatVersion), pebble.Sync); err != nil {
+			return fmt.Errorf("marking %s: %w", p.path(), err)
+		}
+	case string(format) != formatVersion:
+		return fmt.Errorf("%s: %w: %q, this accrue knows %q", p.path(), ErrFormat, format, formatVersion)
+	}
+	position := &Position{Inputs: map[string]int64{}}
+	stored, err := p.read([]byte(metaPosition))
+	if err != nil {
+		return err
+	}
+	if stored != nil {
+		if position, err = decodePosition(stored); err != nil {
+			return fmt.Errorf("%s: %w", p.path(), err)
+		}
+	}
+	p.position.Store(position)
+	if err := p.loadSchedule(); err != nil {
+		return err
+	}
+	p.loadFilter(stored == nil)
+	return nil
+}
+
+// Number returns the partition's number.
+func (p *Partition) Number() int32 { return p.number }
+
+// Position returns what the partition reflects. The caller must not write to its Inputs.
+func (p *Partition) Position() Position { return *p.position.Load() }
+
+// Err returns the reason why the partition is quarantined (it wraps [ErrQuarantined]), or nil.
+func (p *Partition) Err() error {
+	if err := p.broken.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// CatchingUp says that a backlog is being worked off: writes wait for more events then, and not for the time.
+func (p *Partition) CatchingUp(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.catchUp = on
+}
+
+// enter lets the caller use db until it calls leave.
+func (p *Partition) enter() error {
+	if err := p.Err(); err != nil {
+		return err
+	}
+	p.using.RLock()
+	if p.closed {
+		p.using.RUnlock()
+		return fmt.Errorf("partition %d: %w", p.number, ErrClosed)
+	}
+	return nil
+}
+
+func (p *Partition) leave() { p.using.RUnlock() }
+
+// get returns a copy of a value on the disk, or nil.
+func (p *Partition) get(key []byte) ([]byte, error) {
+	if err := p.enter(); err != nil {
+		return nil, err
+	}
+	defer p.leave()
+	p.stats.gets.Add(1)
+	return p.read(key)
+}
+
+// read is get for those who have entered.
+func (p *Partition) read(key []byte) ([]byte, error) {
+	v, closer, err := p.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, p.readError(err)
+	}
+	defer closer.Close()
+	// An empty value is a value.
+	return append(make([]byte, 0, len(v)), v...), nil
+}
+
+func (p *Partition) readError(err error) error {
+	if pebble.IsCorruptionError(err) {
+		p.quarantine(err)
+		return p.Err()
+	}
+	return fmt.Errorf("reading partition %d: %w", p.number, err)
+}
+
+// Close writes what is in memory and closes the partition. Calls that come later get [ErrClosed]. The owner must have
+// ended its batch.
+func (p *Partition) Close() error {
+	defer p.store.forget(p)
+	flushed := p.Flush()
+	return errors.Join(flushed, p.shut(flushed == nil))
+}
+
+// discard closes the partition without writing.
+func (p *Partition) discard() {
+	defer p.store.forget(p)
+	if err := p.shut(false); err != nil {
+		p.log.Warn("closing a dropped partition", slog.Any("error", err))
+	}
+}
+
+// shut closes the database, once. A quarantined one may never end its work, so it is left alone.
+func (p *Partition) shut(keepFilter bool) error {
+	p.closing.Store(true)
+	p.mu.Lock()
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	p.mu.Unlock()
+	if p.Err() != nil {
+		p.store.mu.Lock()
+		p.store.abandoned[p.folder] = true
+		p.store.mu.Unlock()
+		return nil
+	}
+	p.waitFlush()
+	p.using.Lock()
+	defer p.using.Unlock()
+	if p.closed {
+		return nil
+	}
+	p.closed = true
+	return p.guarded(func() error {
+		if keepFilter && p.filter.whole.Load() {
+			if err := p.saveFilter(); err != nil {
+				p.log.Warn("keeping the filter", slog.Any("error", err))
+			}
+		}
+		if err := p.db.Close(); err != nil {
+			return fmt.Errorf("closing partition %d: %w", p.number, err)
+		}
+		return nil
+	})
+}
+
+// loadFilter takes the filter that a clean Close left, if it is of this position, and removes the file: after a crash
+// there is none, and the keys are read instead.
+func (p *Partition) loadFilter(empty bool) {
+	p.filter = newFilter(p.store.cfg.FilterBits)
+	name := p.path() + filterSuffix
+	kept, err := p.readFilterFile(name)
+	if err != nil {
+		if !errors.Is(err, os.ErrNotExist) {
+			p.log.Info("reading all keys, because the filter can't be used", slog.Any("error", err))
+		}
+	} else {
+		p.filter = kept
+	}
+	if empty {
+		p.filter = newFilter(p.store.cfg.FilterBits)
+		p.filter.whole.Store(true)
+	}
+	if err := p.store.fs.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		// A file that stays could be taken for a later state's, so nothing may come of it.
+		p.log.Warn("removing the kept filter", slog.Any("error", err))
+		p.filter = newFilter(p.store.cfg.FilterBits)
+	}
+}
+
+func (p *Partition) readFilterFile(name string) (*filter, error) {
+	f, err := p.store.fs.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(f)
+	if err != nil {
+		return nil, err
+	}
+	d := decoder{b: b}
+	of := d.take(d.count())
+	if string(of) != string(appendPosition(nil, p.position.Load())) {
+		return nil, errors.New("it belongs to another position")
+	}
+	return decodeFilter(d.b, p.store.cfg.FilterBits)
+}
+
+func (p *Partition) saveFilter() error {
+	b := appendText(nil, string(appendPosition(nil, p.position.Load())))
+	b = p.filter.appendTo(b)
+	name := p.path() + filterSuffix
+	f, err := p.store.fs.Create(name, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// fillFilter adds every key to the filter, in the background of a partition that a crash left without one.
+func (p *Partition) fillFilter() {
+	began := time.Now()
+	n := 0
+	for _, kind := range []byte{keyAccount, keyReference, keyOrder, keyRedemption, keyExpired, keyChunk} {
+		from := []byte{kind}
+		for from != nil {
+			var err error
+			var added int
+			if from, added, err = p.fillFilterFrom(kind, from); err != nil {
+				if !errors.Is(err, ErrClosed) {
+					p.log.Warn("filling the filter", slog.Any("error", err))
+				}
+				return
+			}
+			n += added
+		}
+	}
+	p.filter.whole.Store(true)
+	p.log.Info("filter is filled", slog.Int("keys", n), slog.Duration("took", time.Since(began)))
+}
+
+// fillFilterFrom adds a stretch of keys and returns where the next begins; nil: nowhere.
+func (p *Partition) fillFilterFrom(kind byte, from []byte) (next []byte, n int, err error) {
+	const stretch = 20_000
+	if err := p.enter(); err != nil {
+		return nil, 0, err
+	}
+	defer p.leave()
+	if p.closing.Load() {
+		return nil, 0, ErrClosed
+	}
+	iter, err := p.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: []byte{kind + 1}})
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { err = errors.Join(err, iter.Close()) }()
+	var key []byte
+	for iter.First(); iter.Valid(); iter.Next() {
+		if n == stretch {
+			return append([]byte(nil), iter.Key()...), n, nil
+		}
+		n++
+		if kind != keyChunk {
+			p.filter.add(hashKey(iter.Key()))
+			continue
+		}
+		customer, _, ok := splitKey(iter.Key())
+		value, err := iter.ValueAndErr()
+		if err != nil || !ok {
+			return nil, n, errors.Join(err, errValue)
+		}
+		entries, err := decodeChunk(value)
+		if err != nil {
+			return nil, n, err
+		}
+		for i := range entries {
+			if entries[i].seen {
+				key = appendSeenKey(key[:0], customer, entries[i].id)
+				p.filter.add(hashKey(key))
+			}
+		}
+	}
+	return nil, n, iter.Error()
+}

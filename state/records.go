@@ -1,0 +1,343 @@
+package state
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/loyalty"
+)
+
+var _ loyalty.Records = (*Records)(nil)
+
+// Records are what is kept of one customer beside the account. They implement [loyalty.Records] over the committed
+// state; what is put is seen by later reads of the same Records and becomes part of the state when it came from a
+// [Batch] that commits, otherwise never. Not for concurrent use.
+type Records struct {
+	p        *Partition
+	customer string
+	// state is the committed one; nil: nobody has heard of the customer.
+	state *snapshot
+	own   writes
+	// seen are ids put since; the first noted of them are in the batch's entries already.
+	seen  []ownSeen
+	noted int
+	// event and id spare hashing the same event's id several times in a row.
+	event string
+	id    idHash
+	err   error
+	key   []byte
+}
+
+type ownSeen struct {
+	id      idHash
+	payload events.Fingerprint
+}
+
+func (r *Records) open(p *Partition, customer string, s *snapshot) {
+	r.p, r.customer, r.state = p, customer, s
+}
+
+// Err returns the first error of a read; what was read since is not to be trusted.
+func (r *Records) Err() error { return r.err }
+
+func (r *Records) fail(err error) {
+	if r.err == nil {
+		r.err = fmt.Errorf("records of %q: %w", r.customer, err)
+	}
+}
+
+func (r *Records) hash(event string) idHash {
+	if r.event != event || event == "" {
+		r.event, r.id = event, hashID(event)
+	}
+	return r.id
+}
+
+// lookup returns the value of r.key, or nil.
+func (r *Records) lookup() []byte {
+	if v, ok := r.own.get(r.key); ok {
+		return v
+	}
+	if r.state == nil || !r.p.filter.maybe(hashKey(r.key)) {
+		return nil
+	}
+	return r.committed()
+}
+
+// committed is lookup past the writes at hand and the filter.
+func (r *Records) committed() []byte {
+	if v, ok := r.p.shardOf(r.customer).record(r.key); ok {
+		return v
+	}
+	v, err := r.p.get(r.key)
+	if err != nil {
+		r.fail(err)
+	}
+	return v
+}
+
+// Seen implements [loyalty.Records].
+func (r *Records) Seen(event string) (events.Fingerprint, bool) {
+	id := r.hash(event)
+	for i := len(r.seen) - 1; i >= 0; i-- {
+		if r.seen[i].id == id {
+			return r.seen[i].payload, true
+		}
+	}
+	e := r.find(id)
+	if e == nil {
+		return events.Fingerprint{}, false
+	}
+	return e.payload, true
+}
+
+// find looks for an id that was used up in the committed state.
+func (r *Records) find(id idHash) *entry {
+	s := r.state
+	if s == nil {
+		return nil
+	}
+	for i := len(s.tail) - 1; i >= 0; i-- {
+		if e := &s.tail[i]; e.id == id && e.seen {
+			return e
+		}
+	}
+	if s.chunks == 0 {
+		return nil
+	}
+	r.key = appendSeenKey(r.key[:0], r.customer, id)
+	if !r.p.filter.maybe(hashKey(r.key)) {
+		return nil
+	}
+	e, err := r.findInChunks(id)
+	if err != nil {
+		r.fail(err)
+	}
+	return e
+}
+
+// PutSeen implements [loyalty.Records]. The first decision of an event stays the one that is remembered.
+func (r *Records) PutSeen(event string, payload events.Fingerprint) {
+	if _, known := r.Seen(event); !known {
+		r.seen = append(r.seen, ownSeen{r.id, payload})
+	}
+}
+
+// Order implements [loyalty.Records].
+func (r *Records) Order(id string) *loyalty.Order {
+	r.key = appendIDKey(r.key[:0], keyOrder, r.customer, id)
+	v := r.lookup()
+	if v == nil {
+		return nil
+	}
+	o, err := loyalty.DecodeOrder(v)
+	if err != nil {
+		r.fail(fmt.Errorf("order %q: %w", id, err))
+		return nil
+	}
+	return o
+}
+
+// PutOrder implements [loyalty.Records].
+func (r *Records) PutOrder(o *loyalty.Order) {
+	r.key = appendIDKey(r.key[:0], keyOrder, r.customer, o.ID)
+	r.own.put(r.key, loyalty.AppendOrder(nil, o))
+}
+
+// Redemption implements [loyalty.Records].
+func (r *Records) Redemption(id string) *loyalty.Redemption {
+	r.key = appendIDKey(r.key[:0], keyRedemption, r.customer, id)
+	v := r.lookup()
+	if v == nil {
+		return nil
+	}
+	x, err := loyalty.DecodeRedemption(v)
+	if err != nil {
+		r.fail(fmt.Errorf("redemption %q: %w", id, err))
+		return nil
+	}
+	return x
+}
+
+// PutRedemption implements [loyalty.Records].
+func (r *Records) PutRedemption(x *loyalty.Redemption) {
+	r.key = appendIDKey(r.key[:0], keyRedemption, r.customer, x.ID)
+	r.own.put(r.key, loyalty.AppendRedemption(nil, x))
+}
+
+// Referenced implements [loyalty.Records].
+func (r *Records) Referenced(ref events.Reference) bool {
+	r.key = appendReferenceKey(r.key[:0], r.customer, ref)
+	return r.lookup() != nil
+}
+
+// PutReference implements [loyalty.Records].
+func (r *Records) PutReference(ref events.Reference) {
+	r.key = appendReferenceKey(r.key[:0], r.customer, ref)
+	r.own.put(r.key, []byte{})
+}
+
+func (r *Records) expired(order string) []expiredLot {
+	r.key = appendIDKey(r.key[:0], keyExpired, r.customer, order)
+	lots, err := decodeExpired(r.lookup())
+	if err != nil {
+		r.fail(fmt.Errorf("order %q: %w", order, err))
+	}
+	return lots
+}
+
+// Expired implements [loyalty.Records].
+func (r *Records) Expired(order string) events.Points {
+	var sum events.Points
+	for _, l := range r.expired(order) {
+		sum += l.points
+	}
+	return sum
+}
+
+// AddExpired implements [loyalty.Records].
+func (r *Records) AddExpired(order string, lot int64, points events.Points) {
+	lots := append(r.expired(order), expiredLot{lot, points})
+	slices.SortStableFunc(lots, func(a, b expiredLot) int { return cmp.Compare(a.lot, b.lot) })
+	r.key = appendIDKey(r.key[:0], keyExpired, r.customer, order)
+	r.own.put(r.key, appendExpired(nil, lots))
+}
+
+// All implements [loyalty.Records]: each kind sorted by id, expired lots by order and lot.
+func (r *Records) All() *loyalty.RecordSet {
+	set := &loyalty.RecordSet{}
+	for key, value := range r.everything() {
+		_, rest, _ := splitKey([]byte(key))
+		var err error
+		switch key[0] {
+		case keyOrder:
+			var o *loyalty.Order
+			if o, err = loyalty.DecodeOrder(value); err == nil {
+				set.Orders = append(set.Orders, o)
+			}
+		case keyRedemption:
+			var x *loyalty.Redemption
+			if x, err = loyalty.DecodeRedemption(value); err == nil {
+				set.Redemptions = append(set.Redemptions, x)
+			}
+		case keyReference:
+			d := decoder{b: rest}
+			kind := d.text()
+			set.References = append(set.References, events.Reference{Kind: events.Type(kind), ID: string(d.b)})
+		case keyExpired:
+			var lots []expiredLot
+			lots, err = decodeExpired(value)
+			for _, l := range lots {
+				set.Expired = append(set.Expired, loyalty.ExpiredLot{Order: string(rest), Lot: l.lot, Points: l.points})
+			}
+		}
+		if err != nil {
+			r.fail(err)
+		}
+	}
+	slices.SortFunc(set.Orders, func(a, b *loyalty.Order) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(set.Redemptions, func(a, b *loyalty.Redemption) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(set.References, func(a, b events.Reference) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
+	})
+	slices.SortStableFunc(set.Expired, func(a, b loyalty.ExpiredLot) int {
+		return cmp.Or(cmp.Compare(a.Order, b.Order), cmp.Compare(a.Lot, b.Lot))
+	})
+	return set
+}
+
+// Clear implements [loyalty.Records].
+func (r *Records) Clear() {
+	for key := range r.everything() {
+		r.own.put([]byte(key), nil)
+	}
+}
+
+// everything returns all orders, redemptions, references and expired lots by key.
+func (r *Records) everything() map[string][]byte {
+	found := map[string][]byte{}
+	prefixes := [][]byte{}
+	for _, kind := range []byte{keyOrder, keyRedemption, keyReference, keyExpired} {
+		prefixes = append(prefixes, appendKey(nil, kind, r.customer))
+	}
+	if r.state != nil {
+		// Memory first: what leaves it while the disk is read is on the disk as it was in memory.
+		memory := r.p.shardOf(r.customer).recordsWith(prefixes)
+		for _, prefix := range prefixes {
+			if err := r.p.scan(prefix, func(key, value []byte) {
+				found[string(key)] = append([]byte{}, value...)
+			}); err != nil {
+				r.fail(err)
+			}
+		}
+		overlay(found, memory)
+	}
+	for _, w := range r.own.list {
+		for _, prefix := range prefixes {
+			if hasPrefix(w.key, prefix) {
+				overlay(found, []write{w})
+			}
+		}
+	}
+	return found
+}
+
+func overlay(found map[string][]byte, list []write) {
+	for _, w := range list {
+		if w.value == nil {
+			delete(found, w.key)
+		} else {
+			found[w.key] = w.value
+		}
+	}
+}
+
+func hasPrefix(key string, prefix []byte) bool {
+	return len(key) >= len(prefix) && key[:len(prefix)] == string(prefix)
+}
+
+// recordsWith lists what memory knows of the keys with one of the prefixes, older first.
+func (s *shard) recordsWith(prefixes [][]byte) []write {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var list []write
+	for _, m := range []map[string][]byte{s.flushing, s.dirty} {
+		for key, value := range m {
+			for _, prefix := range prefixes {
+				if hasPrefix(key, prefix) {
+					list = append(list, write{key, value})
+				}
+			}
+		}
+	}
+	return list
+}
+
+// scan calls f for every key on the disk that begins with prefix.
+func (p *Partition) scan(prefix []byte, f func(key, value []byte)) (err error) {
+	if err := p.enter(); err != nil {
+		return err
+	}
+	defer p.leave()
+	iter, err := p.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: prefixEnd(prefix)})
+	if err != nil {
+		return p.readError(err)
+	}
+	defer func() { err = errors.Join(err, iter.Close()) }()
+	for iter.First(); iter.Valid(); iter.Next() {
+		value, err := iter.ValueAndErr()
+		if err != nil {
+			return p.readError(err)
+		}
+		f(iter.Key(), value)
+	}
+	if err := iter.Error(); err != nil {
+		return p.readError(err)
+	}
+	return nil
+}

@@ -1,0 +1,207 @@
+package state
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+)
+
+// chunk returns chunk n of the customer.
+func (r *Records) chunk(n uint32) ([]entry, error) {
+	r.key = appendChunkKey(r.key[:0], r.customer, n)
+	v, ok := r.own.get(r.key)
+	if !ok {
+		if v, ok = r.p.shardOf(r.customer).record(r.key); !ok {
+			var err error
+			if v, err = r.p.get(r.key); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if v == nil {
+		return nil, fmt.Errorf("%w: chunk %d of %q is missing", errValue, n, r.customer)
+	}
+	entries, err := decodeChunk(v)
+	if err != nil {
+		return nil, fmt.Errorf("chunk %d of %q: %w", n, r.customer, err)
+	}
+	return entries, nil
+}
+
+// findInChunks looks for an id that was used up: by its own key in later chunks, one by one in the others, newest first.
+func (r *Records) findInChunks(id idHash) (*entry, error) {
+	chunks := r.state.chunks
+	if chunks > indexFrom {
+		n, ok, err := r.indexed(id)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			entries, err := r.chunk(n)
+			return pick(entries, id), err
+		}
+		chunks = indexFrom
+	}
+	for chunks > 0 {
+		chunks--
+		entries, err := r.chunk(chunks)
+		if err != nil {
+			return nil, err
+		}
+		if e := pick(entries, id); e != nil {
+			return e, nil
+		}
+	}
+	return nil, nil
+}
+
+func (r *Records) indexed(id idHash) (n uint32, ok bool, err error) {
+	r.key = appendIndexKey(r.key[:0], r.customer, id)
+	v, found := r.own.get(r.key)
+	if !found {
+		if v, found = r.p.shardOf(r.customer).record(r.key); !found {
+			if v, err = r.p.get(r.key); err != nil {
+				return 0, false, err
+			}
+		}
+	}
+	if v == nil {
+		return 0, false, nil
+	}
+	d := decoder{b: v}
+	n = uint32(d.uint())
+	return n, true, d.done("index")
+}
+
+func pick(entries []entry, id idHash) *entry {
+	for i := range entries {
+		if entries[i].id == id && entries[i].seen {
+			return &entries[i]
+		}
+	}
+	return nil
+}
+
+// statement returns up to limit ledger offsets below before, newest first.
+func (r *Records) statement(before int64, limit int) ([]int64, error) {
+	s := r.state
+	if s == nil || limit <= 0 {
+		return nil, nil
+	}
+	if before <= 0 {
+		before = math.MaxInt64
+	}
+	offsets := collect(nil, s.tail, before, limit)
+	if len(offsets) == limit || s.chunks == 0 {
+		return offsets, nil
+	}
+	n, err := r.chunksBelow(before)
+	for n > 0 && len(offsets) < limit && err == nil {
+		n--
+		var entries []entry
+		if entries, err = r.chunk(n); err == nil {
+			offsets = collect(offsets, entries, before, limit)
+		}
+	}
+	return offsets, err
+}
+
+// chunksBelow returns how many chunks begin below the offset, by bisection.
+func (r *Records) chunksBelow(before int64) (uint32, error) {
+	if before == math.MaxInt64 {
+		return r.state.chunks, nil
+	}
+	low, high := uint32(0), r.state.chunks
+	for low < high {
+		middle := low + (high-low)/2
+		entries, err := r.chunk(middle)
+		if err != nil {
+			return 0, err
+		}
+		if len(entries) > 0 && entries[0].offset < before {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	return low, nil
+}
+
+// collect appends the offsets below before, newest first. A decision that used up several ids counts once.
+func collect(offsets []int64, entries []entry, before int64, limit int) []int64 {
+	for i := len(entries) - 1; i >= 0 && len(offsets) < limit; i-- {
+		offset := entries[i].offset
+		if offset < before && (len(offsets) == 0 || offsets[len(offsets)-1] != offset) {
+			offsets = append(offsets, offset)
+		}
+	}
+	return offsets
+}
+
+// locate returns the ledger offset of the decision that used the event id up, or else of the latest that names it.
+func (r *Records) locate(event string) (offset int64, ok bool, err error) {
+	id := r.hash(event)
+	if e := r.find(id); e != nil || r.err != nil {
+		if r.err != nil {
+			return 0, false, r.err
+		}
+		return e.offset, true, nil
+	}
+	if r.state == nil {
+		return 0, false, nil
+	}
+	if offset, ok = naming(r.state.tail, id); ok {
+		return offset, true, nil
+	}
+	// Refused as stale or conflicting: only the latest chunks are worth looking through.
+	oldest := uint32(0)
+	if r.state.chunks > indexFrom {
+		oldest = r.state.chunks - indexFrom
+	}
+	for n := r.state.chunks; n > oldest; n-- {
+		entries, err := r.chunk(n - 1)
+		if err != nil {
+			return 0, false, err
+		}
+		if offset, ok = naming(entries, id); ok {
+			return offset, true, nil
+		}
+	}
+	return 0, false, nil
+}
+
+func naming(entries []entry, id idHash) (offset int64, ok bool) {
+	for i := len(entries) - 1; i >= 0; i-- {
+		if entries[i].id == id {
+			return entries[i].offset, true
+		}
+	}
+	return 0, false
+}
+
+// advance adds entries to a statement and returns the snapshot's tail and number of chunks. Full tails become chunks and
+// go to r's writes; added is called for each id that leaves the tail.
+func (r *Records) advance(tail []entry, chunks uint32, entries []entry, added func(hash uint64)) ([]entry, uint32) {
+	for i := range entries {
+		// The array behind a published tail may be appended to: readers look at their own length only.
+		if tail = append(tail, entries[i]); len(tail) < chunkEntries {
+			continue
+		}
+		r.key = appendChunkKey(r.key[:0], r.customer, chunks)
+		r.own.put(r.key, appendEntries(nil, tail))
+		for j := range tail {
+			if !tail[j].seen {
+				continue
+			}
+			r.key = appendSeenKey(r.key[:0], r.customer, tail[j].id)
+			added(hashKey(r.key))
+			if chunks >= indexFrom {
+				r.key = appendIndexKey(r.key[:0], r.customer, tail[j].id)
+				r.own.put(r.key, binary.AppendUvarint(nil, uint64(chunks)))
+			}
+		}
+		chunks++
+		tail = nil
+	}
+	return tail, chunks
+}

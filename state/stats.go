@@ -1,0 +1,106 @@
+package state
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// counters count since the partition was opened.
+type counters struct {
+	hits, misses, gets, stalls, diskFull    atomic.Int64
+	batches, decisions                      atomic.Int64
+	flushes, flushed, keys, bytes, restored atomic.Int64
+	flushNanos                              atomic.Int64
+}
+
+// Stats are the figures of one partition. Those called total count from its opening.
+type Stats struct {
+	// Accounts and Pinned are the decoded accounts in memory, and those of them that wait to be written.
+	Accounts, Pinned int
+	// AccountHitsTotal and AccountMissesTotal count accounts that the owner found in memory, and reads of the disk.
+	AccountHitsTotal, AccountMissesTotal int64
+	// GetsTotal counts look-ups on the disk of any kind.
+	GetsTotal int64
+	// BatchesTotal and DecisionsTotal are what was committed.
+	BatchesTotal, DecisionsTotal int64
+	// UnwrittenDecisions wait for the next flush.
+	UnwrittenDecisions int
+	// FlushesTotal, KeysTotal and BytesTotal are what was written; FlushTime is how long it took in all.
+	FlushesTotal, KeysTotal, BytesTotal int64
+	FlushTime                           time.Duration
+	// StallsTotal counts commits that had to wait for a flush, DiskFullTotal flushes that found no room.
+	StallsTotal, DiskFullTotal int64
+	// FilterBytes is the memory of the filter of seen ids; FilterWhole is false while it is being filled.
+	FilterBytes int64
+	FilterWhole bool
+	// DueInMemory are listings of the schedule that wait for their time today.
+	DueInMemory int
+	// Quarantined says that the partition broke; the figures below are zero then.
+	Quarantined bool
+
+	// What follows is Pebble's own: bytes on the disk, of the write buffers, of the log; tables that a read may have to
+	// look into; compaction not yet done; how often bytes were written per byte that came in.
+	DiskBytes, MemTableBytes, LogBytes uint64
+	ReadAmplification                  int
+	CompactionDebtBytes                uint64
+	CompactionsTotal                   int64
+	WriteAmplification                 float64
+	WriteStallsTotal                   int64
+}
+
+// Stats returns the partition's figures.
+func (p *Partition) Stats() Stats {
+	c := &p.stats
+	s := Stats{
+		AccountHitsTotal: c.hits.Load(), AccountMissesTotal: c.misses.Load(), GetsTotal: c.gets.Load(),
+		BatchesTotal: c.batches.Load(), DecisionsTotal: c.decisions.Load(),
+		FlushesTotal: c.flushes.Load(), KeysTotal: c.keys.Load(), BytesTotal: c.bytes.Load(),
+		FlushTime:   time.Duration(c.flushNanos.Load()),
+		StallsTotal: c.stalls.Load(), DiskFullTotal: c.diskFull.Load(),
+		FilterBytes: p.filter.bytes(), FilterWhole: p.filter.whole.Load(),
+		Quarantined: p.Err() != nil,
+	}
+	for i := range p.shards {
+		sh := &p.shards[i]
+		sh.mu.RLock()
+		s.Accounts += len(sh.ring)
+		sh.mu.RUnlock()
+	}
+	p.mu.Lock()
+	s.Pinned = len(p.waiting.slots)
+	s.UnwrittenDecisions = p.waiting.decisions
+	if p.flush != nil {
+		s.UnwrittenDecisions += p.flush.decisions
+	}
+	s.DueInMemory = len(p.schedule.waiting)
+	p.mu.Unlock()
+	if p.enter() != nil {
+		return s
+	}
+	defer p.leave()
+	m := p.db.Metrics()
+	s.DiskBytes, s.MemTableBytes, s.LogBytes = m.DiskSpaceUsage(), m.MemTable.Size, m.WAL.Size
+	s.ReadAmplification, s.CompactionDebtBytes = m.ReadAmp(), m.Compact.EstimatedDebt
+	s.CompactionsTotal = m.Compact.Count
+	total := m.Total()
+	s.WriteAmplification = total.WriteAmp()
+	return s
+}
+
+// StoreStats are the figures that all partitions share.
+type StoreStats struct {
+	// Partitions are open, Restoring of them being restored.
+	Partitions, Restoring int
+	// CacheBytes, CacheHitsTotal and CacheMissesTotal are the block cache's.
+	CacheBytes                       int64
+	CacheHitsTotal, CacheMissesTotal int64
+}
+
+// Stats returns the figures that all partitions share.
+func (s *Store) Stats() StoreStats {
+	m := s.cache.Metrics()
+	return StoreStats{
+		Partitions: int(s.open.Load()), Restoring: int(s.restoring.Load()),
+		CacheBytes: m.Size, CacheHitsTotal: m.Hits, CacheMissesTotal: m.Misses,
+	}
+}

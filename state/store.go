@@ -1,0 +1,225 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Store is a folder with the state of some partitions. Its methods may be called from any goroutine.
+type Store struct {
+	cfg   Config
+	fs    vfs.FS
+	log   *slog.Logger
+	lock  io.Closer
+	cache *pebble.Cache
+	// open counts open partitions, restoring those that are being restored; they share what memory there is.
+	open, restoring atomic.Int32
+
+	mu         sync.Mutex
+	closed     bool
+	partitions map[int32]*Partition
+	// abandoned are folders whose quarantined database may still be writing; they are removed by the next Open.
+	abandoned map[string]bool
+}
+
+// Open opens the folder and locks it: a second Store with the same folder gets [ErrInUse]. Partitions are opened one by
+// one, by [Store.Partition].
+func Open(cfg Config, log *slog.Logger) (*Store, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	fs := cfg.FS
+	if fs == nil {
+		fs = vfs.Default
+	}
+	if err := fs.MkdirAll(cfg.Dir, 0o755); err != nil {
+		return nil, fmt.Errorf("creating state folder %s: %w", cfg.Dir, err)
+	}
+	name := fs.PathJoin(cfg.Dir, "LOCK")
+	lock, err := fs.Lock(name)
+	if err != nil {
+		if errors.Is(err, os.ErrPermission) {
+			return nil, fmt.Errorf("locking %s: %w", name, err)
+		}
+		return nil, fmt.Errorf("locking %s: %w (%w)", name, ErrInUse, err)
+	}
+	s := &Store{
+		cfg: cfg, fs: fs, log: log, lock: lock,
+		cache:      pebble.NewCache(cfg.CacheBytes),
+		partitions: map[int32]*Partition{},
+		abandoned:  map[string]bool{},
+	}
+	return s, nil
+}
+
+// Partition returns partition number, opening it when it is not open. All callers share it; [Partition.Close] closes it
+// for everybody.
+func (s *Store) Partition(number int32) (*Partition, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, fmt.Errorf("opening partition %d: %w", number, ErrClosed)
+	}
+	if p := s.partitions[number]; p != nil {
+		return p, nil
+	}
+	p, err := s.openPartition(number)
+	if err != nil {
+		return nil, fmt.Errorf("opening partition %d: %w", number, err)
+	}
+	s.partitions[number] = p
+	s.open.Add(1)
+	return p, nil
+}
+
+// Lookup returns partition number if it is open.
+func (s *Store) Lookup(number int32) (*Partition, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.partitions[number]
+	return p, p != nil
+}
+
+// forget takes a closed partition out, so that it can be opened anew.
+func (s *Store) forget(p *Partition) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.partitions[p.number] == p {
+		delete(s.partitions, p.number)
+		s.open.Add(-1)
+	}
+}
+
+// Drop deletes all that is kept of a partition, closing it first; the next [Store.Partition] starts empty. A quarantined
+// partition's database can't be stopped for certain, so its folder is left behind for the next [Open] to remove.
+func (s *Store) Drop(number int32) error {
+	if p, ok := s.Lookup(number); ok {
+		p.discard()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	folders, err := s.folders(number)
+	if err != nil {
+		return err
+	}
+	for _, f := range folders {
+		if s.abandoned[f.name] {
+			continue
+		}
+		if err := s.remove(f.name); err != nil {
+			return fmt.Errorf("dropping partition %d: %w", number, err)
+		}
+	}
+	return nil
+}
+
+func (s *Store) remove(folder string) error {
+	path := s.fs.PathJoin(s.cfg.Dir, folder)
+	if err := s.fs.Remove(path + filterSuffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("removing %s: %w", path+filterSuffix, err)
+	}
+	if err := s.fs.RemoveAll(path); err != nil {
+		return fmt.Errorf("removing %s: %w", path, err)
+	}
+	return nil
+}
+
+// Close closes all partitions and unlocks the folder.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	var open []*Partition
+	for _, p := range s.partitions {
+		open = append(open, p)
+	}
+	s.mu.Unlock()
+	var errs []error
+	for _, p := range open {
+		errs = append(errs, p.Close())
+	}
+	s.cache.Unref()
+	return errors.Join(append(errs, s.lock.Close())...)
+}
+
+// accountsPerShard is a partition's part of the cache, by shard.
+func (s *Store) accountsPerShard() int {
+	return s.cfg.AccountsMax / shardCount / max(int(s.open.Load()), 1)
+}
+
+// folder is where one generation of a partition lives: "004", or "004.2" after two drops of a quarantined database.
+type folder struct {
+	name       string
+	generation int
+}
+
+func folderName(number int32, generation int) string {
+	if generation == 0 {
+		return fmt.Sprintf("%03d", number)
+	}
+	return fmt.Sprintf("%03d.%d", number, generation)
+}
+
+// folders lists the generations of a partition.
+func (s *Store) folders(number int32) ([]folder, error) {
+	names, err := s.fs.List(s.cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("listing %s: %w", s.cfg.Dir, err)
+	}
+	var all []folder
+	for _, name := range names {
+		first, rest, dotted := strings.Cut(name, ".")
+		n, err := strconv.ParseInt(first, 10, 32)
+		if err != nil || int32(n) != number {
+			continue
+		}
+		generation := 0
+		if dotted {
+			if generation, err = strconv.Atoi(rest); err != nil {
+				continue
+			}
+		}
+		all = append(all, folder{name, generation})
+	}
+	return all, nil
+}
+
+// folderOf picks the newest generation that nothing else may be writing to, and removes older ones.
+func (s *Store) folderOf(number int32) (string, error) {
+	all, err := s.folders(number)
+	if err != nil {
+		return "", err
+	}
+	newest := folder{generation: -1}
+	next := 0
+	for _, f := range all {
+		next = max(next, f.generation+1)
+		if !s.abandoned[f.name] && f.generation > newest.generation {
+			newest = f
+		}
+	}
+	for _, f := range all {
+		if f != newest && !s.abandoned[f.name] {
+			if err := s.remove(f.name); err != nil {
+				return "", err
+			}
+		}
+	}
+	if newest.generation < 0 {
+		return folderName(number, next), nil
+	}
+	return newest.name, nil
+}

@@ -1,0 +1,206 @@
+package state
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/loyalty"
+)
+
+const (
+	// chunkEntries decisions make a chunk. More would make every account longer, fewer would make more keys.
+	chunkEntries = 8
+	// indexFrom is the number of the first chunk whose ids have keys of their own. Older chunks are scanned, which is
+	// cheap up to here and saves nearly every customer those keys.
+	indexFrom = 64
+)
+
+// errValue means that a value is not what this version writes.
+var errValue = errors.New("damaged value")
+
+// idHash is the first half of the SHA-256 of an event id, which counts as exact.
+type idHash [16]byte
+
+func hashID(id string) idHash {
+	// The copy stays on the stack for ids of the usual length.
+	var short [128]byte
+	sum := sha256.Sum256(append(short[:0], id...))
+	return idHash(sum[:16])
+}
+
+// entry is one decision of a customer in the statement.
+type entry struct {
+	id      idHash
+	payload events.Fingerprint
+	offset  int64
+	// seen is set when the decision used the event id up, and payload is given only then.
+	seen bool
+}
+
+// snapshot is what is known of a customer at one moment. It is never written to once it was published.
+type snapshot struct {
+	account *loyalty.Account
+	// tail holds the latest decisions, oldest first; the others are in chunks.
+	tail   []entry
+	chunks uint32
+	// last is the ledger offset of the last decision.
+	last int64
+}
+
+// appendSnapshot appends the value of an account's key.
+func appendSnapshot(b []byte, s *snapshot) []byte {
+	at := len(b)
+	// The account goes behind its length, which is known only afterwards; most need two bytes for it.
+	b = append(b, 0, 0)
+	b = loyalty.AppendAccount(b, s.account)
+	size := len(b) - at - 2
+	var length [binary.MaxVarintLen64]byte
+	n := binary.PutUvarint(length[:], uint64(size))
+	b = slices.Replace(b, at, at+2, length[:n]...)
+	b = binary.AppendUvarint(b, uint64(s.chunks))
+	b = binary.AppendVarint(b, s.last)
+	return appendEntries(b, s.tail)
+}
+
+func decodeSnapshot(customer string, b []byte) (*snapshot, error) {
+	d := decoder{b: b}
+	a, err := loyalty.DecodeAccount(d.take(d.count()))
+	if err != nil {
+		return nil, fmt.Errorf("account of %q: %w", customer, err)
+	}
+	a.Customer = customer
+	s := &snapshot{account: a, chunks: uint32(d.uint()), last: d.int()}
+	s.tail = d.entries()
+	if err := d.done("account"); err != nil {
+		return nil, fmt.Errorf("account of %q: %w", customer, err)
+	}
+	return s, nil
+}
+
+// appendEntries appends the value of a chunk's key, which is also how a tail ends an account's.
+func appendEntries(b []byte, entries []entry) []byte {
+	b = append(b, byte(len(entries)))
+	var before int64
+	for i := range entries {
+		e := &entries[i]
+		step := uint64(e.offset-before) << 1
+		before = e.offset
+		if e.seen {
+			step |= 1
+		}
+		b = binary.AppendUvarint(b, step)
+		b = append(b, e.id[:]...)
+		if e.seen {
+			b = append(b, e.payload[:]...)
+		}
+	}
+	return b
+}
+
+func decodeChunk(b []byte) ([]entry, error) {
+	d := decoder{b: b}
+	entries := d.entries()
+	return entries, d.done("chunk")
+}
+
+// expiredLot is what expired in one lot.
+type expiredLot struct {
+	lot    int64
+	points events.Points
+}
+
+func appendExpired(b []byte, lots []expiredLot) []byte {
+	for _, l := range lots {
+		b = binary.AppendVarint(b, l.lot)
+		b = binary.AppendVarint(b, int64(l.points))
+	}
+	return b
+}
+
+func decodeExpired(b []byte) ([]expiredLot, error) {
+	d := decoder{b: b}
+	var lots []expiredLot
+	for len(d.b) > 0 && !d.bad {
+		lots = append(lots, expiredLot{lot: d.int(), points: events.Points(d.int())})
+	}
+	return lots, d.done("expired lots")
+}
+
+// decoder reads a value from its front; after a failure it returns zeros and remembers that it failed.
+type decoder struct {
+	b   []byte
+	bad bool
+}
+
+func (d *decoder) done(what string) error {
+	if d.bad || len(d.b) > 0 {
+		return fmt.Errorf("%w: %s", errValue, what)
+	}
+	return nil
+}
+
+func (d *decoder) take(n int) []byte {
+	if n < 0 || n > len(d.b) {
+		d.bad, d.b = true, nil
+		return nil
+	}
+	v := d.b[:n]
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) int() int64 {
+	v, n := binary.Varint(d.b)
+	if n <= 0 {
+		d.bad, d.b = true, nil
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) uint() uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 {
+		d.bad, d.b = true, nil
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+// count reads a number of things that take at least a byte each.
+func (d *decoder) count() int {
+	n := d.uint()
+	if n > uint64(len(d.b)) {
+		d.bad, d.b = true, nil
+		return 0
+	}
+	return int(n)
+}
+
+func (d *decoder) text() string { return string(d.take(d.count())) }
+
+func (d *decoder) entries() []entry {
+	head := d.take(1)
+	if len(head) == 0 || head[0] == 0 {
+		return nil
+	}
+	entries := make([]entry, head[0])
+	var offset int64
+	for i := range entries {
+		step := d.uint()
+		offset += int64(step >> 1)
+		e := &entries[i]
+		e.offset, e.seen = offset, step&1 != 0
+		copy(e.id[:], d.take(len(e.id)))
+		if e.seen {
+			copy(e.payload[:], d.take(len(e.payload)))
+		}
+	}
+	return entries
+}
