@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -56,12 +57,19 @@ func decodeAnyJSON(b []byte) (Event, error) {
 func plainJSON(err error) error {
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) {
-		return fmt.Errorf("field %q cannot be a JSON %s", wrong.Field, wrong.Value)
+		return fmt.Errorf("field %q cannot be a JSON %s", jsonPath(wrong.Field), wrong.Value)
 	}
 	if s, ok := strings.CutPrefix(err.Error(), "json: "); ok {
 		return errors.New(s)
 	}
 	return err
+}
+
+// jsonPath leaves the embedded Go structs, which JSON does not show, out of a field's path.
+func jsonPath(field string) string {
+	parts := strings.Split(field, ".")
+	parts = slices.DeleteFunc(parts, func(s string) bool { return s != "" && s[0] >= 'A' && s[0] <= 'Z' })
+	return strings.Join(parts, ".")
 }
 
 // EncodeJSON writes e with its "type" first.
