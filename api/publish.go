@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -254,8 +255,10 @@ func decodeStrict(body []byte, v any) *Problem {
 
 // plain words encoding/json's errors for people who don't know Go.
 func plain(err error) string {
-	if wrong, ok := err.(*json.UnmarshalTypeError); ok {
-		return fmt.Sprintf("field %q cannot be a JSON %s", wrong.Field, wrong.Value)
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		// The embedded request's name is Go's, not JSON's.
+		return fmt.Sprintf("field %q cannot be a JSON %s", strings.TrimPrefix(wrong.Field, "SettleRequest."), wrong.Value)
 	}
 	return strings.TrimPrefix(err.Error(), "json: ")
 }

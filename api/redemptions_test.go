@@ -1,0 +1,309 @@
+package api_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/accrue-loyalty/accrue/api"
+	"github.com/accrue-loyalty/accrue/events"
+)
+
+// rich is a shop whose customer ann has 100 points.
+func rich(t *testing.T, change ...func(*api.Config)) *shop {
+	t.Helper()
+	s := open(t, change...)
+	s.order("ann", "o1", 100)
+	return s
+}
+
+func redeem(points int, more string) string {
+	return fmt.Sprintf(`{"customer":"ann","points":%d%s}`, points, more)
+}
+
+func TestRedeem(t *testing.T) {
+	t.Run("reserves points", func(t *testing.T) {
+		s := rich(t)
+		r := s.post("/v1/redemptions", redeem(60, `,"redemption":"r1"`)).is(http.StatusCreated)
+		var got api.Redemption
+		r.into(&got)
+		if got.Redemption != "r1" || got.State != events.StateReserved || got.Points != 60 || got.Balance.Active != 40 ||
+			got.Balance.Reserved != 60 || got.LapsesAt != events.InstantOf(now.Add(30*time.Minute)) ||
+			got.Decision.Result != events.Applied {
+			t.Errorf("answered %s", r.body)
+		}
+		var b api.Balance
+		s.get("/v1/customers/ann/balance", "Accrue-Position", r.header.Get("Accrue-Position")).is(http.StatusOK).into(&b)
+		if b.Active != 40 || b.Reserved != 60 {
+			t.Errorf("the balance is %+v", b)
+		}
+	})
+	t.Run("declined when the balance is short", func(t *testing.T) {
+		s := rich(t)
+		p := s.post("/v1/redemptions", redeem(101, "")).problem(http.StatusConflict, "balance_too_low")
+		if p.Balance == nil || p.Balance.Active != 100 || p.Decision == nil || p.Decision.Result != events.Refused || p.Position == "" {
+			t.Errorf("the problem is %+v", p)
+		}
+	})
+	t.Run("declined below the minimum", func(t *testing.T) {
+		rich(t).post("/v1/redemptions", redeem(9, "")).problem(http.StatusConflict, "below_minimum")
+	})
+	t.Run("declined for a customer nobody knows", func(t *testing.T) {
+		open(t).post("/v1/redemptions", redeem(10, "")).problem(http.StatusConflict, "balance_too_low")
+	})
+	t.Run("a refused redemption may come again", func(t *testing.T) {
+		s := rich(t)
+		s.post("/v1/redemptions", redeem(150, `,"redemption":"r1"`)).problem(http.StatusConflict, "balance_too_low")
+		s.order("ann", "o2", 100)
+		s.post("/v1/redemptions", redeem(150, `,"redemption":"r1"`)).is(http.StatusCreated)
+	})
+	t.Run("of fifty at once for the whole balance one wins", func(t *testing.T) {
+		s := rich(t)
+		counts := atOnce(50, func(i int) reply {
+			return s.post("/v1/redemptions", redeem(100, fmt.Sprintf(`,"redemption":"r%d"`, i)))
+		})
+		if counts[201] != 1 || counts[409] != 49 {
+			t.Errorf("answered %v", counts)
+		}
+		if b := s.balance("ann"); b.Active != 0 || b.Reserved != 100 {
+			t.Errorf("the balance is %+v", b)
+		}
+	})
+}
+
+// atOnce makes n requests at the same time and counts the statuses of the answers.
+func atOnce(n int, one func(int) reply) map[int]int {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	counts := map[int]int{}
+	for i := range n {
+		wg.Go(func() {
+			r := one(i)
+			mu.Lock()
+			defer mu.Unlock()
+			counts[r.status]++
+		})
+	}
+	wg.Wait()
+	return counts
+}
+
+func TestRedeemAgain(t *testing.T) {
+	for name, again := range map[string][]string{
+		"by id":              {redeem(60, `,"id":"k1"`)},
+		"by Idempotency-Key": {redeem(60, ""), "Idempotency-Key", "k1"},
+		"by id, with a time": {redeem(60, `,"id":"k1","at":"2026-11-22T09:59:00Z"`)},
+	} {
+		t.Run("the same request answers the same: "+name, func(t *testing.T) {
+			clock := now
+			s := rich(t, func(c *api.Config) { c.Now = func() time.Time { return clock } })
+			first := s.post("/v1/redemptions", again[0], again[1:]...).is(http.StatusCreated)
+			clock = clock.Add(time.Second)
+			second := s.post("/v1/redemptions", again[0], again[1:]...).is(http.StatusCreated)
+			if string(first.body) != string(second.body) {
+				t.Errorf("first answer  %s\nsecond answer %s", first.body, second.body)
+			}
+			if b := s.balance("ann"); b.Reserved != 60 {
+				t.Errorf("the balance is %+v", b)
+			}
+		})
+	}
+	t.Run("a refusal is repeated too", func(t *testing.T) {
+		s := rich(t)
+		first := s.post("/v1/redemptions", redeem(101, `,"id":"k1"`))
+		first.problem(http.StatusConflict, "balance_too_low")
+		s.order("ann", "o2", 100)
+		second := s.post("/v1/redemptions", redeem(101, `,"id":"k1"`))
+		second.problem(http.StatusConflict, "balance_too_low")
+		if string(first.body) != string(second.body) {
+			t.Errorf("first answer  %s\nsecond answer %s", first.body, second.body)
+		}
+	})
+	t.Run("another request under the same id is refused", func(t *testing.T) {
+		s := rich(t)
+		s.post("/v1/redemptions", redeem(60, `,"id":"k1"`)).is(http.StatusCreated)
+		s.post("/v1/redemptions", redeem(20, `,"id":"k1"`)).problem(http.StatusConflict, api.ReasonConflict)
+	})
+	t.Run("the same redemption under another id answers as it stands", func(t *testing.T) {
+		s := rich(t)
+		s.post("/v1/redemptions", redeem(60, `,"redemption":"r1"`)).is(http.StatusCreated)
+		var got api.Redemption
+		s.post("/v1/redemptions", redeem(60, `,"redemption":"r1"`)).is(http.StatusCreated).into(&got)
+		if got.State != events.StateReserved || got.Points != 60 || got.Balance.Reserved != 60 {
+			t.Errorf("answered %+v", got)
+		}
+		p := s.post("/v1/redemptions", redeem(20, `,"redemption":"r1"`)).problem(http.StatusConflict, "duplicate_redemption")
+		if !strings.Contains(p.Detail, "reserved") {
+			t.Errorf("detail %q", p.Detail)
+		}
+	})
+	t.Run("twenty at once with one id reserve once", func(t *testing.T) {
+		s := rich(t)
+		counts := atOnce(20, func(int) reply { return s.post("/v1/redemptions", redeem(60, `,"id":"k1"`)) })
+		if counts[201] != 20 {
+			t.Errorf("answered %v", counts)
+		}
+		if b := s.balance("ann"); b.Reserved != 60 {
+			t.Errorf("the balance is %+v", b)
+		}
+	})
+}
+
+func TestSettle(t *testing.T) {
+	const who = `{"customer":"ann"}`
+	reserved := func(t *testing.T) *shop {
+		s := rich(t)
+		s.post("/v1/redemptions", redeem(60, `,"redemption":"r1"`)).is(http.StatusCreated)
+		return s
+	}
+	settle := func(s *shop, verb, body string) api.Redemption {
+		s.t.Helper()
+		var got api.Redemption
+		s.post("/v1/redemptions/r1/"+verb, body).is(http.StatusOK).into(&got)
+		return got
+	}
+	t.Run("confirmed points are spent", func(t *testing.T) {
+		s := reserved(t)
+		if got := settle(s, "confirm", who); got.State != events.StateConfirmed || got.Points != 60 || got.Balance.Reserved != 0 {
+			t.Errorf("answered %+v", got)
+		}
+		if b := s.balance("ann"); b.Totals.Redeemed != 60 {
+			t.Errorf("the balance is %+v", b)
+		}
+		if again := settle(s, "confirm", who); again.State != events.StateConfirmed || again.Points != 60 {
+			t.Errorf("confirming again answered %+v", again)
+		}
+	})
+	t.Run("a part may be confirmed", func(t *testing.T) {
+		if got := settle(reserved(t), "confirm", `{"customer":"ann","points":25}`); got.Points != 25 || got.Balance.Active != 75 {
+			t.Errorf("answered %+v", got)
+		}
+	})
+	t.Run("cancelled points are free again", func(t *testing.T) {
+		s := reserved(t)
+		if got := settle(s, "cancel", who); got.State != events.StateCancelled || got.Points != 60 || got.Balance.Active != 100 {
+			t.Errorf("answered %+v", got)
+		}
+		if again := settle(s, "cancel", who); again.State != events.StateCancelled {
+			t.Errorf("cancelling again answered %+v", again)
+		}
+		s.post("/v1/redemptions/r1/confirm", who).problem(http.StatusConflict, "reservation_cancelled")
+	})
+	t.Run("a lapsed reservation cannot be confirmed", func(t *testing.T) {
+		s := reserved(t)
+		s.tick(events.InstantOf(now.Add(time.Hour)))
+		s.post("/v1/redemptions/r1/confirm", who).problem(http.StatusConflict, "reservation_lapsed")
+		if got := settle(s, "cancel", who); got.State != events.StateLapsed {
+			t.Errorf("cancelling it answered %+v", got)
+		}
+	})
+	t.Run("an unknown redemption", func(t *testing.T) {
+		s := rich(t)
+		s.post("/v1/redemptions/r9/confirm", who).problem(http.StatusNotFound, api.ReasonUnknownRedemption)
+		s.post("/v1/redemptions/r9/cancel", who).problem(http.StatusNotFound, api.ReasonUnknownRedemption)
+	})
+}
+
+func TestCommandRefusals(t *testing.T) {
+	t.Run("what is missing or misspelt is named", func(t *testing.T) {
+		s := rich(t)
+		for body, detail := range map[string]string{
+			`{"points":60}`:                                       "customer: is missing",
+			redeem(60, `,"pints":1`):                              `"pints"`,
+			`{"customer":"ann","points":"many"}`:                  `"points"`,
+			redeem(60, `,"order":"`+strings.Repeat("o", 129)+`"`): "order: has 129 bytes",
+		} {
+			p := s.post("/v1/redemptions", body).problem(http.StatusUnprocessableEntity, api.ReasonInvalidRequest)
+			if !strings.Contains(p.Detail, detail) {
+				t.Errorf("%s: the detail %q does not say %q", body, p.Detail, detail)
+			}
+		}
+		s.post("/v1/redemptions", `{"customer":`).problem(http.StatusBadRequest, api.ReasonInvalidJSON)
+		s.post("/v1/redemptions", redeem(60, `,"id":"a"`), "Idempotency-Key", "b").
+			problem(http.StatusUnprocessableEntity, api.ReasonInvalidRequest)
+	})
+	t.Run("another content type", func(t *testing.T) {
+		rich(t).post("/v1/redemptions", redeem(60, ""), "Content-Type", "text/plain").
+			problem(http.StatusUnsupportedMediaType, api.ReasonNotJSON)
+	})
+	t.Run("an erased customer", func(t *testing.T) {
+		s := rich(t)
+		s.post("/v1/events", `{"type":"ErasureRequested","id":"e","customer":"ann","at":"2026-11-22T09:30:00Z"}`).is(202)
+		s.post("/v1/redemptions", redeem(60, "")).problem(http.StatusNotFound, api.ReasonErased)
+	})
+	t.Run("a merged customer", func(t *testing.T) {
+		s := rich(t)
+		s.post("/v1/events", `{"type":"AccountsMerged","id":"m","customer":"ann","at":"2026-11-22T09:30:00Z","into":"bob"}`).is(202)
+		p := s.post("/v1/redemptions", redeem(60, "")).problem(http.StatusConflict, api.ReasonAccountMerged)
+		if p.Into != "bob" {
+			t.Errorf("into %q", p.Into)
+		}
+		if b := s.balance("bob"); b.Reserved != 0 {
+			t.Errorf("the survivor's points were reserved: %+v", b)
+		}
+	})
+	t.Run("merged while it waited", func(t *testing.T) {
+		s := rich(t)
+		s.onWait = func() {
+			s.post("/v1/events", `{"type":"AccountsMerged","id":"m","customer":"ann","at":"2026-11-22T09:30:00Z","into":"bob"}`).is(202)
+		}
+		p := s.post("/v1/redemptions", redeem(60, "")).problem(http.StatusServiceUnavailable, api.ReasonDecisionPending)
+		if p.Into != "bob" {
+			t.Errorf("into %q", p.Into)
+		}
+	})
+	t.Run("another instance decides", func(t *testing.T) {
+		s := rich(t)
+		s.edit(func() {
+			for n := range s.partitions {
+				s.place[n] = api.Place{State: api.Elsewhere, Owner: "http://other:8080"}
+			}
+		})
+		s.post("/v1/redemptions", redeem(60, "")).problem(http.StatusMisdirectedRequest, api.ReasonNotOwner)
+		if len(s.topics["redemptions"]) != 0 {
+			t.Error("the command was sent all the same")
+		}
+	})
+	t.Run("the partition moves while it waits", func(t *testing.T) {
+		s := rich(t)
+		s.edit(func() { s.silent = true })
+		s.onWait = func() {
+			s.edit(func() {
+				for n := range s.partitions {
+					s.place[n] = api.Place{State: api.Elsewhere, Owner: "http://other:8080"}
+				}
+			})
+		}
+		p := s.post("/v1/redemptions", redeem(60, `,"id":"k1"`)).problem(http.StatusMisdirectedRequest, api.ReasonNotOwner)
+		if !strings.Contains(p.Detail, "k1") {
+			t.Errorf("the detail does not say under which id to ask again: %s", p.Detail)
+		}
+	})
+	t.Run("nobody decides in time, and then somebody does", func(t *testing.T) {
+		s := rich(t)
+		s.edit(func() { s.silent = true })
+		p := s.post("/v1/redemptions", redeem(60, `,"id":"k1"`)).problem(http.StatusServiceUnavailable, api.ReasonDecisionPending)
+		if !strings.Contains(p.Detail, "k1") {
+			t.Errorf("detail %q", p.Detail)
+		}
+		s.edit(func() {
+			s.silent = false
+			for partition, records := range s.topics["redemptions"] {
+				s.decide(records[0], events.Cause{Topic: "redemptions", Partition: partition, Event: "k1"})
+			}
+		})
+		s.post("/v1/redemptions", redeem(60, `,"id":"k1"`)).is(http.StatusCreated)
+		if b := s.balance("ann"); b.Reserved != 60 {
+			t.Errorf("the balance is %+v", b)
+		}
+	})
+	t.Run("Kafka does not take it", func(t *testing.T) {
+		s := rich(t)
+		s.edit(func() { s.publishErr = errors.New("no leader") })
+		s.post("/v1/redemptions", redeem(60, "")).problem(http.StatusServiceUnavailable, api.ReasonKafkaUnavailable)
+	})
+}
