@@ -169,6 +169,9 @@ func (d *decider) rewardReferral(e *events.OrderPlaced) {
 	}
 	d.add(entry)
 	d.repay()
+	if entry.Points > 0 && d.p.Expiry.ExtendOnEarn {
+		d.extend()
+	}
 	if n := d.p.Referral.Referrer; n > 0 {
 		d.sendReferral(e.Order, n, false)
 	}
@@ -218,4 +221,10 @@ func (d *decider) referralRewarded(e *events.ReferralRewarded) {
 	d.add(events.Entry{Type: events.Earn, Points: e.Points, Asked: e.Points, Rule: referralRule, Lot: d.a.LotLast + 1,
 		EarnedAt: e.EarnedAt, ActiveAt: active, ExpiresAt: d.p.expires(&d.p.Expiry, active)})
 	d.repay()
+	if d.p.Expiry.ExtendOnEarn {
+		d.extend()
+	}
+	if d.p.Tiers != nil && d.p.Tiers.Metric == MetricPoints {
+		d.upgrade()
+	}
 }

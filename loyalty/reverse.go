@@ -11,6 +11,8 @@ import (
 // takeBack applies a return: first the points that paid for the order go back, then what the order earned is taken.
 func (d *decider) takeBack(o *Order, e *events.OrderReturned) {
 	if o.Ended {
+		// Nothing is left to take, but the return's id is used up like any other's.
+		d.reference(events.TypeOrderReturned, e.Return)
 		d.result(events.Nothing, "order_ended")
 		return
 	}

@@ -20,7 +20,7 @@ type Summary struct {
 	// QualifyingPoints is set when tiers count points.
 	QualifyingPoints *events.Points `json:"qualifying_points,omitempty"`
 	Totals           Totals         `json:"totals"`
-	// Expiring is ascending, one entry an instant.
+	// Expiring is ascending, one entry for each instant after the partition clock.
 	Expiring []Expiring `json:"expiring"`
 }
 
@@ -46,7 +46,7 @@ func Summarize(p *Program, a *Account, clock events.Instant) Summary {
 	}
 	for i := range a.Lots {
 		l := &a.Lots[i]
-		if l.Active == 0 || l.ExpiresAt == 0 {
+		if l.Active == 0 || l.ExpiresAt == 0 || l.ExpiresAt <= clock {
 			continue
 		}
 		at, found := slices.BinarySearchFunc(s.Expiring, l.ExpiresAt, func(x Expiring, t events.Instant) int { return int(x.At - t) })
