@@ -1,0 +1,283 @@
+package analytics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/schemas"
+)
+
+// CohortConfig says how cohorts are reckoned.
+type CohortConfig struct {
+	// Location is where months begin: the program's timezone.
+	Location *time.Location
+	// Currency is what revenue is in, the program's, and Decimals its number of decimals: for those who read the report.
+	Currency string
+	Decimals int
+	// Discount is the yearly rate at which later revenue counts less, such as 0.10.
+	Discount float64
+}
+
+// Cohorts is the table of customers by the month of their first order and the months since.
+type Cohorts struct {
+	Currency string  `json:"currency"`
+	Decimals int     `json:"decimals"`
+	Timezone string  `json:"timezone"`
+	Discount float64 `json:"discount"`
+	// Definitions say what the figures mean, by field.
+	Definitions map[string]string `json:"definitions"`
+	// Ledger is where each partition of the ledger ended when it was read.
+	Ledger  []int64  `json:"ledger"`
+	Cohorts []Cohort `json:"cohorts"`
+}
+
+// Cohort is the customers whose first order was in one month.
+type Cohort struct {
+	Month     string        `json:"month"`
+	Customers int64         `json:"customers"`
+	Months    []CohortMonth `json:"months"`
+}
+
+// CohortMonth is what a cohort did in one month, Since months after its first. Money is in minor units.
+type CohortMonth struct {
+	Since    int           `json:"since"`
+	Active   int64         `json:"active"`
+	Orders   int64         `json:"orders"`
+	Revenue  events.Money  `json:"revenue_minor"`
+	Refunds  events.Money  `json:"refunds_minor"`
+	Points   events.Points `json:"points"`
+	Redeemed events.Points `json:"points_redeemed"`
+	// LTV is per customer of the cohort, up to and including this month.
+	LTV           float64 `json:"ltv_minor"`
+	LTVDiscounted float64 `json:"ltv_discounted_minor"`
+}
+
+// definitions say what the figures of a report mean.
+func definitions(discount float64) map[string]string {
+	return map[string]string{
+		"month":         "the calendar month, in the program's timezone, of a customer's first order that counted",
+		"since":         "calendar months since then; 0 is the first month",
+		"active":        "customers with at least one order in the month",
+		"orders":        "orders that counted: one for each order id, without refused and stale ones; returned ones stay counted",
+		"revenue_minor": "lines less discounts, less what points paid, before tax and shipping, by the order's time; other currencies at the program's rates",
+		"refunds_minor": "what came back by returns and cancellations, by their time",
+		"points":        "points earned by rules, by the event's time; those before the first order count in month 0",
+		"ltv_minor":     "(revenue − refunds) of this month and all before it ÷ customers of the cohort, to a hundredth",
+		"ltv_discounted_minor": fmt.Sprintf("the same with each month's amount divided by (1 + %g)^(since ÷ 12)",
+			discount),
+	}
+}
+
+// ReadCohorts replays the ledger, then the topics that orders come from.
+func ReadCohorts(ctx context.Context, src *Source, cfg CohortConfig) (*Cohorts, error) {
+	if cfg.Location == nil {
+		return nil, errors.New("cohorts: no timezone is given")
+	}
+	if cfg.Discount < 0 || math.IsNaN(cfg.Discount) || math.IsInf(cfg.Discount, 0) {
+		return nil, fmt.Errorf("cohorts: the discount is %v, want 0 or more", cfg.Discount)
+	}
+	p := &progress{tell: src.Progress}
+	all := &tallies{monthOf: monthIn(cfg.Location), byPartition: map[int32]*tally{}}
+	ends, err := src.each(ctx, schemas.TopicLedger, p, func(partition int32, rec *kgo.Record) error {
+		var d events.Decision
+		if err := src.Codec.DecodeDecision(rec.Value, &d); err != nil {
+			return err
+		}
+		all.of(partition).decision(&d)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	all.resolve()
+	for _, topic := range []schemas.Topic{schemas.TopicOrders, schemas.TopicTransfers} {
+		if _, err := src.each(ctx, topic, p, func(partition int32, rec *kgo.Record) error {
+			return all.record(src.Codec, partition, topic, rec)
+		}); err != nil {
+			return nil, err
+		}
+	}
+	c := &Cohorts{
+		Currency: cfg.Currency, Decimals: cfg.Decimals, Timezone: cfg.Location.String(), Discount: cfg.Discount,
+		Definitions: definitions(cfg.Discount), Ledger: ends,
+	}
+	c.Cohorts = all.table(cfg.Discount)
+	return c, nil
+}
+
+func monthIn(loc *time.Location) func(events.Instant) month {
+	return func(at events.Instant) month {
+		y, m, _ := at.Time().In(loc).Date()
+		return month(y*12 + int(m) - 1)
+	}
+}
+
+// String writes a month as 1997-01.
+func (m month) String() string { return fmt.Sprintf("%04d-%02d", int(m)/12, int(m)%12+1) }
+
+// tallies are all partitions'. A partition's tally is used by one goroutine at a time; the map needs the lock.
+type tallies struct {
+	monthOf func(events.Instant) month
+
+	mu          sync.Mutex
+	byPartition map[int32]*tally
+
+	// After resolve: where merged accounts ended, and what came back of orders, by the customer who has them now.
+	merged map[string]string
+	back   map[orderKey][]comeback
+}
+
+func (a *tallies) of(partition int32) *tally {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t := a.byPartition[partition]
+	if t == nil {
+		t = newTally(a.monthOf)
+		a.byPartition[partition] = t
+	}
+	return t
+}
+
+// resolve brings together what crosses partitions: merges.
+func (a *tallies) resolve() {
+	a.merged = map[string]string{}
+	for _, t := range a.byPartition {
+		maps.Copy(a.merged, t.merged)
+	}
+	a.back = map[orderKey][]comeback{}
+	for _, t := range a.byPartition {
+		for key, list := range t.back {
+			key.customer = a.root(key.customer)
+			a.back[key] = append(a.back[key], list...)
+		}
+	}
+	for _, list := range a.back {
+		slices.SortStableFunc(list, func(x, y comeback) int { return int(x.at - y.at) })
+	}
+}
+
+// root follows merges to the account that survived. Accounts merge once, so the chain ends.
+func (a *tallies) root(customer string) string {
+	for range len(a.merged) + 1 {
+		into, ok := a.merged[customer]
+		if !ok {
+			break
+		}
+		customer = into
+	}
+	return customer
+}
+
+// record takes one record of a topic that orders come from.
+func (a *tallies) record(codec *schemas.Codec, partition int32, topic schemas.Topic, rec *kgo.Record) error {
+	t := a.of(partition)
+	if !t.counted[string(topic)].has(rec.Offset) {
+		return nil
+	}
+	e, err := codec.DecodeEvent(rec.Value)
+	if err != nil {
+		return err
+	}
+	if f, ok := e.(*events.EventForwarded); ok {
+		if e, err = events.DecodeStoredJSON(f.Event); err != nil {
+			return err
+		}
+	}
+	o, ok := e.(*events.OrderPlaced)
+	if !ok {
+		return fmt.Errorf("the ledger says that this %s is an order that counted", e.EventType())
+	}
+	customer := a.root(string(rec.Key))
+	return t.order(customer, o, t.rates[place{string(topic), rec.Offset}], a.back[orderKey{customer, o.Order}])
+}
+
+// table makes the cohorts, oldest first, each with all months up to the last one in which anybody ordered.
+func (a *tallies) table(discount float64) []Cohort {
+	customers := map[string]map[month]*activity{}
+	first := map[string]month{}
+	last := month(0)
+	for _, t := range a.byPartition {
+		for name, months := range t.customers {
+			into := customers[a.root(name)]
+			if into == nil {
+				into = map[month]*activity{}
+				customers[a.root(name)] = into
+			}
+			for m, act := range months {
+				if into[m] == nil {
+					into[m] = &activity{}
+				}
+				into[m].add(*act)
+				if act.orders > 0 {
+					last = max(last, m)
+				}
+			}
+		}
+		for name, m := range t.first {
+			if have, ok := first[a.root(name)]; !ok || m < have {
+				first[a.root(name)] = m
+			}
+		}
+	}
+	rows := map[month]*Cohort{}
+	for name, began := range first {
+		c := rows[began]
+		if c == nil {
+			c = &Cohort{Month: began.String(), Months: make([]CohortMonth, last-began+1)}
+			for i := range c.Months {
+				c.Months[i].Since = i
+			}
+			rows[began] = c
+		}
+		c.Customers++
+		for m, act := range customers[name] {
+			if m > last {
+				continue // after everybody's last order: returns, reviews
+			}
+			c.Months[max(m-began, 0)].take(act)
+		}
+	}
+	var table []Cohort
+	for _, m := range slices.Sorted(maps.Keys(rows)) {
+		rows[m].value(discount)
+		table = append(table, *rows[m])
+	}
+	return table
+}
+
+func (m *CohortMonth) take(a *activity) {
+	if a.orders > 0 {
+		m.Active++
+	}
+	m.Orders += a.orders
+	m.Revenue += a.revenue
+	m.Refunds += a.refunds
+	m.Points += a.earned
+	m.Redeemed += a.redeemed
+}
+
+// value fills in the lifetime values. Discounting makes irrational figures, so these are floats, rounded to a
+// hundredth of a minor unit.
+func (c *Cohort) value(discount float64) {
+	var plain events.Money
+	var discounted float64
+	for i := range c.Months {
+		m := &c.Months[i]
+		net := m.Revenue - m.Refunds
+		plain += net
+		discounted += float64(net) / math.Pow(1+discount, float64(m.Since)/12)
+		m.LTV = hundredths(float64(plain) / float64(c.Customers))
+		m.LTVDiscounted = hundredths(discounted / float64(c.Customers))
+	}
+}
+
+func hundredths(x float64) float64 { return math.Round(x*100) / 100 }
