@@ -27,6 +27,8 @@ type touched struct {
 	// entries are what the batch's decisions add to the statement; until the commit their offset is the index of the
 	// decision in the batch.
 	entries []entry
+	// dirty is set by a restore.
+	dirty bool
 }
 
 // Begin opens a batch over the committed state.

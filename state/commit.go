@@ -139,18 +139,22 @@ func (p *Partition) settleDue() error {
 		if s == nil {
 			continue
 		}
-		sh := p.shardOf(customer)
-		sh.mu.RLock()
-		place := sh.slots[customer]
-		sh.mu.RUnlock()
-		if place == nil {
-			place = &slot{customer: customer}
-		}
-		p.list(place, s.account.Clock, s)
+		p.list(p.slotOf(customer), s.account.Clock, s)
 	}
 	p.schedule.settled()
 	if failed != nil {
 		return fmt.Errorf("listing customers of partition %d anew: %w", p.number, failed)
 	}
 	return nil
+}
+
+// slotOf returns the customer's place in the cache, or one outside of it.
+func (p *Partition) slotOf(customer string) *slot {
+	sh := p.shardOf(customer)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	if s := sh.slots[customer]; s != nil {
+		return s
+	}
+	return &slot{customer: customer}
 }

@@ -1,12 +1,9 @@
 package state
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -280,15 +277,15 @@ func (p *Partition) fill(b *pebble.Batch, f *flush) error {
 			errs = append(errs, err)
 		}
 	}
-	for _, day := range slices.Sorted(maps.Keys(f.listings)) {
+	for _, day := range sortedDays(f.listings) {
 		if day < f.doneBefore {
 			continue
 		}
-		key = binary.BigEndian.AppendUint64(appendDay(key[:0], day), f.number)
+		key = scheduleKey(key[:0], day, f.number)
 		value = appendListings(value[:0], day, f.listings[day])
 		set(key, value)
 	}
-	set(flushCounterKey(), binary.AppendUvarint(nil, f.number))
+	set(flushCounterKey(), appendCounter(nil, f.number))
 	set([]byte(metaPosition), appendPosition(nil, f.position))
 	return errors.Join(errs...)
 }

@@ -4,7 +4,9 @@ import (
 	"container/heap"
 	"encoding/binary"
 	"errors"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -70,6 +72,12 @@ func scheduleDay(key []byte) (int64, bool) {
 	return int64(binary.BigEndian.Uint32(key[2:])), true
 }
 
+func scheduleKey(b []byte, day int64, flush uint64) []byte {
+	return binary.BigEndian.AppendUint64(appendDay(b, day), flush)
+}
+
+func appendCounter(b []byte, flushes uint64) []byte { return binary.AppendUvarint(b, flushes) }
+
 func flushCounterKey() []byte { return []byte{keySchedule, 'n'} }
 
 // loadSchedule makes Due begin at the earliest day on the disk.
@@ -85,22 +93,25 @@ func (p *Partition) loadSchedule() error {
 	return d.done("flush counter")
 }
 
-// add lists a customer. The caller holds Partition.mu.
+// add lists a customer; what is overdue, as of the beginning of today. The caller holds Partition.mu.
 func (s *schedule) add(due events.Instant, customer string) {
+	due = max(due, events.Instant(s.today*dayMillis))
 	day := dayOf(due)
 	l := listing{due, customer}
 	s.unwritten[day] = append(s.unwritten[day], l)
 	if day <= s.today {
-		heap.Push(&s.waiting, l)
+		s.push(l)
 	} else {
 		s.ahead = min(s.ahead, day)
 	}
 }
 
+func (s *schedule) push(l listing) { heap.Push(&s.waiting, l) }
+
 // giveBack undoes what Due handed out since the last commit.
 func (s *schedule) giveBack() {
 	for _, l := range s.pending {
-		heap.Push(&s.waiting, l)
+		s.push(l)
 	}
 	s.settled()
 }
@@ -112,11 +123,11 @@ func (s *schedule) settled() {
 	clear(s.handed)
 }
 
-// Due returns up to max customers who may have something due at or before until; more says that there may be others.
+// Due returns up to limit customers who may have something due at or before until; more says that there may be others.
 // It never misses one that has, and may name one that has nothing. Every customer returned must be worked off in the
 // batch that is open or opened next: its commit strikes them off (listing them anew by their accounts), Discard makes Due
 // return them again. A call takes some milliseconds however much is due, and next to nothing when nothing is.
-func (p *Partition) Due(until events.Instant, max int) (customers []string, more bool, err error) {
+func (p *Partition) Due(until events.Instant, limit int) (customers []string, more bool, err error) {
 	if err := p.Err(); err != nil {
 		return nil, false, err
 	}
@@ -125,7 +136,7 @@ func (p *Partition) Due(until events.Instant, max int) (customers []string, more
 	s := &p.schedule
 	for budget := dueReadMax; ; {
 		for len(s.waiting) > 0 && s.waiting[0].due <= until {
-			if len(customers) >= max {
+			if len(customers) >= limit {
 				return customers, true, nil
 			}
 			l := heap.Pop(&s.waiting).(listing)
@@ -216,7 +227,7 @@ func (s *schedule) begin(day int64) {
 	s.cursor, s.offset = appendDay(nil, day), 0
 	for _, lists := range []map[int64][]listing{s.unwritten, s.writing} {
 		for _, l := range lists[day] {
-			heap.Push(&s.waiting, l)
+			s.push(l)
 		}
 	}
 }
@@ -251,7 +262,7 @@ func (s *schedule) take(value []byte, budget int) (n int, err error) {
 		if d.bad {
 			return n, d.done("schedule")
 		}
-		heap.Push(&s.waiting, listing{due, customer})
+		s.push(listing{due, customer})
 	}
 	s.offset = len(value) - len(d.b)
 	return n, nil
@@ -291,3 +302,5 @@ func (l *listings) Pop() any {
 	*l = old[:len(old)-1]
 	return last
 }
+
+func sortedDays(lists map[int64][]listing) []int64 { return slices.Sorted(maps.Keys(lists)) }
