@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -152,7 +153,7 @@ func (c *Client) CheckPartitions(ctx context.Context) error {
 		return err
 	}
 	var problems []error
-	for _, t := range inputs() {
+	for _, t := range inputNames {
 		n, err := c.reader.Partitions(ctx, c.Name(t))
 		if err == nil && n != want {
 			err = fmt.Errorf("%s has %d partitions, %s has %d: create them anew with the same number", c.Name(t), n, c.Name(schemas.TopicLedger), want)
@@ -162,4 +163,30 @@ func (c *Client) CheckPartitions(ctx context.Context) error {
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// batchBytes returns the largest batch that every topic takes which the engine writes to.
+func (c *Client) batchBytes(ctx context.Context) (int32, error) {
+	const setting = "max.message.bytes"
+	least := int32(schemas.RecordBytesMax + 64<<10)
+	configs, err := c.admin.DescribeTopicConfigs(ctx, c.Name(schemas.TopicLedger), c.Name(schemas.TopicTransfers))
+	if err != nil {
+		return 0, fmt.Errorf("asking for the topics' settings: %w", err)
+	}
+	for _, topic := range configs {
+		if topic.Err != nil {
+			return 0, fmt.Errorf("asking for the settings of %s: %w", topic.Name, topic.Err)
+		}
+		for _, one := range topic.Configs {
+			if one.Key != setting || one.Value == nil {
+				continue
+			}
+			n, err := strconv.ParseInt(*one.Value, 10, 32)
+			if err != nil {
+				return 0, fmt.Errorf("%s has %s = %q: %w", topic.Name, setting, *one.Value, err)
+			}
+			least = min(least, int32(n))
+		}
+	}
+	return least, nil
 }

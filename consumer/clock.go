@@ -103,18 +103,19 @@ type clock struct {
 	// lenient is set while the tick that moved the clock here came from a driver through history, who runs behind the
 	// events: none of them is refused as being from the future.
 	lenient bool
-	// offset is the tick's, in the clock topic.
+	// offset is the tick's in the clock topic, event its id.
 	offset int64
+	event  string
 }
 
 // apply moves the clock and reports whether the tick has anything to say: one that is earlier than the clock hasn't.
 func (c *clock) apply(r *clockRecord) bool {
 	switch {
 	case r.tick.At > c.at:
-		*c = clock{at: r.tick.At, lenient: r.driver != "", offset: r.offset}
+		*c = clock{at: r.tick.At, lenient: r.driver != "", offset: r.offset, event: r.tick.ID}
 	case r.tick.At == c.at:
 		// What has become due since is done under the same time.
-		c.offset = r.offset
+		c.offset, c.event = r.offset, r.tick.ID
 	default:
 		return false
 	}

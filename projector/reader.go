@@ -244,6 +244,15 @@ func (r *Reader) Partitions(ctx context.Context, topic string) (int32, error) {
 	return int32(len(place.leaders)), nil
 }
 
+// TopicID returns a topic's id, zero on brokers that know none.
+func (r *Reader) TopicID(ctx context.Context, topic string) ([16]byte, error) {
+	place, err := r.place(ctx, topic)
+	if err != nil {
+		return [16]byte{}, fmt.Errorf("asking for the id of %s: %w", topic, err)
+	}
+	return place.id, nil
+}
+
 // Span is the part of a partition that the log holds.
 type Span struct {
 	// Start is the first offset that retention has left.

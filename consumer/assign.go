@@ -1,0 +1,331 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/accrue-loyalty/accrue/projector"
+	"github.com/accrue-loyalty/accrue/schemas"
+)
+
+// assigned takes over the partitions that the group has given to this member: it restores their state to the end of the
+// ledger and returns where to read the inputs on. Until it returns nothing is fetched. ctx ends when the group takes the
+// partitions away again; what was restored by then is kept in the folder.
+func (w *worker) assigned(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	ids := make(map[int32]bool)
+	for _, partitions := range offsets {
+		for id := range partitions {
+			ids[id] = true
+		}
+	}
+	committed, err := w.e.client.committed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(takeOversAtOnce)
+	taken := make(chan *partition, len(ids))
+	for id := range ids {
+		w.e.begin(id, w)
+		g.Go(func() error {
+			p, err := w.takeOver(ctx, id, committed)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err != nil {
+				w.e.stopped(id, w, err)
+				return nil
+			}
+			taken <- p
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	close(taken)
+	start := make(map[string]map[int32]kgo.Offset)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for p := range taken {
+		w.parts[p.id] = p
+		for t, at := range p.fetched {
+			if start[p.names[t]] == nil {
+				start[p.names[t]] = make(map[int32]kgo.Offset)
+			}
+			start[p.names[t]][p.id] = kgo.NewOffset().At(at)
+		}
+		p.tenure.set(func(s *PartitionStatus) { s.Phase = Running })
+		w.e.cfg.Log.Info("partition taken over", "partition", p.id, "worker", w.n, "ledger", p.now.position.Ledger, "clock", p.now.clock.at.String())
+	}
+	return start, nil
+}
+
+// takeOversAtOnce bounds how many partitions are restored side by side: a restore folds in memory.
+const takeOversAtOnce = 4
+
+// revoked gives up partitions. It runs between batches.
+func (w *worker) revoked(_ context.Context, _ *kgo.Client, lost map[string][]int32) {
+	ids := make(map[int32]bool)
+	for _, partitions := range lost {
+		for _, id := range partitions {
+			ids[id] = true
+		}
+	}
+	w.drop(ids)
+}
+
+// drop gives up the partitions in ids, or all of them when ids is nil.
+func (w *worker) drop(ids map[int32]bool) {
+	w.mu.Lock()
+	var dropped []int32
+	for id, p := range w.parts {
+		if ids == nil || ids[id] {
+			p.gone = true
+			delete(w.parts, id)
+			dropped = append(dropped, id)
+		}
+	}
+	w.mu.Unlock()
+	for _, id := range dropped {
+		w.e.end(id, w)
+	}
+	for id := range ids {
+		w.e.end(id, w)
+	}
+}
+
+// begin notes that the worker takes a partition over.
+func (e *Engine) begin(id int32, w *worker) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.owned[id] = &tenure{worker: w, status: PartitionStatus{Partition: id, Phase: Restoring}}
+}
+
+// end notes that the worker no longer owns a partition.
+func (e *Engine) end(id int32, w *worker) {
+	e.mu.Lock()
+	if t := e.owned[id]; t != nil && t.worker == w {
+		delete(e.owned, id)
+	}
+	e.mu.Unlock()
+	e.waiters.lost(id)
+}
+
+// stopped notes that a partition can't be decided here.
+func (e *Engine) stopped(id int32, w *worker, reason error) {
+	e.cfg.Log.Error("the partition is stopped; the others go on", "partition", id, "error", reason)
+	e.mu.Lock()
+	t := e.owned[id]
+	e.mu.Unlock()
+	if t != nil && t.worker == w {
+		t.set(func(s *PartitionStatus) { s.Phase, s.Err = Stopped, reason.Error() })
+	}
+	e.waiters.lost(id)
+}
+
+func (e *Engine) tenureOf(id int32) *tenure {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.owned[id]
+}
+
+// takeOver restores a partition and works out where its inputs go on.
+func (w *worker) takeOver(ctx context.Context, id int32, committed offsetsCommitted) (*partition, error) {
+	e := w.e
+	store, err := e.cfg.Store.Partition(id)
+	if err != nil {
+		return nil, err
+	}
+	tenure := e.tenureOf(id)
+	if tenure == nil {
+		return nil, errors.New("the partition was lost before it was taken over")
+	}
+	err = e.projector.Restore(ctx, store, func(position, end int64) {
+		tenure.set(func(s *PartitionStatus) { s.Ledger, s.End = position, end })
+		e.cfg.Metrics.Restored(id, position, end)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("restoring from the ledger: %w", err)
+	}
+	p := &partition{
+		e: e, id: id, store: store, tenure: tenure,
+		parked: make(map[origin]parking), parkedCustomers: make(map[string]struct{}), quiet: make(map[string]struct{}),
+	}
+	for t, name := range inputNames {
+		p.names[t] = e.client.Name(name)
+	}
+	if err := p.startFrom(ctx, committed); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// offsetsCommitted are the group's committed offsets.
+type offsetsCommitted = kadm.OffsetResponses
+
+// committed asks for the group's offsets.
+func (c *Client) committed(ctx context.Context) (offsetsCommitted, error) {
+	all, err := c.admin.FetchOffsets(ctx, c.cfg.group())
+	if err == nil {
+		err = all.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("asking for the offsets of the group %s: %w", c.cfg.group(), err)
+	}
+	return all, nil
+}
+
+// startFrom sets the partition's course from its state, and what the group's offsets say beyond that.
+func (p *partition) startFrom(ctx context.Context, committed offsetsCommitted) error {
+	p.now = course{position: p.store.Position(), chain: p.store.Position().Chain}
+	for t := range inputNames {
+		span, err := p.e.client.reader.Span(ctx, p.names[t], p.id)
+		if err != nil {
+			return err
+		}
+		p.known[t] = span.Stable
+		at, err := p.startOf(ctx, t, span, committed)
+		if err != nil {
+			return err
+		}
+		p.fetched[t] = at
+	}
+	return p.recoverClock(ctx)
+}
+
+// startOf returns the next offset of a topic to read. The ledger says which record was decided last. The group's offset
+// was committed together with decisions, so it can't be behind; when it is ahead of the ledger, then by markers and
+// aborted records only, or the ledger lacks decisions.
+func (p *partition) startOf(ctx context.Context, t int, span projector.Span, committed offsetsCommitted) (int64, error) {
+	decided := p.now.position.Inputs[string(inputNames[t])]
+	group, ok := committed.Lookup(p.names[t], p.id)
+	if !ok || group.At < 0 {
+		return p.fromLog(t, decided, span)
+	}
+	if t == clockIndex {
+		// Ticks that had nothing to do are in no decision. One that was not worked off to its end is in the group's
+		// offset all the same: the sweep of whoever takes over finds what is left of it.
+		return max(min(group.At, span.End), span.Start), nil
+	}
+	if group.At <= decided {
+		return p.fromLog(t, decided, span)
+	}
+	if last, ok := parseCommit(group.Metadata); ok {
+		if last > decided {
+			return 0, p.aheadOfLedger(t, last, decided)
+		}
+		return p.fromLog(t, group.At, span)
+	}
+	// Somebody else committed, as when offsets were set by hand: look for a record that would be skipped.
+	if span.Start > decided {
+		return 0, p.aheadOfLedger(t, group.At, decided)
+	}
+	err := p.e.client.reader.Read(ctx, p.names[t], p.id, decided, min(group.At, span.End), func(c projector.Chunk) error {
+		for _, rec := range c.Records {
+			if !rec.Attrs.IsControl() {
+				return p.aheadOfLedger(t, group.At, decided)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return p.fromLog(t, group.At, span)
+}
+
+func (p *partition) aheadOfLedger(t int, committed, decided int64) error {
+	return fmt.Errorf("%w: the group has committed %s-%d to offset %d, but the ledger names it to %d only, so the ledger lacks decisions that were made: restore the topic %s from a backup, or, if the decisions are to be made anew, delete the offsets of the group %s",
+		errStopped, p.names[t], p.id, committed, decided, p.e.ledgerTopic, p.e.client.cfg.group())
+}
+
+// fromLog returns at, unless the log no longer has it.
+func (p *partition) fromLog(t int, at int64, span projector.Span) (int64, error) {
+	switch {
+	case at >= span.Start && at <= span.End:
+		return at, nil
+	case at == 0:
+		return span.Start, nil // nothing was ever decided; the history before the log's start is gone for good
+	case t == clockIndex:
+		return max(min(at, span.End), span.Start), nil
+	case at > span.End:
+		return 0, fmt.Errorf("%w: %s-%d ends at %d, but its record %d was decided: the topic was deleted and made anew, or is not the one that the ledger belongs to",
+			errStopped, p.names[t], p.id, span.End, at-1)
+	default:
+		return 0, fmt.Errorf("%w: %s-%d begins at %d, but its records from %d on are not decided: retention has deleted them",
+			errStopped, p.names[t], p.id, span.Start, at)
+	}
+}
+
+// clockLookback is how many records of the clock topic before the position are read to learn who drives the clock: more
+// than the wall clock's ticks in the longest lease.
+const clockLookback = 4096
+
+// recoverClock finds the tick that the clock stands at and who drives it. The clock is the ledger's last, or that of a
+// later tick that was consumed and had nothing to do.
+func (p *partition) recoverClock(ctx context.Context) error {
+	now := &p.now
+	now.clock = clock{at: now.position.Clock}
+	name := p.names[clockIndex]
+	span, err := p.e.client.reader.Span(ctx, name, p.id)
+	if err != nil {
+		return err
+	}
+	to := p.fetched[clockIndex]
+	from := max(span.Start, min(to, now.position.Inputs[string(schemas.TopicClock)])-clockLookback)
+	known := false
+	err = p.e.client.reader.Read(ctx, name, p.id, from, to, func(c projector.Chunk) error {
+		for _, rec := range c.Records {
+			if rec.Attrs.IsControl() {
+				continue
+			}
+			r, err := parseClock(p.e.client.codec.DecodeEvent, rec)
+			if errors.Is(err, schemas.ErrRegistryUnavailable) {
+				return err
+			}
+			if err != nil || !now.lease.admit(&r) {
+				continue
+			}
+			if r.tick.At == now.clock.at && !known {
+				now.clock = clock{at: r.tick.At, lenient: r.driver != "", offset: r.offset, event: r.tick.ID}
+				known = true
+			} else {
+				known = now.clock.apply(&r) || known
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	// Whatever the last sweep left is found by sweeping once more.
+	now.sweep = now.clock.at != 0
+	p.tenure.set(func(s *PartitionStatus) {
+		s.Clock, s.Ledger, s.End = now.clock.at, now.position.Ledger, now.position.Ledger
+	})
+	p.tenure.follow(now.lease, 0)
+	return nil
+}
+
+// commitPrefix begins the note that goes with each committed offset. It names the position as far as decisions go: the
+// committed offset itself may be further, past markers and aborted records.
+const commitPrefix = "decided="
+
+func commitNote(decided int64) string { return commitPrefix + strconv.FormatInt(decided, 10) }
+
+func parseCommit(note string) (decided int64, ok bool) {
+	s, ok := strings.CutPrefix(note, commitPrefix)
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	return n, err == nil
+}

@@ -1,0 +1,227 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/projector"
+	"github.com/accrue-loyalty/accrue/schemas"
+)
+
+// Engine decides the partitions that the group assigns to this process. Its methods are safe for concurrent use.
+type Engine struct {
+	cfg       Config
+	client    *Client
+	projector *projector.Projector
+	waiters   *waiters
+
+	// Set by Run before the workers start.
+	reading              reading
+	partitions           int32
+	ledgerTopic          string
+	deadLetterTopic      string
+	deadLetterPartitions int32
+	topicIDs             [topicCount][16]byte
+	storeID              string
+
+	mu    sync.Mutex
+	owned map[int32]*tenure
+}
+
+// New returns an engine that does nothing yet.
+func New(cfg Config) (*Engine, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Engine{
+		cfg:       cfg,
+		client:    cfg.Client,
+		projector: projector.New(cfg.Client.reader, cfg.Client.codec, cfg.Client.Name(schemas.TopicLedger)),
+		waiters:   newWaiters(),
+		owned:     make(map[int32]*tenure),
+	}, nil
+}
+
+// Run works until ctx is done, then ends the batches at hand, leaves the group and returns nil. Brokers that don't
+// answer, rebalances and lost sessions are waited out; an error means that going on makes no sense: topics that are not
+// partitioned alike, refused credentials.
+func (e *Engine) Run(ctx context.Context) error {
+	if err := e.prepare(ctx); err != nil {
+		return err
+	}
+	if err := e.awaitProgram(ctx); err != nil {
+		return nil
+	}
+	batchBytes, err := e.client.batchBytes(ctx)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for n := range e.cfg.Workers {
+		w := newWorker(e, n, batchBytes)
+		g.Go(func() error { return w.run(ctx) })
+	}
+	if e.cfg.Clock.Every > 0 {
+		g.Go(func() error { e.tickAlong(ctx); return nil })
+	}
+	return g.Wait()
+}
+
+// prepare learns what must be known of the cluster.
+func (e *Engine) prepare(ctx context.Context) (err error) {
+	if err := e.client.CheckPartitions(ctx); err != nil {
+		return fmt.Errorf("the topics cannot be used: %w", err)
+	}
+	if e.storeID, err = e.cfg.Store.ID(); err != nil {
+		return err
+	}
+	if e.partitions, err = e.client.Partitions(ctx); err != nil {
+		return err
+	}
+	e.ledgerTopic, e.deadLetterTopic = e.client.Name(schemas.TopicLedger), e.client.Name(schemas.TopicDeadLetter)
+	if e.deadLetterPartitions, err = e.client.reader.Partitions(ctx, e.deadLetterTopic); err != nil {
+		return err
+	}
+	for t, name := range inputNames {
+		if e.topicIDs[t], err = e.client.reader.TopicID(ctx, e.client.Name(name)); err != nil {
+			return err
+		}
+	}
+	e.reading = reading{codec: e.client.codec, partitions: e.partitions}
+	return nil
+}
+
+// noProgramReminder is how often an engine without rules says so.
+const noProgramReminder = time.Minute
+
+// awaitProgram returns when there is a program, or with ctx's error.
+func (e *Engine) awaitProgram(ctx context.Context) error {
+	for {
+		changed := e.cfg.Programs.Changed()
+		if len(e.cfg.Programs.History()) > 0 {
+			return nil
+		}
+		e.cfg.Log.Warn("the engine waits: "+ErrNoProgram.Error(), "topic", e.client.Name(schemas.TopicProgram))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		case <-time.After(noProgramReminder):
+		}
+	}
+}
+
+// tenure is this instance's time as the owner of a partition, as everyone but its worker sees it.
+type tenure struct {
+	worker *worker
+
+	mu     sync.Mutex
+	status PartitionStatus
+	// lease and ticksWaiting are what the wall clock must know before it sends a tick.
+	lease        clockLog
+	ticksWaiting int
+}
+
+// Phase says how far the taking over of a partition is.
+type Phase string
+
+// The phases.
+const (
+	// Restoring: the state folds what its folder lacks.
+	Restoring Phase = "restoring"
+	// Running: events are decided.
+	Running Phase = "running"
+	// Stopped: the partition cannot be decided by this instance, and Err says why.
+	Stopped Phase = "stopped"
+)
+
+// PartitionStatus is how an owned partition stands.
+type PartitionStatus struct {
+	Partition int32 `json:"partition"`
+	Phase     Phase `json:"phase"`
+	// Ledger is the next ledger offset to fold; End is where the restore goes to.
+	Ledger int64          `json:"ledger"`
+	End    int64          `json:"end"`
+	Clock  events.Instant `json:"clock"`
+	// Waiting is how many input records are known to wait.
+	Waiting int64 `json:"waiting"`
+	// Sweeping is set while what the last tick made due is being worked off.
+	Sweeping bool `json:"sweeping"`
+	// Driver is who drives the clock through history; "" is the wall clock.
+	Driver string `json:"driver,omitempty"`
+	Err    string `json:"error,omitempty"`
+}
+
+func (t *tenure) set(fn func(*PartitionStatus)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fn(&t.status)
+}
+
+// follow takes over what the wall clock must know.
+func (t *tenure) follow(lease clockLog, ticksWaiting int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lease, t.ticksWaiting = lease, ticksWaiting
+	t.status.Driver = lease.driver
+}
+
+func (t *tenure) get() PartitionStatus {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.status
+}
+
+// Status returns how the owned partitions stand, in order.
+func (e *Engine) Status() []PartitionStatus {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	list := make([]PartitionStatus, 0, len(e.owned))
+	for _, t := range e.owned {
+		list = append(list, t.get())
+	}
+	slices.SortFunc(list, func(a, b PartitionStatus) int { return int(a.Partition - b.Partition) })
+	return list
+}
+
+// Authoritative reports whether this instance owns the partition and nobody else can have taken it over: its state is
+// restored, and the group has confirmed the membership within the session timeout.
+func (e *Engine) Authoritative(partition int32) bool {
+	e.mu.Lock()
+	t := e.owned[partition]
+	e.mu.Unlock()
+	return t != nil && t.get().Phase == Running && t.worker.lease.held()
+}
+
+// Await registers for the decision of a customer's event, which must not have been sent yet. The channel gets one
+// answer; who no longer wants it calls stop. It returns [ErrNotOwner] when this instance does not decide the customer.
+func (e *Engine) Await(ctx context.Context, customer, event string) (answer <-chan Answer, stop func(), err error) {
+	n, err := e.client.Partitions(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	p := schemas.Partition(customer, n)
+	answer, stop = e.waiters.add(p, customer, event)
+	// Looked at only now: had the partition been lost before, nobody would tell this waiter.
+	if !e.Authoritative(p) {
+		stop()
+		return nil, nil, ErrNotOwner
+	}
+	return answer, stop, nil
+}
+
+// Client returns the client that the engine uses.
+func (e *Engine) Client() *Client { return e.client }
+
+// Projector returns the reader of the ledger.
+func (e *Engine) Projector() *projector.Projector { return e.projector }
+
+// errStopped is wrapped by what stops one partition, until somebody has mended the cause, and lets the others go on.
+var errStopped = errors.New("the partition is not decided")

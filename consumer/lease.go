@@ -1,0 +1,94 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// lease is how long a member of the group may still believe that its partitions are its own.
+//
+// The group's coordinator gives a silent member's partitions away when it has heard nothing for the session timeout. A
+// process that was paused for longer cannot know that from inside, so the lease runs from the moment before a heartbeat
+// was sent that the coordinator confirmed: the coordinator's own timer was started later, and runs out later.
+// Heartbeats that are answered with "a rebalance is under way" don't prolong it: when a member takes longer to join
+// anew than the rebalance may last, its partitions are given away while its session is still alive.
+type lease struct {
+	// until holds nanoseconds of both clocks, because a suspended machine stops the monotonic one and a set clock
+	// moves the other.
+	monotonic, wall atomic.Int64
+	started         time.Time
+}
+
+func newLease() *lease { return &lease{started: time.Now()} }
+
+func (l *lease) held() bool {
+	now := time.Now()
+	return int64(now.Sub(l.started)) < l.monotonic.Load() && now.UnixNano() < l.wall.Load()
+}
+
+// prolong makes the lease last for d from the moment sent.
+func (l *lease) prolong(sent time.Time, d time.Duration) {
+	l.monotonic.Store(int64(sent.Sub(l.started) + d))
+	l.wall.Store(sent.UnixNano() + int64(d))
+}
+
+func (l *lease) end() {
+	l.monotonic.Store(0)
+	l.wall.Store(0)
+}
+
+// heartbeatsInSession is how many heartbeats of ours fit in a session timeout.
+const heartbeatsInSession = 5
+
+// leaseRetry is how soon a member without a lease asks again.
+const leaseRetry = 100 * time.Millisecond
+
+// keep prolongs the lease until ctx is done. The client sends heartbeats too, but does not say when one was confirmed.
+func (l *lease) keep(ctx context.Context, cl *kgo.Client, group, instance string, session time.Duration) {
+	defer l.end()
+	for {
+		pause := session / heartbeatsInSession
+		if !l.held() {
+			pause = min(pause, leaseRetry)
+		}
+		if sleep(ctx, pause); ctx.Err() != nil {
+			return
+		}
+		sent := time.Now()
+		if err := heartbeat(ctx, cl, group, instance, session); err == nil {
+			l.prolong(sent, session)
+		} else if gone(err) {
+			l.end()
+		}
+	}
+}
+
+func heartbeat(ctx context.Context, cl *kgo.Client, group, instance string, timeout time.Duration) error {
+	member, generation := cl.GroupMetadata()
+	if member == "" || generation < 0 {
+		return errors.New("not in the group")
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	req := kmsg.NewPtrHeartbeatRequest()
+	req.Group, req.MemberID, req.Generation = group, member, generation
+	if instance != "" {
+		req.InstanceID = &instance
+	}
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return err
+	}
+	return kerr.ErrorForCode(resp.ErrorCode)
+}
+
+// gone reports whether the coordinator's answer means that the member has been replaced.
+func gone(err error) bool {
+	return errors.Is(err, kerr.UnknownMemberID) || errors.Is(err, kerr.FencedInstanceID)
+}

@@ -1,0 +1,69 @@
+package consumer
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/schemas"
+)
+
+// tickAlong sends ticks of the wall clock to the partitions that this process owns, until ctx is done.
+func (e *Engine) tickAlong(ctx context.Context) {
+	every := time.NewTicker(e.cfg.Clock.Every)
+	defer every.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-every.C:
+			for _, id := range e.tickable(now) {
+				rec, err := e.client.tickRecord(id, events.InstantOf(now))
+				if err != nil {
+					e.cfg.Log.Error("a tick cannot be written", "partition", id, "error", err)
+					continue
+				}
+				e.client.kafka.Produce(ctx, rec, func(_ *kgo.Record, err error) {
+					if err != nil && ctx.Err() == nil {
+						e.cfg.Log.Warn("a tick was not sent; the next one will make up for it", "partition", id, "error", err)
+					}
+				})
+			}
+		}
+	}
+}
+
+// tickable returns the partitions whose wall clock may tick now. Left alone are partitions without a single decision,
+// so that history can be imported into a new system while it runs; those whose clock somebody drives; and those where
+// an earlier tick still waits, for it or the records before it to be worked off.
+func (e *Engine) tickable(now time.Time) []int32 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var ids []int32
+	for id, t := range e.owned {
+		if t.mayTick(now) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func (t *tenure) mayTick(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.status.Phase == Running && t.status.Ledger > 0 && t.ticksWaiting == 0 && !t.status.Sweeping &&
+		t.lease.heldBy(now.UnixMilli()) == ""
+}
+
+// tickRecord returns the record of a tick for a partition.
+func (c *Client) tickRecord(partition int32, at events.Instant) (*kgo.Record, error) {
+	tick := &events.Tick{Header: events.Header{ID: "tick-" + at.String(), At: at}}
+	value, err := c.codec.AppendEvent(nil, tick)
+	if err != nil {
+		return nil, fmt.Errorf("writing a tick: %w", err)
+	}
+	return &kgo.Record{Topic: c.Name(schemas.TopicClock), Partition: partition, Value: value}, nil
+}

@@ -1,0 +1,228 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/accrue-loyalty/accrue/events"
+)
+
+// endTimeout bounds the end of a transaction. It is not tied to the engine's context: an end that is cut short leaves
+// the outcome unknown.
+const endTimeout = 60 * time.Second
+
+// transact decides what waits in the partitions and commits it. An error means that the session must begin anew.
+func (w *worker) transact(ctx context.Context, parts []*partition) error {
+	began := time.Now()
+	w.out.reset()
+	var batch []*decider
+	drop := func() {
+		for _, d := range batch {
+			d.b.Discard()
+		}
+	}
+	for _, p := range parts {
+		d, err := p.decide(&w.out)
+		if err != nil {
+			// The state of the partition can't be used; it is restored here or elsewhere.
+			w.stop(p.id, err)
+			continue
+		}
+		batch = append(batch, d)
+	}
+	if len(w.out.records) == 0 && time.Since(w.committedAt) < offsetsEvery {
+		// Only time has passed. The positions are committed with the next decisions, or soon.
+		return w.settle(batch, nil)
+	}
+	if len(batch) == 0 {
+		return nil
+	}
+	decided := time.Now()
+	if err := w.session.Begin(); err != nil {
+		drop()
+		return fmt.Errorf("beginning a transaction: %w", err)
+	}
+	for i := range w.out.records {
+		w.session.Produce(ctx, &w.out.records[i], w.out.delivered)
+	}
+	ok, err := w.end(batch)
+	switch {
+	case err != nil:
+		drop()
+		w.e.cfg.Metrics.Outcome(Unknown)
+		return fmt.Errorf("the outcome of a transaction is unknown: %w", err)
+	case !ok:
+		drop()
+		w.e.cfg.Metrics.Outcome(Aborted)
+		if ctx.Err() != nil {
+			return nil
+		}
+		return w.resync(ctx)
+	}
+	w.e.cfg.Metrics.Outcome(Committed)
+	w.committedAt = time.Now()
+	w.e.cfg.Metrics.Batch(len(w.out.decisions), decided.Sub(began), w.committedAt.Sub(decided))
+	return w.settle(batch, &w.out)
+}
+
+// end commits what was produced together with the positions of the batch. It returns false when it was aborted.
+func (w *worker) end(batch []*decider) (committed bool, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
+	defer cancel()
+	// The client would commit what it has polled. What is committed here is what was decided.
+	ctx = kgo.PreTxnCommitFnContext(ctx, func(req *kmsg.TxnOffsetCommitRequest) error {
+		w.writePositions(req, batch)
+		return nil
+	})
+	try := kgo.TryCommit
+	if err := w.session.Client().Flush(ctx); err != nil {
+		return false, fmt.Errorf("flushing: %w", err)
+	}
+	if err := w.out.failure(); err != nil {
+		w.e.cfg.Log.Warn("a record could not be produced; the batch is decided again", "worker", w.n, "error", err)
+		try = kgo.TryAbort
+	}
+	committed, err = w.session.End(ctx, try)
+	if err == nil && !committed && try == kgo.TryAbort {
+		// A record that will never be accepted would be tried for ever; starting anew at least says so, and waits.
+		return false, w.out.failure()
+	}
+	return committed, err
+}
+
+// writePositions makes req commit the positions behind the batch. Its member and generation fence: who has lost the
+// partitions can't commit, and so not decide.
+func (w *worker) writePositions(req *kmsg.TxnOffsetCommitRequest, batch []*decider) {
+	req.Topics = req.Topics[:0]
+	for t, name := range inputNames {
+		topic := kmsg.NewTxnOffsetCommitRequestTopic()
+		topic.Topic = w.e.client.Name(name)
+		topic.TopicID = w.e.topicIDs[t]
+		for _, d := range batch {
+			note := commitNote(d.p.next.position.Inputs[string(name)])
+			p := kmsg.NewTxnOffsetCommitRequestTopicPartition()
+			p.Partition = d.p.id
+			p.Offset = d.p.positions(&d.p.next)[t]
+			p.LeaderEpoch = -1
+			p.Metadata = &note
+			topic.Partitions = append(topic.Partitions, p)
+		}
+		req.Topics = append(req.Topics, topic)
+	}
+}
+
+// settle makes batches lasting: those that decided nothing (out is nil), or those that Kafka has committed.
+func (w *worker) settle(batch []*decider, out *outbox) error {
+	for _, d := range batch {
+		var offsets []int64
+		end := d.began
+		if out != nil {
+			end = d.ended
+			for i := d.began; i < end; i++ {
+				rec := &out.records[out.ledger[i]]
+				out.decisions[i].Partition, out.decisions[i].Offset = rec.Partition, rec.Offset
+				offsets = append(offsets, rec.Offset)
+			}
+		}
+		if len(offsets) > 0 {
+			d.p.next.position.Ledger = offsets[len(offsets)-1] + 1
+			d.p.next.position.Chain = d.p.next.chain
+		}
+		if len(offsets) == 0 && d.handed == 0 {
+			d.b.Discard()
+		} else if err := d.b.Commit(d.p.next.position, offsets); err != nil {
+			w.stop(d.p.id, err)
+			continue
+		}
+		d.p.committed()
+		w.report(d, out, end)
+	}
+	return nil
+}
+
+// report tells those who wait, the status and the metrics.
+func (w *worker) report(d *decider, out *outbox, end int) {
+	p := d.p
+	waiting := p.backlog()
+	p.tenure.set(func(s *PartitionStatus) {
+		s.Ledger, s.End = p.now.position.Ledger, p.now.position.Ledger
+		s.Clock, s.Waiting, s.Sweeping = p.now.clock.at, waiting, p.now.sweep
+	})
+	p.tenure.follow(p.now.lease, len(p.now.ticks))
+	w.e.cfg.Metrics.Due(p.id, d.handed)
+	if out == nil || end == d.began {
+		return
+	}
+	type kind struct {
+		t events.Type
+		r events.Result
+	}
+	counts := make(map[kind]int)
+	waited := w.e.waiters.waited(p.id)
+	for i := d.began; i < end; i++ {
+		made := &out.decisions[i]
+		counts[kind{made.Facts.Type, made.Result}]++
+		if waited {
+			w.e.waiters.decided(made)
+		}
+	}
+	for k, n := range counts {
+		w.e.cfg.Metrics.Decided(k.t, k.r, n)
+	}
+	if d.newest != 0 {
+		age := time.Since(time.UnixMilli(d.newest))
+		w.e.cfg.Metrics.Latency(age)
+		w.e.cfg.Metrics.Lag(p.id, waiting, age)
+	}
+}
+
+// resync sets the partitions back to what the ledger says, after a transaction that was not committed. The client says
+// so when it gave the transaction up; that may not be all that happened.
+func (w *worker) resync(ctx context.Context) error {
+	w.mu.Lock()
+	parts := make([]*partition, 0, len(w.parts))
+	for _, p := range w.parts {
+		parts = append(parts, p)
+	}
+	w.mu.Unlock()
+	committed, err := w.e.client.committed(ctx)
+	if err != nil {
+		return err
+	}
+	back := make(map[string]map[int32]kgo.EpochOffset)
+	for _, p := range parts {
+		err := w.e.projector.Restore(ctx, p.store, func(int64, int64) {})
+		if err == nil {
+			err = p.startAgain(ctx, committed)
+		}
+		if errors.Is(err, errStopped) {
+			w.stop(p.id, err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for t, at := range p.fetched {
+			if back[p.names[t]] == nil {
+				back[p.names[t]] = make(map[int32]kgo.EpochOffset)
+			}
+			back[p.names[t]][p.id] = kgo.EpochOffset{Epoch: -1, Offset: at}
+		}
+	}
+	w.session.Client().SetOffsets(back)
+	return nil
+}
+
+// startAgain is startFrom for a partition that is in use.
+func (p *partition) startAgain(ctx context.Context, committed offsetsCommitted) error {
+	for t := range p.waiting {
+		clear(p.waiting[t])
+		p.waiting[t] = p.waiting[t][:0]
+	}
+	return p.startFrom(ctx, committed)
+}

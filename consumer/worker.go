@@ -1,0 +1,289 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/accrue-loyalty/accrue/schemas"
+)
+
+// worker is one member of the group. Its goroutine decides the partitions that the group assigns to it.
+type worker struct {
+	e          *Engine
+	n          int
+	batchBytes int32
+	lease      *lease
+
+	session *kgo.GroupTransactSession
+
+	// mu guards parts: the client's callbacks add and remove partitions. They don't run between a poll and the end of
+	// the batch it began, so the worker's goroutine may use what it found for the length of a batch.
+	mu    sync.Mutex
+	parts map[int32]*partition
+
+	out outbox
+	// committedAt is when offsets were last committed, with or without decisions.
+	committedAt time.Time
+}
+
+func newWorker(e *Engine, n int, batchBytes int32) *worker {
+	return &worker{e: e, n: n, batchBytes: batchBytes, lease: newLease(), parts: make(map[int32]*partition)}
+}
+
+// Pauses between a session that failed and the next.
+const (
+	sessionPauseFirst = 100 * time.Millisecond
+	sessionPauseMax   = 5 * time.Second
+)
+
+// run opens sessions until ctx is done.
+func (w *worker) run(ctx context.Context) error {
+	pause := sessionPauseFirst
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := w.runSession(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if hopeless(err) {
+			return err
+		}
+		if time.Since(began) > sessionPauseMax {
+			pause = sessionPauseFirst
+		}
+		w.e.cfg.Log.Warn("the session ended; a new one will begin from what the ledger says", "worker", w.n, "pause", pause, "error", err)
+		sleep(ctx, pause)
+		pause = min(2*pause, sessionPauseMax)
+	}
+	return nil
+}
+
+// hopeless reports whether repeating makes no sense until somebody has changed something.
+func hopeless(err error) bool {
+	return errors.Is(err, kerr.TopicAuthorizationFailed) || errors.Is(err, kerr.GroupAuthorizationFailed) ||
+		errors.Is(err, kerr.TransactionalIDAuthorizationFailed) || errors.Is(err, kerr.SaslAuthenticationFailed)
+}
+
+// transactionalID is stable over restarts, so that a new session ends what the one before it left open.
+func (w *worker) transactionalID() string {
+	return fmt.Sprintf("%s.%s.%d", w.e.client.cfg.group(), w.e.cfg.Instance, w.n)
+}
+
+// memberID makes the member static: a restarted process takes its partitions up again at once instead of waiting for
+// its predecessor's session to run out. That is safe only if the predecessor is dead, so the name contains the identity
+// of the state's folder, which one process at a time can hold; another process of the same instance name with another
+// folder is another member.
+func (w *worker) memberID() string {
+	return fmt.Sprintf("%s.%s.%d", w.e.cfg.Instance, w.e.storeID, w.n)
+}
+
+// rebalanceTimeout is how long the group waits for a member that ends its batch.
+const rebalanceTimeout = 60 * time.Second
+
+func (w *worker) open() (*kgo.GroupTransactSession, error) {
+	cfg := &w.e.client.cfg
+	b, err := newBalancer(card{Instance: w.e.cfg.Instance, Worker: w.n, API: w.e.cfg.API})
+	if err != nil {
+		return nil, err
+	}
+	topics := make([]string, 0, topicCount)
+	for _, t := range inputNames {
+		topics = append(topics, w.e.client.Name(t))
+	}
+	opts := append(cfg.common(),
+		kgo.ConsumerGroup(cfg.group()),
+		kgo.ConsumeTopics(topics...),
+		kgo.InstanceID(w.memberID()),
+		kgo.Balancers(b),
+		kgo.SessionTimeout(cfg.SessionTimeout),
+		kgo.HeartbeatInterval(cfg.SessionTimeout/heartbeatsInSession),
+		kgo.RebalanceTimeout(rebalanceTimeout),
+		kgo.BlockRebalanceOnPoll(),
+		kgo.AdjustFetchOffsetsFn(w.assigned),
+		kgo.OnPartitionsRevoked(w.revoked),
+		kgo.OnPartitionsLost(w.revoked),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(),
+		kgo.TransactionalID(w.transactionalID()),
+		kgo.TransactionTimeout(cfg.TransactionTimeout),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerLinger(0),
+		kgo.ProducerBatchMaxBytes(w.batchBytes),
+		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
+		// A batch is produced as a whole before it is waited for.
+		kgo.MaxBufferedRecords(outboxMax),
+	)
+	return kgo.NewGroupTransactSession(opts...)
+}
+
+// outboxMax bounds what a transaction may produce; beyond it producing waits for the broker.
+const outboxMax = 1 << 20
+
+// runSession works until ctx is done or the session can't go on.
+func (w *worker) runSession(ctx context.Context) error {
+	session, err := w.open()
+	if err != nil {
+		return fmt.Errorf("opening a session: %w", err)
+	}
+	w.session = session
+	leaseCtx, endLease := context.WithCancel(ctx)
+	leaseDone := make(chan struct{})
+	defer func() {
+		endLease()
+		<-leaseDone
+		w.close()
+	}()
+	go func() {
+		defer close(leaseDone)
+		cfg := &w.e.client.cfg
+		w.lease.keep(leaseCtx, session.Client(), cfg.group(), w.memberID(), cfg.SessionTimeout)
+	}()
+	// Nothing is read before a transaction that a dead process left open under our id has been ended.
+	if _, _, err := session.Client().ProducerID(ctx); err != nil {
+		return fmt.Errorf("ending what an earlier session left open: %w", err)
+	}
+	for ctx.Err() == nil {
+		if err := w.step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// close ends the session. The group learns of it only on a planned end; after a failure the static member comes back.
+func (w *worker) close() {
+	w.session.CloseAllowingRebalance()
+	w.drop(nil)
+}
+
+// offsetsEvery is how often offsets are committed while nothing is decided, as when ticks have nothing to do.
+const offsetsEvery = 5 * time.Second
+
+// step polls once and takes what came to its commit.
+func (w *worker) step(ctx context.Context) error {
+	fetches := w.poll(ctx)
+	defer w.session.AllowRebalance()
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err := w.fetchErrors(fetches); err != nil {
+		return err
+	}
+	batch, err := w.admit(ctx, fetches)
+	if err != nil {
+		return err
+	}
+	if len(batch) == 0 {
+		return nil
+	}
+	return w.transact(ctx, batch)
+}
+
+// idlePoll is how long a poll waits for records: then partitions are looked at whose time has come without any.
+const idlePoll = time.Second
+
+// poll waits for records, unless some partition has something to do without any.
+func (w *worker) poll(ctx context.Context) kgo.Fetches {
+	limit := w.e.cfg.Limits.Records
+	if w.busy() {
+		return w.session.PollRecords(nil, limit) //nolint:staticcheck // nil means: don't wait
+	}
+	wait, cancel := context.WithTimeout(ctx, idlePoll)
+	defer cancel()
+	return w.session.PollRecords(wait, limit)
+}
+
+// busy reports whether some partition has work that no new record brings.
+func (w *worker) busy() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, p := range w.parts {
+		if p.busy() {
+			return true
+		}
+	}
+	return false
+}
+
+// fetchErrors returns an error when the session can't go on, and stops partitions that can't.
+func (w *worker) fetchErrors(fetches kgo.Fetches) error {
+	var fatal error
+	fetches.EachError(func(topic string, partition int32, err error) {
+		switch {
+		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		case errors.Is(err, kgo.ErrClientClosed), hopeless(err):
+			fatal = err
+		case errors.Is(err, kerr.FencedInstanceID):
+			fatal = fmt.Errorf("another process uses this instance's folder: %w", err)
+		case errors.Is(err, kerr.OffsetOutOfRange):
+			w.stop(partition, fmt.Errorf("%s-%d no longer has the records that come next: retention deleted them before they were decided: %w", topic, partition, err))
+		default:
+			w.e.cfg.Log.Warn("fetching records; it will be tried again", "topic", topic, "partition", partition, "error", err)
+		}
+	})
+	return fatal
+}
+
+// stop gives a partition up until the next assignment and says why. The others go on.
+func (w *worker) stop(partition int32, reason error) {
+	w.mu.Lock()
+	delete(w.parts, partition)
+	w.mu.Unlock()
+	w.pause(partition)
+	w.e.stopped(partition, w, reason)
+}
+
+// pause keeps the records of a partition from being fetched.
+func (w *worker) pause(partition int32) {
+	all := make(map[string][]int32)
+	for _, t := range inputNames {
+		all[w.e.client.Name(t)] = []int32{partition}
+	}
+	w.session.Client().PauseFetchPartitions(all)
+}
+
+// admit hands the polled records to their partitions and returns the partitions that have something to do.
+func (w *worker) admit(ctx context.Context, fetches kgo.Fetches) ([]*partition, error) {
+	w.mu.Lock()
+	parts := make([]*partition, 0, len(w.parts))
+	for _, p := range w.parts {
+		parts = append(parts, p)
+	}
+	byID := w.parts
+	w.mu.Unlock()
+
+	var failed error
+	fetches.EachPartition(func(f kgo.FetchTopicPartition) {
+		w.mu.Lock()
+		p := byID[f.Partition]
+		w.mu.Unlock()
+		if p == nil || len(f.Records) == 0 || failed != nil {
+			return
+		}
+		t, ok := schemas.ParseTopic(w.e.client.cfg.Prefix, f.Topic)
+		if !ok {
+			return
+		}
+		if err := p.admit(ctx, t, &f.FetchPartition); err != nil {
+			if errors.Is(err, errStopped) {
+				w.stop(f.Partition, err)
+			} else {
+				failed = err
+			}
+		}
+	})
+	if failed != nil {
+		return nil, failed
+	}
+	parts = slices.DeleteFunc(parts, func(p *partition) bool { return p.gone || !p.ready() })
+	slices.SortFunc(parts, func(a, b *partition) int { return int(a.id - b.id) })
+	return parts, nil
+}

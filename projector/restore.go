@@ -1,0 +1,156 @@
+package projector
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/state"
+)
+
+// ErrOtherLedger means that the state's folder does not belong to this ledger: it reflects records that the ledger lacks
+// or has otherwise.
+var ErrOtherLedger = errors.New("the state was folded from another ledger")
+
+// bulkFrom is the number of ledger offsets from which on a restore folds in memory and writes sorted tables. Below it,
+// accounts are worked on like by the engine, and what is cached stays.
+const bulkFrom = 20_000
+
+// Restore folds what part lacks of its ledger partition, to the end that uncommitted reads see. progress is told how far
+// it is, about once for every 8 MiB; it must not block. When ctx ends, what was folded by then may be kept.
+//
+// The caller owns part, and no batch is open.
+func (p *Projector) Restore(ctx context.Context, part *state.Partition, progress func(position, end int64)) error {
+	from := part.Position()
+	span, err := p.reader.Span(ctx, p.topic, part.Number())
+	if err != nil {
+		return err
+	}
+	if err := p.checkBelongs(ctx, part.Number(), &from, span); err != nil {
+		return err
+	}
+	progress(from.Ledger, span.End)
+	if from.Ledger >= span.End {
+		return nil
+	}
+	f := &folding{p: p, partition: part.Number(), position: from.Clone()}
+	if span.End-from.Ledger >= bulkFrom {
+		err = f.bulk(ctx, part, span.End, progress)
+	} else {
+		err = f.batches(ctx, part, span.End, progress)
+	}
+	if err != nil {
+		return fmt.Errorf("folding %s-%d: %w", p.topic, part.Number(), err)
+	}
+	return nil
+}
+
+// checkBelongs looks whether the last record that the state reflects is in the ledger.
+func (p *Projector) checkBelongs(ctx context.Context, partition int32, at *state.Position, span Span) error {
+	switch {
+	case at.Ledger > span.End:
+		return fmt.Errorf("%w: it reflects %s-%d to offset %d, but the ledger ends at %d", ErrOtherLedger, p.topic, partition, at.Ledger, span.End)
+	case at.Ledger < span.Start:
+		return fmt.Errorf("%s-%d begins at offset %d, but the state has it to %d only: the ledger must be kept for ever", p.topic, partition, span.Start, at.Ledger)
+	case at.Ledger == 0 || at.Ledger == span.Start:
+		return nil
+	}
+	c, err := p.reader.Fetch(ctx, p.topic, partition, at.Ledger-1, decisionBytesMax)
+	if err != nil {
+		return err
+	}
+	if len(c.Records) == 0 || c.Records[0].Offset != at.Ledger-1 || sha256.Sum256(c.Records[0].Value) != at.Chain {
+		return fmt.Errorf("%w: the record at %s-%d@%d is not the one that was folded last; delete the state's folder to rebuild it", ErrOtherLedger, p.topic, partition, at.Ledger-1)
+	}
+	return nil
+}
+
+// folding is a restore under way.
+type folding struct {
+	p         *Projector
+	partition int32
+	position  state.Position
+	decision  events.Decision
+}
+
+// next decodes a record and checks that it follows the one before.
+func (f *folding) next(rec *kgo.Record) (*events.Decision, error) {
+	d := &f.decision
+	if err := f.p.codec.DecodeDecision(rec.Value, d); err != nil {
+		return nil, fmt.Errorf("decoding the decision at offset %d: %w", rec.Offset, err)
+	}
+	if d.Chain != f.position.Chain {
+		return nil, fmt.Errorf("%w at offset %d: it names %s as the record before it, which is %s", ErrChain, rec.Offset, d.Chain, f.position.Chain)
+	}
+	d.Partition, d.Offset = f.partition, rec.Offset
+	Advance(&f.position, d)
+	f.position.Ledger = rec.Offset + 1
+	f.position.Chain = sha256.Sum256(rec.Value)
+	return d, nil
+}
+
+// Advance moves a position past a decision, all but the ledger's own offset and chain. Its Inputs are written to.
+func Advance(pos *state.Position, d *events.Decision) {
+	pos.Clock = max(pos.Clock, d.Clock)
+	if next := d.Cause.Offset + 1; next > pos.Inputs[d.Cause.Topic] {
+		pos.Inputs[d.Cause.Topic] = next
+	}
+}
+
+// bulk folds in memory and writes sorted tables.
+func (f *folding) bulk(ctx context.Context, part *state.Partition, end int64, progress func(int64, int64)) error {
+	r, err := part.Restore()
+	if err != nil {
+		return err
+	}
+	defer r.Abandon()
+	err = f.p.reader.Read(ctx, f.p.topic, f.partition, f.position.Ledger, end, func(c Chunk) error {
+		for _, rec := range c.Records {
+			if rec.Attrs.IsControl() {
+				continue
+			}
+			d, err := f.next(rec)
+			if err != nil {
+				return err
+			}
+			if err := r.Fold(d); err != nil {
+				return err
+			}
+		}
+		progress(c.Next, end)
+		return r.Mark(f.position.Clone())
+	})
+	if err != nil {
+		return err
+	}
+	return r.Finish(f.position)
+}
+
+// batches folds through batches of the partition.
+func (f *folding) batches(ctx context.Context, part *state.Partition, end int64, progress func(int64, int64)) error {
+	return f.p.reader.Read(ctx, f.p.topic, f.partition, f.position.Ledger, end, func(c Chunk) error {
+		b := part.Begin()
+		for _, rec := range c.Records {
+			if rec.Attrs.IsControl() {
+				continue
+			}
+			d, err := f.next(rec)
+			if err == nil {
+				err = b.Fold(d)
+			}
+			if err != nil {
+				b.Discard()
+				return err
+			}
+		}
+		if err := b.Commit(f.position.Clone(), nil); err != nil {
+			return err
+		}
+		progress(c.Next, end)
+		return nil
+	})
+}
