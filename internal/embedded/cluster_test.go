@@ -61,7 +61,7 @@ func session(t testing.TB, c *embedded.Cluster, txnID, group string, topics ...s
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.Close)
+	t.Cleanup(s.CloseAllowingRebalance) // a plain Close waits for AllowRebalance
 	return s
 }
 
@@ -185,6 +185,48 @@ func TestTwoInstancesShareAGroup(t *testing.T) {
 		t.Fatalf("the second member did not get in: %v", err)
 	}
 	cancel()
+}
+
+// What a session says of a transaction that the broker has committed is not
+// always the truth; the consumer therefore reads the ledger's tail after any
+// End that did not commit.
+func TestSessionsAndUnknownOutcomes(t *testing.T) {
+	for name, c := range map[string]struct {
+		inject func(*embedded.Cluster) *embedded.WireFault
+		says   bool
+		errs   error
+	}{
+		"an error, and committed":           {func(c *embedded.Cluster) *embedded.WireFault { return c.UnknownOutcome("tx", 1) }, false, kerr.RequestTimedOut},
+		"not committed, no error, and yet":  {func(c *embedded.Cluster) *embedded.WireFault { return c.Misreported("tx", 1) }, false, nil},
+		"committed, after asking once more": {func(c *embedded.Cluster) *embedded.WireFault { return c.LostAnswer("tx", 1) }, true, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cluster := start(t, embedded.Config{})
+			createTopics(t, cluster, 1, "in", "out")
+			produce(t, cluster, "in", 1)
+			s := session(t, cluster, "tx", "g", "in")
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			if fs := s.PollFetches(ctx); fs.NumRecords() != 1 {
+				t.Fatalf("polled %d records: %v", fs.NumRecords(), fs.Err())
+			}
+			if err := s.Begin(); err != nil {
+				t.Fatal(err)
+			}
+			s.Produce(ctx, &kgo.Record{Topic: "out", Value: []byte("one")}, nil)
+			f := c.inject(cluster)
+			committed, err := s.End(ctx, kgo.TryCommit)
+			if committed != c.says || !errors.Is(err, c.errs) {
+				t.Errorf("End = %t, %v; want %t, %v", committed, err, c.says, c.errs)
+			}
+			if f.Hits() != 1 {
+				t.Errorf("the fault struck %d times, want once", f.Hits())
+			}
+			if values, _ := readCommitted(t, cluster, "out"); len(values) != 1 {
+				t.Errorf("the topic holds %d committed records, want 1", len(values))
+			}
+		})
+	}
 }
 
 func TestFaults(t *testing.T) {

@@ -25,6 +25,15 @@ func (c *Cluster) UnknownOutcome(txnID string, times int) *WireFault {
 	return c.wires.add(&WireFault{txnID: txnID, left: times, answer: timedOut})
 }
 
+// Misreported lets the next times transactions of txnID end as asked, but
+// answers each with UNKNOWN_SERVER_ERROR. That one is special to franz-go: a
+// GroupTransactSession retries it as an abort, which does nothing any more, and
+// End then says (false, nil) of a transaction that was committed. An empty
+// txnID means every transaction.
+func (c *Cluster) Misreported(txnID string, times int) *WireFault {
+	return c.wires.add(&WireFault{txnID: txnID, left: times, answer: serverError})
+}
+
 // LostAnswer lets the next times transactions of txnID end as asked, but cuts
 // the connection instead of answering. A client asks again and learns the
 // truth, unless times outlasts its retries. An empty txnID means every

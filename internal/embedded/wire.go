@@ -37,8 +37,9 @@ func (f *WireFault) Remove() { f.wires.remove(f) }
 type answer int
 
 const (
-	timedOut answer = iota // an error in place of the result
-	cut                    // the connection is closed instead
+	timedOut    answer = iota // REQUEST_TIMED_OUT in place of the result
+	serverError               // UNKNOWN_SERVER_ERROR in place of the result
+	cut                       // the connection is closed instead
 )
 
 var errCut = errors.New("connection cut by an injected fault")
@@ -204,6 +205,9 @@ func (c *wire) Write(p []byte) (int, error) {
 	resp := kmsg.NewPtrEndTxnResponse()
 	resp.SetVersion(s.version)
 	resp.ErrorCode = kerr.RequestTimedOut.Code
+	if s.fault.answer == serverError {
+		resp.ErrorCode = kerr.UnknownServerError.Code
+	}
 	out := append([]byte(nil), p[:answerHeadBytes]...)
 	if resp.IsFlexible() {
 		out = append(out, 0) // no tagged fields in the header
