@@ -43,6 +43,9 @@ func (Secret) String() string { return "(secret)" }
 // GoString hides the key.
 func (Secret) GoString() string { return "(secret)" }
 
+// MarshalText hides the key from logs and JSON.
+func (Secret) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }
+
 // hashKeyBytesMin keeps keys from being guessed: a hash of an e-mail address is only as secret as its key.
 const hashKeyBytesMin = 16
 

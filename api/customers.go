@@ -11,8 +11,8 @@ import (
 	"github.com/accrue-loyalty/accrue/loyalty"
 )
 
-// customerInput is what every read of a customer takes.
-type customerInput struct {
+// CustomerInput is what every read of a customer takes. It is exported because huma fills it in.
+type CustomerInput struct {
 	Customer  string `path:"customer" doc:"The customer's id"`
 	MinOffset string `query:"min_offset" doc:"Wait until the customer's partition has folded the ledger up to here: an offset (every decision below it), or a position" example:"812"`
 	Position  string `header:"Accrue-Position" doc:"The Accrue-Position of an earlier answer: wait until this one reflects it" example:"3@812"`
@@ -91,7 +91,7 @@ type Statement struct {
 }
 
 type statementInput struct {
-	customerInput
+	CustomerInput
 	Before int64 `query:"before" minimum:"0" doc:"Only decisions below this ledger offset"`
 	Limit  int   `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"At most so many decisions"`
 }
@@ -129,7 +129,7 @@ type OrderGrant struct {
 }
 
 type orderInput struct {
-	customerInput
+	CustomerInput
 	Order string `path:"order" doc:"The order's id"`
 }
 
@@ -156,7 +156,7 @@ func (s *Server) readOperation(id, path, summary string, more ...Reason) huma.Op
 var readReasons = []Reason{ReasonInvalidRequest, ReasonUnknownCustomer, ReasonErased, ReasonNotOwner, ReasonNoOwner,
 	ReasonInternal}
 
-func (in *customerInput) find(ctx context.Context, s *Server) (reader, error) {
+func (in *CustomerInput) find(ctx context.Context, s *Server) (reader, error) {
 	r, p := s.read(ctx, in.Customer, in.MinOffset, in.Position)
 	if p != nil {
 		return r, p
@@ -164,7 +164,7 @@ func (in *customerInput) find(ctx context.Context, s *Server) (reader, error) {
 	return r, nil
 }
 
-func (s *Server) lots(ctx context.Context, in *customerInput) (*answer[Lots], error) {
+func (s *Server) lots(ctx context.Context, in *CustomerInput) (*answer[Lots], error) {
 	r, err := in.find(ctx, s)
 	if err != nil {
 		return nil, err

@@ -29,7 +29,7 @@ type Explanation struct {
 }
 
 type explainInput struct {
-	customerInput
+	CustomerInput
 	Event string `path:"event" doc:"The event's id, or @ and a ledger offset: what the clock did has no event of its own"`
 }
 

@@ -35,7 +35,7 @@ type TierLevel struct {
 	From int64  `json:"from" doc:"Threshold: minor units, or points where tiers count points"`
 }
 
-func (s *Server) tier(ctx context.Context, in *customerInput) (*answer[Tier], error) {
+func (s *Server) tier(ctx context.Context, in *CustomerInput) (*answer[Tier], error) {
 	r, err := in.find(ctx, s)
 	if err != nil {
 		return nil, err
