@@ -17,6 +17,9 @@ type cli struct {
 
 	Simulate simulateCommand `cmd:"" group:"rules" help:"Decide a file of events by a program, without Kafka."`
 
+	Import importCommand `cmd:"" group:"data" help:"Publish files of events: JSON lines, or a shop's CSV with a map."`
+	Topics topicsCommand `cmd:"" group:"serve" help:"Make and check the topics."`
+
 	Version    versionCommand            `cmd:"" group:"tools" help:"Print the version."`
 	Completion kongcompletion.Completion `cmd:"" group:"tools" help:"Print how to complete commands in your shell."`
 }
@@ -30,6 +33,7 @@ func groups() []kong.Group {
 		{Key: "customer", Title: "One customer, through the API"},
 		{Key: "proof", Title: "Proofs and reports"},
 		{Key: "tools", Title: "Tools"},
+		{Key: "kafka", Title: "Kafka"},
 	}
 }
 

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+	"github.com/twmb/franz-go/plugin/kslog"
+
+	"github.com/accrue-loyalty/accrue/consumer"
+	"github.com/accrue-loyalty/accrue/loyalty"
+	"github.com/accrue-loyalty/accrue/program"
+	"github.com/accrue-loyalty/accrue/schemas"
+)
+
+// clusterFlags say how Kafka and the schema registry are reached.
+type clusterFlags struct {
+	Brokers []string `group:"kafka" env:"ACCRUE_BROKERS" default:"localhost:9092" placeholder:"HOST:PORT" help:"Kafka brokers to ask first ($ACCRUE_BROKERS)."`
+	Prefix  string   `group:"kafka" env:"ACCRUE_PREFIX" default:"accrue." help:"What all topics' names begin with ($ACCRUE_PREFIX)."`
+
+	Registry         []string `group:"kafka" env:"ACCRUE_REGISTRY" placeholder:"URL" help:"Schema registry; without one, records carry Avro fingerprints ($ACCRUE_REGISTRY)."`
+	RegistryUser     string   `group:"kafka" env:"ACCRUE_REGISTRY_USER" placeholder:"NAME" help:"User of the registry ($ACCRUE_REGISTRY_USER)."`
+	RegistryPassword string   `group:"kafka" env:"ACCRUE_REGISTRY_PASSWORD" placeholder:"…" help:"Its password; better in $ACCRUE_REGISTRY_PASSWORD."`
+
+	TLS           bool   `group:"kafka" env:"ACCRUE_TLS" help:"Speak TLS to the brokers ($ACCRUE_TLS)."`
+	TLSCA         string `group:"kafka" name:"tls-ca" env:"ACCRUE_TLS_CA" placeholder:"FILE" help:"Authorities to trust, PEM; implies --tls ($ACCRUE_TLS_CA)."`
+	TLSCert       string `group:"kafka" name:"tls-cert" env:"ACCRUE_TLS_CERT" placeholder:"FILE" help:"Our certificate, PEM; implies --tls ($ACCRUE_TLS_CERT)."`
+	TLSKey        string `group:"kafka" name:"tls-key" env:"ACCRUE_TLS_KEY" placeholder:"FILE" help:"Its key, PEM ($ACCRUE_TLS_KEY)."`
+	SASLMechanism string `group:"kafka" name:"sasl-mechanism" env:"ACCRUE_SASL_MECHANISM" enum:"plain,scram-sha-256,scram-sha-512" default:"scram-sha-512" help:"How to log in ($ACCRUE_SASL_MECHANISM)."`
+	SASLUser      string `group:"kafka" name:"sasl-user" env:"ACCRUE_SASL_USER" placeholder:"NAME" help:"Log in as ($ACCRUE_SASL_USER)."`
+	SASLPassword  string `group:"kafka" name:"sasl-password" env:"ACCRUE_SASL_PASSWORD" placeholder:"…" help:"The password; better in $ACCRUE_SASL_PASSWORD."`
+}
+
+// pingMax is how long the first answer of a broker may take.
+const pingMax = 10 * time.Second
+
+// options returns what every Kafka client needs.
+func (f *clusterFlags) options(log *slog.Logger) ([]kgo.Opt, error) {
+	opts := []kgo.Opt{kgo.SeedBrokers(f.Brokers...), kgo.DialTimeout(5 * time.Second)}
+	if log != nil {
+		opts = append(opts, kgo.WithLogger(kslog.New(log)))
+	}
+	if f.TLS || f.TLSCA != "" || f.TLSCert != "" {
+		cfg, err := f.tls()
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, kgo.DialTLSConfig(cfg))
+	}
+	if f.SASLUser != "" {
+		opts = append(opts, kgo.SASL(f.sasl()))
+	}
+	return opts, nil
+}
+
+func (f *clusterFlags) tls() (*tls.Config, error) {
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
+	if f.TLSCA != "" {
+		pem, err := os.ReadFile(f.TLSCA)
+		if err != nil {
+			return nil, wrongUsage(fmt.Errorf("--tls-ca: %w", err))
+		}
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, wrongUsage(fmt.Errorf("--tls-ca: %s holds no PEM certificate", f.TLSCA))
+		}
+	}
+	if f.TLSCert != "" {
+		pair, err := tls.LoadX509KeyPair(f.TLSCert, f.TLSKey)
+		if err != nil {
+			return nil, wrongUsage(fmt.Errorf("--tls-cert and --tls-key: %w", err))
+		}
+		cfg.Certificates = []tls.Certificate{pair}
+	}
+	return cfg, nil
+}
+
+func (f *clusterFlags) sasl() sasl.Mechanism {
+	switch f.SASLMechanism {
+	case "plain":
+		return plain.Auth{User: f.SASLUser, Pass: f.SASLPassword}.AsMechanism()
+	case "scram-sha-256":
+		return scram.Auth{User: f.SASLUser, Pass: f.SASLPassword}.AsSha256Mechanism()
+	default:
+		return scram.Auth{User: f.SASLUser, Pass: f.SASLPassword}.AsSha512Mechanism()
+	}
+}
+
+// codec returns the codec: with a registry, its schemas are registered there when register is set.
+func (f *clusterFlags) codec(ctx context.Context, register bool) (*schemas.Codec, error) {
+	if len(f.Registry) == 0 {
+		return schemas.NewCodec(), nil
+	}
+	cfg := schemas.DefaultRegistryConfig(f.Registry...)
+	cfg.User, cfg.Password = f.RegistryUser, f.RegistryPassword
+	cfg.Register = register
+	c, err := schemas.OpenCodec(ctx, cfg)
+	if err != nil {
+		return nil, couldNot(fmt.Errorf("schema registry %s: %w", strings.Join(f.Registry, ", "), err),
+			"Is the registry running, and is --registry ($ACCRUE_REGISTRY) its address?")
+	}
+	return c, nil
+}
+
+// cluster is a reachable Kafka cluster.
+type cluster struct {
+	options []kgo.Opt
+	prefix  string
+	kafka   *kgo.Client
+	admin   *kadm.Client
+	codec   *schemas.Codec
+	// client speaks to the engine through Kafka.
+	client *consumer.Client
+}
+
+// reach connects to the cluster, or says what cannot be reached.
+func (f *clusterFlags) reach(ctx context.Context, register bool, log *slog.Logger) (*cluster, error) {
+	opts, err := f.options(log)
+	if err != nil {
+		return nil, err
+	}
+	kafka, err := kgo.NewClient(append(opts, kgo.ClientID("accrue"))...)
+	if err != nil {
+		return nil, wrongUsage(fmt.Errorf("--brokers: %w", err))
+	}
+	c := &cluster{options: opts, prefix: f.Prefix, kafka: kafka, admin: kadm.NewClient(kafka)}
+	pinging, cancel := context.WithTimeout(ctx, pingMax)
+	defer cancel()
+	if err := kafka.Ping(pinging); err != nil {
+		c.close()
+		return nil, couldNot(fmt.Errorf("Kafka at %s does not answer: %w", strings.Join(f.Brokers, ", "), err),
+			"Is it running, and is --brokers ($ACCRUE_BROKERS) its address? `accrue dev` starts one of its own.")
+	}
+	if c.codec, err = f.codec(ctx, register); err != nil {
+		c.close()
+		return nil, err
+	}
+	if c.client, err = consumer.NewClient(c.config(), c.codec); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// config is how the engine reaches the same cluster.
+func (c *cluster) config() consumer.KafkaConfig {
+	cfg := consumer.DefaultKafkaConfig()
+	cfg.Options, cfg.Prefix = c.options, c.prefix
+	return cfg
+}
+
+func (c *cluster) close() {
+	if c.client != nil {
+		c.client.Close()
+	}
+	c.kafka.Close()
+}
+
+// topicsMissing turns a topic that is not there into advice.
+func topicsMissing(err error) error {
+	if err == nil || !strings.Contains(err.Error(), "UNKNOWN_TOPIC_OR_PARTITION") {
+		return err
+	}
+	return couldNot(err, "The topics are not there: `accrue topics create` makes them.")
+}
+
+// compile is how published sources become rules, everywhere.
+func compile(source []byte) (*loyalty.Program, error) { return program.Parse(source, "program.yaml") }
+
+// errNoProgram is told with what to do.
+func programMissing(err error) error {
+	if errors.Is(err, consumer.ErrNoProgram) {
+		return couldNot(err, "")
+	}
+	return err
+}
