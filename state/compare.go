@@ -130,6 +130,7 @@ func (p *Partition) CheckSchedule() error {
 	}
 	var problems []error
 	begin := events.Instant(max(p.schedule.today, 0) * dayMillis)
+	clock := p.Position().Clock
 	err = p.scan([]byte{keyAccount}, func(key, value []byte) {
 		customer, _, _ := splitKey(key)
 		s, err := decodeSnapshot(customer, value)
@@ -137,7 +138,8 @@ func (p *Partition) CheckSchedule() error {
 			problems = append(problems, err)
 			return
 		}
-		want := due(s.account, s.account.Clock)
+		// A tick that had nothing to do for the account left no trace in it.
+		want := due(s.account, max(s.account.Clock, clock))
 		if want == 0 {
 			return
 		}

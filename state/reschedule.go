@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -32,6 +33,10 @@ func (p *Partition) Reschedule(after []byte, limit int) (next []byte, err error)
 	defer func() { err = errors.Join(err, iter.Close()) }()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	defer p.arm()
+	if w := &p.waiting; !w.moved {
+		w.moved, w.since = true, time.Now()
+	}
 	for iter.First(); iter.Valid(); iter.Next() {
 		if limit--; limit < 0 {
 			return append([]byte(nil), iter.Key()...), nil
@@ -49,6 +54,5 @@ func (p *Partition) Reschedule(after []byte, limit int) (next []byte, err error)
 		}
 		p.list(p.slotOf(customer), s.account.Clock, s)
 	}
-	p.waiting.moved = true
 	return nil, p.iterError(iter)
 }
