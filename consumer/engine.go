@@ -64,6 +64,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return e.watchPrograms(ctx) })
 	for n := range e.cfg.Workers {
 		w := newWorker(e, n, batchBytes)
 		g.Go(func() error { return w.run(ctx) })
@@ -114,6 +115,21 @@ func (e *Engine) awaitProgram(ctx context.Context) error {
 			return ctx.Err()
 		case <-changed:
 		case <-time.After(noProgramReminder):
+		}
+	}
+}
+
+// watchPrograms returns an error when a version was published that this binary can't decide by.
+func (e *Engine) watchPrograms(ctx context.Context) error {
+	for {
+		changed := e.cfg.Programs.Changed()
+		if err := e.cfg.Programs.Err(); err != nil {
+			return fmt.Errorf("the engine cannot go on: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
 		}
 	}
 }

@@ -3,7 +3,6 @@ package consumer
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/loyalty"
+	"github.com/accrue-loyalty/accrue/program"
 	"github.com/accrue-loyalty/accrue/projector"
 	"github.com/accrue-loyalty/accrue/schemas"
 )
@@ -23,15 +23,13 @@ import (
 // ErrNoProgram means that no version of the rules has been published, so that nothing can be decided.
 var ErrNoProgram = errors.New("no program is published: publish one with `accrue program publish`")
 
-// Compile turns the source text of a program file into rules.
-type Compile func(source []byte) (*loyalty.Program, error)
-
 // Programs are the published versions of the rules. Histories that it hands out never change; a new version makes a new
 // history. It is safe for concurrent use.
 type Programs struct {
 	history atomic.Pointer[loyalty.History]
 	mu      sync.Mutex
-	changed chan struct{} // closed when history changes
+	changed chan struct{} // closed when history or err changes
+	err     error
 	stop    func()
 	done    chan struct{}
 }
@@ -45,12 +43,11 @@ func FixedPrograms(versions ...*loyalty.Program) *Programs {
 	return p
 }
 
-// FollowPrograms reads the program topic to its end and follows it from then on. Versions that cannot be compiled (a
-// newer revision of the rules' meaning, a damaged record) are an error: deciding without them would decide wrongly.
-// Such a version that is published later is logged and stops the engine's decisions for the events it is in effect for.
-// The caller must Close it before the client.
-func (c *Client) FollowPrograms(ctx context.Context, compile Compile, log *slog.Logger) (*Programs, error) {
-	versions, next, err := c.readPrograms(ctx, compile)
+// FollowPrograms reads the program topic to its end and follows it from then on. A version that this binary can't decide
+// by (a newer revision of the rules' meaning, a damaged record) is an error, because deciding without it would decide
+// wrongly; one that is published later shows in Err, and ends the engine. The caller must Close it before the client.
+func (c *Client) FollowPrograms(ctx context.Context, log *slog.Logger) (*Programs, error) {
+	versions, next, err := c.readPrograms(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +57,7 @@ func (c *Client) FollowPrograms(ctx context.Context, compile Compile, log *slog.
 	p.history.Store(&h)
 	go func() {
 		defer close(p.done)
-		p.follow(ctx, c, compile, log, next)
+		p.follow(ctx, c, log, next)
 	}()
 	return p, nil
 }
@@ -79,6 +76,46 @@ func (p *Programs) Changed() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.changed
+}
+
+// Err returns why a version that was published later can't be used, or nil. The history then lacks it and all that came
+// after it.
+func (p *Programs) Err() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
+
+func (p *Programs) fail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.err = err
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// NextDue returns the first instant after the given one at which a tick may have something to do for the account, under
+// the versions that will be in effect by then; 0: none. It is what [state.Config.NextDue] wants.
+func (p *Programs) NextDue(a *loyalty.Account, after events.Instant) events.Instant {
+	h := p.History()
+	now := h.At(after)
+	if now == nil {
+		return 0
+	}
+	due := loyalty.NextDue(now, a, after)
+	for _, later := range h {
+		if later.EffectiveAt <= after || later == now {
+			continue
+		}
+		at := loyalty.NextDue(later, a, after)
+		if at != 0 {
+			at = max(at, later.EffectiveAt)
+		}
+		if at != 0 && (due == 0 || at < due) {
+			due = at
+		}
+	}
+	return due
 }
 
 func (p *Programs) add(version *loyalty.Program) {
@@ -102,7 +139,7 @@ func historyOf(versions []*loyalty.Program) loyalty.History {
 // programRetry is the pause after the program topic could not be read.
 const programRetry = time.Second
 
-func (p *Programs) follow(ctx context.Context, c *Client, compile Compile, log *slog.Logger, next int64) {
+func (p *Programs) follow(ctx context.Context, c *Client, log *slog.Logger, next int64) {
 	for ctx.Err() == nil {
 		chunk, err := c.reader.Fetch(ctx, c.Name(schemas.TopicProgram), 0, next, programBytesMax)
 		if err != nil {
@@ -116,12 +153,10 @@ func (p *Programs) follow(ctx context.Context, c *Client, compile Compile, log *
 			if rec.Attrs.IsControl() {
 				continue
 			}
-			version, err := c.compileRecord(rec, compile)
+			version, err := c.loadProgram(rec)
 			if err != nil {
-				// Going on would decide by rules that no longer hold; the record will not change. The engine's
-				// operator must upgrade or publish a version that can be read.
-				log.Error("a published program cannot be used by this binary", "offset", rec.Offset, "error", err)
-				continue
+				p.fail(err)
+				return
 			}
 			p.add(version)
 			log.Info("program version published", "program", version.Name, "version", version.Version, "effective_at", version.EffectiveAt.String())
@@ -147,14 +182,14 @@ func (c *Client) ProgramSources(ctx context.Context) ([]events.ProgramPublished,
 }
 
 // Programs returns all published versions, compiled.
-func (c *Client) Programs(ctx context.Context, compile Compile) (loyalty.History, error) {
-	versions, _, err := c.readPrograms(ctx, compile)
+func (c *Client) Programs(ctx context.Context) (loyalty.History, error) {
+	versions, _, err := c.readPrograms(ctx)
 	return historyOf(versions), err
 }
 
-func (c *Client) readPrograms(ctx context.Context, compile Compile) (versions []*loyalty.Program, next int64, err error) {
+func (c *Client) readPrograms(ctx context.Context) (versions []*loyalty.Program, next int64, err error) {
 	next, err = c.eachProgram(ctx, func(rec *kgo.Record) error {
-		v, err := c.compileRecord(rec, compile)
+		v, err := c.loadProgram(rec)
 		if err != nil {
 			return err
 		}
@@ -185,27 +220,21 @@ func (c *Client) eachProgram(ctx context.Context, fn func(*kgo.Record) error) (n
 	return max(span.Start, span.End), err
 }
 
-func (c *Client) compileRecord(rec *kgo.Record, compile Compile) (*loyalty.Program, error) {
+func (c *Client) loadProgram(rec *kgo.Record) (*loyalty.Program, error) {
 	var published events.ProgramPublished
 	if err := c.codec.DecodeProgram(rec.Value, &published); err != nil {
-		return nil, fmt.Errorf("program@%d: %w", rec.Offset, err)
+		return nil, fmt.Errorf("%s@%d: %w", rec.Topic, rec.Offset, err)
 	}
-	p, err := compile([]byte(published.Source))
+	p, err := program.Load(published)
 	if err != nil {
-		return nil, fmt.Errorf("program version %d: %w", published.Version, err)
+		return nil, fmt.Errorf("%s@%d cannot be used by this accrue: %w", rec.Topic, rec.Offset, err)
 	}
-	p.Version, p.Hash = published.Version, published.Hash
-	p.EffectiveAt, p.PublishedAt = published.EffectiveAt, published.PublishedAt
 	return p, nil
 }
 
-// PublishProgram appends a version of the rules to the program topic and returns it. It takes effect at effectiveAt, by
-// the events' own time. compile refuses what is not a valid program. Versions are counted without gaps, also when two
-// publish at once: one of the two is refused and may be tried again.
-func (c *Client) PublishProgram(ctx context.Context, source string, effectiveAt events.Instant, compile Compile) (events.ProgramPublished, error) {
-	if _, err := compile([]byte(source)); err != nil {
-		return events.ProgramPublished{}, err
-	}
+// PublishProgram checks a draft, appends it to the program topic and returns it. The draft's Latest is filled in.
+// Versions are counted without gaps, also when two publish at once: one of the two is refused and may be tried again.
+func (c *Client) PublishProgram(ctx context.Context, draft program.Draft) (events.ProgramPublished, error) {
 	// A transactional id of its own fences another publisher that has read the topic but not written yet.
 	opts := append(c.cfg.common(),
 		kgo.TransactionalID(c.cfg.Prefix+"program-publisher"),
@@ -225,12 +254,12 @@ func (c *Client) PublishProgram(ctx context.Context, source string, effectiveAt 
 	if err != nil {
 		return events.ProgramPublished{}, err
 	}
-	p := events.ProgramPublished{
-		Version: 1, EffectiveAt: effectiveAt, PublishedAt: events.InstantOf(time.Now()),
-		Hash: sha256.Sum256([]byte(source)), Source: source,
-	}
 	if len(all) > 0 {
-		p.Version = all[len(all)-1].Version + 1
+		draft.Latest = &all[len(all)-1]
+	}
+	p, _, err := program.Prepare(draft)
+	if err != nil {
+		return events.ProgramPublished{}, err
 	}
 	value, err := c.codec.AppendProgram(nil, &p)
 	if err != nil {

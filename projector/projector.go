@@ -43,7 +43,7 @@ const (
 
 // Decisions returns the decisions at the given offsets of a partition, in the order of the offsets given. It returns
 // [ErrNoDecision] when one of them is not there.
-func (p *Projector) Decisions(ctx context.Context, partition int32, offsets ...int64) ([]events.Decision, error) {
+func (p *Projector) Decisions(ctx context.Context, partition int32, offsets []int64) ([]events.Decision, error) {
 	found := make([]events.Decision, len(offsets))
 	byOffset := make([]int, len(offsets))
 	for i := range byOffset {
