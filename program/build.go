@@ -84,7 +84,7 @@ func (b *builder) revision(v *value) {
 	}
 	if v.int() > loyalty.RevisionNewest {
 		b.problem(v, "upgrade accrue, or remove the line to use its own newest",
-			"revision %d of the rules' meaning is unknown: this accrue knows 1 to %d", v.int(), loyalty.RevisionNewest)
+			"revision %d of the rules' meaning is unknown: the newest that this accrue knows is %d", v.int(), loyalty.RevisionNewest)
 		return
 	}
 	b.p.Revision = int(v.int())
@@ -259,7 +259,7 @@ func (b *builder) holdout(v *value) {
 func (b *builder) undecided(root *value) {
 	for _, name := range undecided {
 		if root.has(name) {
-			b.keyProblem(root, name, "remove it, so that nobody relies on it", "%s are not decided by this version of accrue yet", name)
+			b.keyProblem(root, name, "remove it, so that nobody relies on it", "this section is not decided by this version of accrue yet")
 		}
 	}
 }
@@ -277,6 +277,6 @@ func (b *builder) pointValue(root *value) {
 		needs = append(needs, "redemption.max_share_of_order")
 	}
 	if len(needs) > 0 {
-		b.add(root.node, "", "for example point_value: 0.01", "point_value is missing: %s needs it", strings.Join(needs, " and "))
+		b.add(root.node, "", "for example point_value: 0.01", "point_value is missing: it is needed for %s", strings.Join(needs, " and "))
 	}
 }

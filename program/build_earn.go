@@ -92,7 +92,7 @@ func (b *builder) kind(v *value, r *loyalty.Rule) {
 }
 
 func (b *builder) limit(v *value) *loyalty.Limit {
-	if v.has("once") && v.has("limit") {
+	if v.get("once").flag() && v.has("limit") && !v.has("multiply") {
 		b.keyProblem(v, "once", "keep one of them: once is limit: {times: 1}", "cannot be combined with limit")
 	}
 	if v.get("once").flag() {

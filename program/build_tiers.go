@@ -47,26 +47,30 @@ func (b *builder) level(t *loyalty.Tiers, v *value) {
 		l.Multiplier = rat("1")
 	}
 	if from := v.get("from"); from.ok() {
-		l.From = b.threshold(t, from)
+		threshold, ok := b.threshold(t, from)
+		l.From = threshold
 		switch n := len(t.Levels); {
+		case !ok:
 		case n == 0 && from.number.Sign() != 0:
 			b.problem(from, "write 0: everybody has the first level", "the first level begins at %s", from.text)
-		case n > 0 && b.money && l.From <= t.Levels[n-1].From:
+		case n > 0 && l.From <= t.Levels[n-1].From:
 			b.problem(from, "list the levels from the lowest to the highest", "%s is not more than the level before needs", from.text)
 		}
 	}
 	t.Levels = append(t.Levels, l)
 }
 
-func (b *builder) threshold(t *loyalty.Tiers, from *value) int64 {
+func (b *builder) threshold(t *loyalty.Tiers, from *value) (n int64, ok bool) {
 	if t.Metric == loyalty.MetricSpend {
-		return b.wholeMinor(from)
+		before := len(b.problems)
+		n = b.wholeMinor(from)
+		return n, b.money && len(b.problems) == before
 	}
 	if !from.number.IsInt() || !from.number.Num().IsInt64() {
 		b.problem(from, "", "%s is not a whole number of points", from.text)
-		return 0
+		return 0, false
 	}
-	return from.number.Num().Int64()
+	return from.number.Num().Int64(), true
 }
 
 func (b *builder) referral(v *value) {
@@ -109,7 +113,9 @@ func (b *builder) rewardTiers(w *value) []string {
 		var known []string
 		if b.p.Tiers != nil {
 			for _, l := range b.p.Tiers.Levels {
-				known = append(known, l.Name)
+				if !slices.Contains(known, l.Name) {
+					known = append(known, l.Name)
+				}
 			}
 		}
 		switch {

@@ -45,7 +45,7 @@ func currencyHint(code string) string {
 	if symbol := map[string]string{"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "EURO": "EUR", "DOLLAR": "USD"}[upper]; symbol != "" {
 		return "did you mean \"" + symbol + "\"?"
 	}
-	// The most traded first, so that they win over rare ones that are as near.
+	// A name that begins with the code, and one letter wrong. The most traded come first, so that they win over rare ones that are as near.
 	return didYouMean(upper, strings.Fields("USD EUR JPY GBP CNY AUD CAD CHF HKD SGD SEK KRW NOK NZD INR MXN TWD ZAR BRL DKK PLN "+
 		currencies0+" "+currencies2+" "+currencies3+" "+currencies4))
 }

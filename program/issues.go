@@ -71,31 +71,32 @@ func (b *builder) line(n int) string {
 // point.
 func (b *builder) syntaxIssues(v *value, issues *cel.Issues) {
 	first := issues.Errors()[0]
-	message := strings.TrimPrefix(first.Message, "Syntax error: ")
-	hint := ""
-	switch {
-	case loneEquals.MatchString(v.text):
-		hint = "compare with =="
-	case wordOperator.MatchString(v.text):
-		hint = "write && for and, || for or, ! for not"
-	case strings.ContainsAny(v.text, "“”‘’"):
-		hint = "use straight quotes"
+	message, hint := "not a CEL expression: "+strings.TrimPrefix(first.Message, "Syntax error: "), ""
+	if m := unexpected.FindStringSubmatch(first.Message); m != nil {
+		token := m[1]
+		message = "not a CEL expression: " + token + " is not expected here"
+		switch {
+		case token == "<EOF>":
+			message = "not a CEL expression: it ends too early"
+		case strings.HasPrefix(token, "'="):
+			hint = "compare with =="
+		case token == "'and'" || token == "'or'" || token == "'not'":
+			hint = "write && for and, || for or, ! for not"
+		case strings.ContainsAny(token, "“”‘’"):
+			hint = "use straight quotes"
+		case strings.HasPrefix(token, "'\"") || strings.HasPrefix(token, "''"):
+			hint = "close the quotes"
+		}
 	}
 	line, column := first.Location.Line(), first.Location.Column()
 	if line < 1 {
 		line, column = 1, 0
 	}
-	b.expressionProblem(v, line, column, hint, "not a CEL expression: "+shortenList(message))
+	b.expressionProblem(v, line, column, hint, message)
 }
 
-var (
-	loneEquals   = regexp.MustCompile(`[^=!<>]=[^=]`)
-	wordOperator = regexp.MustCompile(`(?i)\s(and|or|not)\s`)
-	expecting    = regexp.MustCompile(`,? expecting \{.*`)
-)
-
-// shortenList drops the list of all tokens that might have come.
-func shortenList(message string) string { return expecting.ReplaceAllString(message, "") }
+// unexpected finds the token that the library stumbled over; what it says around it is of little help.
+var unexpected = regexp.MustCompile(`(?s)^Syntax error: (?:token recognition error at: |mismatched input |extraneous input |no viable alternative at input )('.*?'|<EOF>)(?: expecting .*)?$`)
 
 var (
 	undefinedField = regexp.MustCompile(`^undefined field '([^']*)'`)
@@ -108,6 +109,7 @@ var elsewhere = map[string]string{
 	"getHours": "use hour(event.at), which is local time", "getDayOfWeek": "use weekday(event.at): 1 is Monday",
 	"getFullYear": "use year(event.at)", "getMonth": "use month(event.at): 1 is January", "getDate": "use day(event.at)",
 	"getDayOfMonth": "use day(event.at)", "double": "amounts are whole minor units; a number of points can be fraction(3, 2)",
+	"dyn": "values have types here; compare like with like", "uint": "write plain numbers", "bytes": "write plain texts",
 	"now": "an expression knows no clock; event.at is when it happened",
 }
 

@@ -53,7 +53,7 @@ func (p Problems) Error() string {
 
 func (p Problems) sort() {
 	slices.SortStableFunc(p, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Message, b.Message))
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 }
 
@@ -63,9 +63,8 @@ func didYouMean(word string, names []string) string {
 		return ""
 	}
 	best, distance := "", 1+max(1, min(3, len(word)/3))
-	lower := strings.ToLower(word)
 	for _, n := range names {
-		if d := levenshtein.ComputeDistance(lower, strings.ToLower(n)); d < distance {
+		if d := slips(strings.ToLower(word), strings.ToLower(n)); d < distance {
 			best, distance = n, d
 		}
 	}
@@ -73,6 +72,25 @@ func didYouMean(word string, names []string) string {
 		return ""
 	}
 	return fmt.Sprintf("did you mean %q?", best)
+}
+
+// slips is about how many slips of the pen lie between two words. Two letters that changed places are one, and so is an
+// ending of up to two letters.
+func slips(a, b string) int {
+	d := levenshtein.ComputeDistance(a, b)
+	if d == 2 {
+		swapped := len(a) == len(b)
+		for i := 0; swapped && i < len(a); i++ {
+			if a[i] != b[i] {
+				swapped = i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
+				break
+			}
+		}
+		if swapped || strings.HasPrefix(a, b) || strings.HasPrefix(b, a) {
+			return 1
+		}
+	}
+	return d
 }
 
 // oneOf words a choice for people: a, b or c.

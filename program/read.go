@@ -204,6 +204,9 @@ func (r *reader) unknownKey(v *value, name *yaml.Node) {
 	if hint == "" && v.path != "" && fileSpec.key(name.Value) != nil {
 		hint = "it belongs at the top of the file"
 	}
+	if hint == "" && name.Value != "" && strings.Trim(name.Value, "0123456789") == "" {
+		hint = "write numbers without commas"
+	}
 	if hint == "" {
 		hint = "known are " + strings.Join(v.spec.keyNames(), ", ")
 	}

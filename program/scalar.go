@@ -99,14 +99,21 @@ var (
 	looksLikeNumber = regexp.MustCompile(`^\s*[-+$€£]?\s*\.?[0-9][0-9_.,]*\s*%?\s*$`)
 )
 
+// otherNotation is 1e4, 0x1F, 0o17.
+var otherNotation = regexp.MustCompile(`^[-+]?([0-9.]+[eE][-+]?[0-9]+|0[xXoObB][0-9a-fA-F]+)$`)
+
 // number reads an exact decimal.
 func (r *reader) number(v *value) {
 	bad := func(suggestion, format string, args ...any) {
 		v.bad = true
 		r.add(v.node, v.path, suggestion, format, args...)
 	}
-	if len(v.text) > numberBytesMax || !decimal.MatchString(v.text) {
+	if !decimal.MatchString(v.text) {
 		bad(numberHint(v.text), "%q is not a decimal number", shorten(v.text))
+		return
+	}
+	if len(v.text) > numberBytesMax {
+		bad("", "%s has more than %d digits", shorten(v.text), numberBytesMax)
 		return
 	}
 	n, ok := new(big.Rat).SetString(v.text)
@@ -144,11 +151,11 @@ func numberHint(text string) string {
 	switch percent, isPercent := strings.CutSuffix(t, "%"); {
 	case isPercent && decimal.MatchString(strings.TrimSpace(percent)):
 		return "write a share as a decimal: 3 % is 0.03"
-	case decimal.MatchString(strings.Map(digitsOnly, t)):
+	case looksLikeNumber.MatchString(t) && decimal.MatchString(strings.Map(digitsOnly, t)):
 		return "write " + strings.Map(digitsOnly, t)
 	case strings.HasPrefix(t, "."):
 		return "write 0" + t
-	case strings.ContainsAny(t, "eExX"):
+	case otherNotation.MatchString(t):
 		return "write all digits in decimal"
 	case len(t) > 1 && t[0] == '0':
 		return "write it without leading zeros"
@@ -200,6 +207,8 @@ func (r *reader) duration(v *value) {
 	v.bad = true
 	hint, words := "", strings.Fields(v.text)
 	switch {
+	case len(words) == 2 && strings.Contains(words[0], ".") && decimal.MatchString(words[0]):
+		hint = "write a whole number of a smaller unit"
 	case len(words) == 2 && decimal.MatchString(words[0]):
 		hint = didYouMean(words[1], unitWords)
 	case len(words) == 1 && decimal.MatchString(v.text):
