@@ -136,6 +136,9 @@ type Order struct {
 	Grants   []Grant
 	// Redemptions paid for it.
 	Redemptions []string
+	// Referee placed the order that Referrer's points are for, where that was an account that ended in this one;
+	// otherwise both are "" and the account's own profile says so.
+	Referee, Referrer string
 }
 
 // OrderLine is one line of an [Order].

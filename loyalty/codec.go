@@ -145,7 +145,7 @@ func AppendOrder(b []byte, o *Order) []byte {
 	b = append(b, codecVersion)
 	b = appendText(b, o.ID)
 	var flags byte
-	for i, set := range [...]bool{o.Placed, o.Ended, o.Cancelled, o.Whole} {
+	for i, set := range [...]bool{o.Placed, o.Ended, o.Cancelled, o.Whole, o.Referrer != ""} {
 		if set {
 			flags |= 1 << i
 		}
@@ -181,7 +181,11 @@ func AppendOrder(b []byte, o *Order) []byte {
 			}
 		}
 	}
-	return appendTexts(b, o.Redemptions)
+	b = appendTexts(b, o.Redemptions)
+	if o.Referrer != "" {
+		b = appendText(appendText(b, o.Referee), o.Referrer)
+	}
+	return b
 }
 
 // DecodeOrder is the inverse of AppendOrder. It keeps no part of b.
@@ -190,7 +194,8 @@ func DecodeOrder(b []byte) (*Order, error) {
 	d.version()
 	o := &Order{ID: d.text()}
 	flags := d.byte()
-	for i, set := range [...]*bool{&o.Placed, &o.Ended, &o.Cancelled, &o.Whole} {
+	var referred bool
+	for i, set := range [...]*bool{&o.Placed, &o.Ended, &o.Cancelled, &o.Whole, &referred} {
 		*set = flags&(1<<i) != 0
 	}
 	o.Version = int32(d.int())
@@ -217,6 +222,9 @@ func DecodeOrder(b []byte) (*Order, error) {
 		}
 	}
 	o.Redemptions = d.texts()
+	if referred {
+		o.Referee, o.Referrer = d.text(), d.text()
+	}
 	return o, d.done()
 }
 

@@ -16,7 +16,7 @@ func (d *decider) transfer(e *events.TransferRequested) {
 	case e.Points <= 0:
 		d.refuse("invalid_points")
 		return
-	case e.To == d.a.Customer:
+	case e.To == d.a.Customer, e.To == e.Customer:
 		d.refuse("transfer_to_self")
 		return
 	case d.a.spendable(d.now) < e.Points:
@@ -173,27 +173,33 @@ func (d *decider) rewardReferral(e *events.OrderPlaced) {
 		d.extend()
 	}
 	if n := d.p.Referral.Referrer; n > 0 {
-		d.sendReferral(e.Order, n, false)
+		d.out = append(d.out, &events.ReferralRewarded{
+			Header:  events.Header{ID: referralID(d.a.Customer, e.Order), Customer: d.a.Profile.ReferredBy, At: d.at},
+			Referee: d.a.Customer, Order: e.Order, Points: n, EarnedAt: d.at,
+		})
 	}
 }
 
-func (d *decider) sendReferral(order string, n events.Points, reversed bool) {
-	id := "referral:" + d.a.Customer + ":" + order
-	if reversed {
-		id += ":reversed"
-	}
-	d.out = append(d.out, &events.ReferralRewarded{
-		Header:  events.Header{ID: id, Customer: d.a.Profile.ReferredBy, At: d.at},
-		Referee: d.a.Customer, Order: order, Points: n, Reversed: reversed, EarnedAt: d.at,
-	})
+func referralID(referee, order string) string { return "referral:" + referee + ":" + order }
+
+// referred reports whether the order completed a referral.
+func (o *Order) referred() bool {
+	return o.Placed && slices.ContainsFunc(o.Grants, func(g Grant) bool { return g.Rule == referralRule })
 }
 
 // reverseReferral takes the referrer's points back when the order that completed the referral ended.
 func (d *decider) reverseReferral(o *Order) {
-	if o.Ended && d.a.Profile.ReferredBy != "" &&
-		slices.ContainsFunc(o.Grants, func(g Grant) bool { return g.Rule == referralRule }) {
-		d.sendReferral(o.ID, 0, true)
+	if !o.Ended || !o.referred() {
+		return
 	}
+	referee, referrer := o.Referee, o.Referrer
+	if referrer == "" {
+		referee, referrer = d.a.Customer, d.a.Profile.ReferredBy
+	}
+	d.out = append(d.out, &events.ReferralRewarded{
+		Header:  events.Header{ID: referralID(referee, o.ID) + ":reversed", Customer: referrer, At: d.at},
+		Referee: referee, Order: o.ID, Reversed: true, EarnedAt: d.at,
+	})
 }
 
 // referralRewarded is the referrer's side of a referral.

@@ -107,7 +107,11 @@ func appendMerged(b []byte, a *Account, set *RecordSet) []byte {
 	b = appendBytes(b, AppendAccount(nil, a))
 	b = appendCount(b, len(set.Orders))
 	for _, o := range set.Orders {
-		b = appendBytes(b, AppendOrder(nil, o))
+		moved := *o
+		if o.Referrer == "" && o.referred() {
+			moved.Referee, moved.Referrer = a.Customer, a.Profile.ReferredBy
+		}
+		b = appendBytes(b, AppendOrder(nil, &moved))
 	}
 	b = appendCount(b, len(set.Redemptions))
 	for _, r := range set.Redemptions {

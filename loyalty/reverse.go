@@ -10,12 +10,6 @@ import (
 
 // takeBack applies a return: first the points that paid for the order go back, then what the order earned is taken.
 func (d *decider) takeBack(o *Order, e *events.OrderReturned) {
-	if o.Ended {
-		// Nothing is left to take, but the return's id is used up like any other's.
-		d.reference(events.TypeOrderReturned, e.Return)
-		d.result(events.Nothing, "order_ended")
-		return
-	}
 	fact := events.ReturnFact{Order: o.ID, Return: e.Return, Whole: e.Lines == nil}
 	if e.Lines != nil {
 		lines, reason := returnLines(o, e.Lines)
@@ -24,6 +18,12 @@ func (d *decider) takeBack(o *Order, e *events.OrderReturned) {
 			return
 		}
 		fact.Lines = lines
+	}
+	if o.Ended {
+		// Nothing is left to take, but the return's id is used up like any other's.
+		d.reference(events.TypeOrderReturned, e.Return)
+		d.result(events.Nothing, "order_ended")
+		return
 	}
 	d.made.Facts.Returns = append(d.made.Facts.Returns, fact)
 	d.returned(&fact)
