@@ -20,6 +20,17 @@ type cli struct {
 	Import importCommand `cmd:"" group:"data" help:"Publish files of events: JSON lines, or a shop's CSV with a map."`
 	Topics topicsCommand `cmd:"" group:"serve" help:"Make and check the topics."`
 
+	Balance   balanceCommand   `cmd:"" group:"customer" help:"Points to spend, pending, reserved, expiring."`
+	Lots      lotsCommand      `cmd:"" group:"customer" help:"Points by lot: when earned, when they go."`
+	Statement statementCommand `cmd:"" group:"customer" help:"Decisions, newest first."`
+	Tier      tierCommand      `cmd:"" group:"customer" help:"The tier, what it brings, what the next one takes."`
+	Explain   explainCommand   `cmd:"" group:"customer" help:"How a decision came about."`
+	Redeem    redeemCommand    `cmd:"" group:"customer" help:"Reserve points."`
+	Confirm   confirmCommand   `cmd:"" group:"customer" help:"Spend reserved points."`
+	Cancel    cancelCommand    `cmd:"" group:"customer" help:"Give reserved or spent points back."`
+	Adjust    adjustCommand    `cmd:"" group:"customer" help:"Add or take points by hand."`
+	Calculate calculateCommand `cmd:"" group:"customer" help:"What a cart would earn and may redeem."`
+
 	Version    versionCommand            `cmd:"" group:"tools" help:"Print the version."`
 	Completion kongcompletion.Completion `cmd:"" group:"tools" help:"Print how to complete commands in your shell."`
 }
@@ -68,6 +79,7 @@ func (m *Main) execute(ctx context.Context, args []string) (code int) {
 			"New here? `accrue demo` shows it all on real purchases; `accrue simulate --help` tries rules on a file."),
 		kong.Writers(m.Stdout, m.Stderr),
 		kong.Exit(func(code int) { panic(exited(code)) }),
+		kong.WithHyphenPrefixedParameters(true),
 		kong.ExplicitGroups(groups()),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 	)

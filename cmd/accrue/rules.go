@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/internal/intake"
 	"github.com/accrue-loyalty/accrue/loyalty"
 	"github.com/accrue-loyalty/accrue/program"
 )
@@ -52,4 +53,13 @@ func parseDate(s string, calendar loyalty.Calendar) (events.Instant, error) {
 		return 0, fmt.Errorf("%q lies before 1970", s)
 	}
 	return at, nil
+}
+
+// minorUnits reads an amount in major units of a currency, exactly.
+func minorUnits(amount, currency string) (events.Money, error) {
+	exponent, ok := program.Exponent(currency)
+	if !ok {
+		return 0, fmt.Errorf("%q is no ISO 4217 currency", currency)
+	}
+	return intake.ParseMoney(amount, exponent)
 }

@@ -18,7 +18,7 @@ import (
 
 // simulateCommand decides a file of events in memory.
 type simulateCommand struct {
-	Program   []string `required:"" placeholder:"FILE[@DATE]" help:"The rules. Again, with @ and a date, for a later version."`
+	Program   []string `required:"" sep:"none" placeholder:"FILE[@DATE]" help:"The rules. Again, with @ and a date, for a later version."`
 	Events    string   `required:"" placeholder:"FILE" help:"Events as JSON lines, - for standard input; gzip is fine."`
 	Tick      string   `enum:",day" default:"" placeholder:"day" help:"Move the clock to each local midnight that event times pass."`
 	Until     string   `placeholder:"TIME" help:"Move the clock there at the end: 2027-01-01 or 2027-01-01T10:00:00Z."`

@@ -80,3 +80,8 @@ func clip(s string) string {
 	}
 	return s
 }
+
+// ParseMoney reads an amount in major units of a currency with so many decimals, exactly.
+func ParseMoney(s string, decimals int) (events.Money, error) {
+	return numberFormat{decimal: '.', exponent: decimals}.money(s)
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/accrue-loyalty/accrue/api"
+)
+
+// apiFlags say where the API is.
+type apiFlags struct {
+	URL string `env:"ACCRUE_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"The API of any instance ($ACCRUE_URL)."`
+}
+
+// requestMax is how long an answer may take: longer than any wait of the server's own.
+const requestMax = 40 * time.Second
+
+// apiClient asks one instance, and the customer's owner when that is another one.
+type apiClient struct {
+	base string
+	http *http.Client
+	// position is the last answer's; reads are asked to reflect it.
+	position string
+}
+
+func (f *apiFlags) client() (*apiClient, error) {
+	u, err := url.Parse(f.URL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, wrongUsage(fmt.Errorf("--url: %q is no address such as http://127.0.0.1:8080", f.URL))
+	}
+	return newAPIClient(f.URL), nil
+}
+
+func newAPIClient(base string) *apiClient {
+	return &apiClient{base: strings.TrimRight(base, "/"), http: &http.Client{Timeout: requestMax}}
+}
+
+// get reads a path, whose parts are escaped, into answer.
+func (c *apiClient) get(ctx context.Context, answer any, query url.Values, path ...string) error {
+	for i := range path {
+		path[i] = url.PathEscape(path[i])
+	}
+	target := "/" + strings.Join(path, "/")
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	return c.do(ctx, http.MethodGet, target, nil, answer)
+}
+
+// post sends a body and reads the answer.
+func (c *apiClient) post(ctx context.Context, body, answer any, path ...string) error {
+	b, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("writing the request: %w", err)
+	}
+	for i := range path {
+		path[i] = url.PathEscape(path[i])
+	}
+	return c.do(ctx, http.MethodPost, "/"+strings.Join(path, "/"), b, answer)
+}
+
+// ownersMax is how often a request is sent on to another instance: partitions move once, not forever.
+const ownersMax = 3
+
+func (c *apiClient) do(ctx context.Context, method, target string, body []byte, answer any) error {
+	for range ownersMax {
+		p, err := c.once(ctx, method, target, body, answer)
+		if err != nil || p == nil {
+			return err
+		}
+		if p.Owner == "" {
+			return refusal(p)
+		}
+		c.base = strings.TrimRight(p.Owner, "/")
+	}
+	return couldNot(errors.New("the instances name each other as the owner of this customer"), "The partitions are moving: ask again in a second.")
+}
+
+// once sends a request; the problem is what the server answered instead.
+func (c *apiClient) once(ctx context.Context, method, target string, body []byte, answer any) (*api.Problem, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+target, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("asking %s: %w", c.base, err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.position != "" {
+		req.Header.Set("Accrue-Position", c.position)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, couldNot(fmt.Errorf("asking %s: %w", c.base, err), "Is an instance running there? --url ($ACCRUE_URL) says where to ask.")
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, fmt.Errorf("reading the answer of %s: %w", c.base, err)
+	}
+	if resp.StatusCode >= 300 {
+		p := &api.Problem{Status: resp.StatusCode, Detail: strings.TrimSpace(string(b))}
+		if strings.Contains(resp.Header.Get("Content-Type"), "json") {
+			_ = json.Unmarshal(b, p) // what is no problem document is told as it is
+		}
+		return p, nil
+	}
+	if position := resp.Header.Get("Accrue-Position"); position != "" {
+		c.position = position
+	}
+	if answer == nil {
+		return nil, nil
+	}
+	if err := json.Unmarshal(b, answer); err != nil {
+		return nil, fmt.Errorf("%s answered something that is not accrue's: %w", c.base, err)
+	}
+	return nil, nil
+}
+
+// refusal turns a problem into an error with the exit code that it means.
+func refusal(p *api.Problem) error {
+	text := p.Detail
+	if p.Reason != "" {
+		text += fmt.Sprintf(" (%s)", p.Reason)
+	}
+	for _, e := range p.Errors {
+		text += "\n  " + e
+	}
+	if b := p.Balance; b != nil {
+		text += fmt.Sprintf("\nbalance: %d spendable, %d pending, %d reserved", b.Active, b.Pending, b.Reserved)
+	}
+	if text == "" {
+		text = http.StatusText(p.Status)
+	}
+	err := errors.New(text)
+	switch {
+	case p.Status == http.StatusBadRequest || p.Status == http.StatusUnprocessableEntity:
+		return wrongUsage(err)
+	case p.Status >= 500:
+		return couldNot(err, "")
+	default:
+		return notSo(err, "")
+	}
+}
