@@ -2,7 +2,7 @@
 
 CGO_ENABLED ?= 0
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-BINARY      := bin/accrue
+BINARY      := accrue
 export ACCRUE_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/accrue
 
 .PHONY: help
@@ -10,8 +10,8 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## the static binary, bin/accrue
-	CGO_ENABLED=$(CGO_ENABLED) go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BINARY) ./cmd/accrue
+build: ## the static binary, ./accrue
+	CGO_ENABLED=$(CGO_ENABLED) go build -trimpath -tags timetzdata -ldflags '-s -w -X main.version=$(VERSION)' -o $(BINARY) ./cmd/accrue
 
 .PHONY: check
 check: fmt vet lint floorplan test ## format, vet, linter, floor plan, tests
