@@ -3,6 +3,8 @@ package schemas_test
 import (
 	"testing"
 
+	hamba "github.com/hamba/avro/v2"
+
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/schemas"
 )
@@ -98,5 +100,19 @@ func BenchmarkDecodeDecision(b *testing.B) {
 func BenchmarkPartition(b *testing.B) {
 	for b.Loop() {
 		schemas.Partition("customer-004711", 12)
+	}
+}
+
+// BenchmarkDecodeOrderByHamba is the reflection codec on the same bytes, without validation, to compare with.
+func BenchmarkDecodeOrderByHamba(b *testing.B) {
+	value, _ := schemas.NewCodec().AppendEvent(nil, order())
+	api := hamba.Config{TagKey: "json"}.Freeze()
+	schema := parse(schemas.Text("OrderPlaced"))
+	b.ReportAllocs()
+	for b.Loop() {
+		var e events.OrderPlaced
+		if err := api.Unmarshal(schema, value[10:], &e); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -111,6 +111,19 @@ func eventBody(x *wire, e events.Event) bool {
 	return true
 }
 
+// newEvent returns an empty event to decode into; an order comes with room for its lines, which most have few of.
+func newEvent(t events.Type) events.Event {
+	if t != events.TypeOrderPlaced {
+		return events.New(t)
+	}
+	room := new(struct {
+		order events.OrderPlaced
+		lines [2]events.Line
+	})
+	room.order.Lines = room.lines[:0]
+	return &room.order
+}
+
 func header(x *wire, h *events.Header) {
 	text(x, &h.ID)
 	text(x, &h.Customer)
@@ -123,7 +136,8 @@ func orderPlaced(x *wire, e *events.OrderPlaced) {
 	word(x, &e.Currency)
 	word(x, &e.Channel)
 	word(x, &e.Store)
-	list(x, &e.Lines, line)
+	x.share() // skus, hashes
+	refill(x, &e.Lines, line)
 	long(x, &e.OrderDiscount)
 	long(x, &e.Tax)
 	long(x, &e.Shipping)

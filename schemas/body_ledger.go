@@ -15,11 +15,7 @@ func decisionBody(x *wire, d *events.Decision) {
 	fixed(x, d.Program.Hash[:])
 	word(x, &d.Result)
 	word(x, &d.Reason)
-	if x.encoding {
-		putList(x, d.Entries, entry)
-	} else {
-		d.Entries = takeList(x, d.Entries[:0], entry)
-	}
+	refill(x, &d.Entries, entry)
 	long(x, &d.Balance.Active)
 	long(x, &d.Balance.Pending)
 	long(x, &d.Balance.Reserved)
@@ -46,7 +42,7 @@ func facts(x *wire, f *events.Facts) {
 	word(x, &f.Type)
 	orNone(x, &f.At)
 	fixed(x, f.Payload[:])
-	option(x, &f.Order, orderFact)
+	orderOption(x, &f.Order)
 	list(x, &f.Returns, returnFact)
 	list(x, &f.Fulfilments, fulfilmentFact)
 	list(x, &f.Cancelled, again)
@@ -65,13 +61,32 @@ func facts(x *wire, f *events.Facts) {
 	flag(x, &f.Erased)
 }
 
+// orderOption is an option of an orderFact. Decoded, a small order takes one allocation with all its lists.
+func orderOption(x *wire, p **events.OrderFact) {
+	if x.encoding {
+		option(x, p, orderFact)
+		return
+	}
+	*p = nil
+	if x.branch() {
+		room := new(struct {
+			fact  events.OrderFact
+			lines [2]events.LineFact
+			rules [2]events.RuleFact
+		})
+		room.fact.Lines, room.fact.Rules = room.lines[:0], room.rules[:0]
+		orderFact(x, &room.fact)
+		*p = &room.fact
+	}
+}
+
 func orderFact(x *wire, o *events.OrderFact) {
 	again(x, &o.Order)
-	list(x, &o.Lines, lineFact)
+	refill(x, &o.Lines, lineFact)
 	long(x, &o.Deducted)
 	word(x, &o.Rate)
 	again(x, &o.Redemption)
-	list(x, &o.Rules, ruleFact)
+	refill(x, &o.Rules, ruleFact)
 }
 
 func lineFact(x *wire, l *events.LineFact) {

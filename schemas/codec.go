@@ -31,7 +31,7 @@ func NewCodec() *Codec {
 	c := &Codec{
 		builtins: loadBuiltins(),
 		prefixes: make(map[string][]byte),
-		words:    newInterner(),
+		words:    new(interner),
 	}
 	c.wires.New = func() any { return new(wire) }
 	c.byFingerprint.Store(&c.builtins.writers)
@@ -84,7 +84,7 @@ func (c *Codec) DecodeEvent(value []byte) (events.Event, error) {
 	if w.err != nil {
 		return nil, w.err
 	}
-	e := events.New(events.Type(w.name))
+	e := newEvent(events.Type(w.name))
 	if e == nil {
 		return nil, unreadable(CodeUnexpected, "a %s where an event is expected", w.name)
 	}

@@ -33,6 +33,6 @@
 // # Bytes nobody vouches for
 //
 // Decoders trust nothing: they check every length against what is left of the record, allocate as items arrive, and
-// never recurse deeper than the schema. hamba/avro parses schemas and judges compatibility; it does not decode, because
-// its array decoder takes a negative block count at its word.
+// never recurse deeper than the schema. hamba/avro parses schemas and judges compatibility, but does not decode: it takes
+// a record that is cut short for a whole one, a negative block count for a length, and skips 2^62 items one by one.
 package schemas

@@ -25,25 +25,27 @@ func deref(s hamba.Schema) hamba.Schema {
 	return s
 }
 
-// jsonFields returns a struct's fields by JSON name, embedded ones flattened.
-func jsonFields(v reflect.Value) (names []string, fields map[string]reflect.Value) {
-	fields = make(map[string]reflect.Value)
+// jsonFields returns a struct's fields by JSON name, embedded ones flattened, and which of them JSON leaves out when
+// they are empty.
+func jsonFields(v reflect.Value) (names []string, fields map[string]reflect.Value, optional map[string]bool) {
+	fields, optional = make(map[string]reflect.Value), make(map[string]bool)
 	var visit func(v reflect.Value)
 	visit = func(v reflect.Value) {
 		for i := range v.NumField() {
 			f := v.Type().Field(i)
-			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			name, omit, _ := strings.Cut(f.Tag.Get("json"), ",")
 			switch {
 			case f.Anonymous:
 				visit(v.Field(i))
 			case name != "type" || f.Name != "Tag":
 				names = append(names, name)
 				fields[name] = v.Field(i)
+				optional[name] = omit != ""
 			}
 		}
 	}
 	visit(v)
-	return names, fields
+	return names, fields, optional
 }
 
 // native turns a Go value into what generic Avro libraries take, guided by the schema and knowing nothing of our codec.
@@ -52,7 +54,7 @@ func native(s hamba.Schema, v reflect.Value, tagged bool) any {
 	switch s := deref(s).(type) {
 	case *hamba.RecordSchema:
 		m := make(map[string]any)
-		_, fields := jsonFields(v)
+		_, fields, _ := jsonFields(v)
 		for _, f := range s.Fields() {
 			fv, ok := fields[f.Name()]
 			if !ok {

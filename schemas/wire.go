@@ -18,6 +18,8 @@ type wire struct {
 	words    *interner
 	repeat   [4]string // strings of this record that may come again in it
 	repeats  uint
+	shared   string // buf from sharedAt on, of which texts become parts; "" when each text is copied
+	sharedAt int
 	err      error // the first problem
 }
 
@@ -40,32 +42,58 @@ func (x *wire) putLong(v int64) {
 	x.buf = appendLong(x.buf, v)
 }
 
+// small returns the next number if it has one byte and is not negative, as most have; else -1, having read nothing. It
+// is inlined where takeLong is not.
+func (x *wire) small() int {
+	if x.pos < len(x.buf) && x.buf[x.pos]&0x81 == 0 {
+		x.pos++
+		return int(x.buf[x.pos-1] >> 1)
+	}
+	return -1
+}
+
 func (x *wire) takeLong() int64 {
-	if x.pos < len(x.buf) {
-		if b := x.buf[x.pos]; b < 0x80 {
-			x.pos++
-			return int64(b>>1) ^ -int64(b&1)
+	u, shift := uint64(0), 0
+	for i, b := range x.buf[x.pos:] {
+		u |= uint64(b&0x7f) << shift
+		if b < 0x80 {
+			if i == 9 && b > 1 {
+				break
+			}
+			x.pos += i + 1
+			return int64(u>>1) ^ -int64(u&1)
+		}
+		if shift += 7; i == 9 {
+			break
 		}
 	}
-	u, n := binary.Uvarint(x.buf[x.pos:])
-	if n <= 0 {
-		x.fail(CodeBroken, "the number here does not end or has over 64 bits")
-		return 0
-	}
-	x.pos += n
-	return int64(u>>1) ^ -int64(u&1)
+	x.fail(CodeBroken, "the number here does not end or has over 64 bits")
+	return 0
 }
 
 // takeBytes returns the next bytes or string, as a part of buf.
 func (x *wire) takeBytes() []byte {
-	n := x.takeLong()
-	if n < 0 || n > int64(len(x.buf)-x.pos) {
+	n := x.small()
+	if n < 0 {
+		n = x.takeSize()
+	}
+	if n > len(x.buf)-x.pos {
 		x.fail(CodeBroken, "a text of %d bytes where %d are left", n, len(x.buf)-x.pos)
 		return nil
 	}
-	b := x.buf[x.pos : x.pos+int(n)]
-	x.pos += int(n)
+	b := x.buf[x.pos : x.pos+n]
+	x.pos += n
 	return b
+}
+
+// takeSize reads a length that is not small.
+func (x *wire) takeSize() int {
+	n := x.takeLong()
+	if n < 0 || n > int64(len(x.buf)-x.pos) {
+		x.fail(CodeBroken, "a text of %d bytes where %d are left", n, len(x.buf)-x.pos)
+		return 0
+	}
+	return int(n)
 }
 
 func (x *wire) putText(s string) {
@@ -75,19 +103,24 @@ func (x *wire) putText(s string) {
 
 // branch reads the index of a union of null and something, and reports whether it is something.
 func (x *wire) branch() bool {
-	switch n := x.takeLong(); n {
-	case 0, 1:
-		return n == 1
-	default:
-		x.fail(CodeBroken, "branch %d of a union of two", n)
-		return false
+	n := x.small()
+	if n < 0 {
+		n = int(x.takeLong())
 	}
+	if n != 0 && n != 1 {
+		x.fail(CodeBroken, "branch %d of a union of two", n)
+	}
+	return n == 1
 }
 
 // long is an Avro long.
 func long[T ~int64](x *wire, p *T) {
 	if x.encoding {
 		x.putLong(int64(*p))
+		return
+	}
+	if n := x.small(); n >= 0 {
+		*p = T(n)
 		return
 	}
 	*p = T(x.takeLong())
@@ -131,16 +164,33 @@ func text[T ~string](x *wire, p *T) {
 		x.putText(string(*p))
 		return
 	}
-	*p = T(x.takeBytes())
+	b := x.takeBytes()
+	if x.shared != "" {
+		end := x.pos - x.sharedAt
+		*p = T(x.shared[end-len(b) : end])
+		return
+	}
+	*p = T(b)
 }
 
-// word is a string of which there are few: it is interned.
+// share makes one copy of the rest of the record for all texts to come. It is for texts that nobody keeps for long:
+// each keeps the whole rest alive.
+func (x *wire) share() {
+	if !x.encoding {
+		x.shared, x.sharedAt = string(x.buf[x.pos:]), x.pos
+	}
+}
+
+// word is a string of which there are few: it is interned. In a record that is decoded into again, it is often the one
+// that is there already.
 func word[T ~string](x *wire, p *T) {
 	if x.encoding {
 		x.putText(string(*p))
 		return
 	}
-	*p = T(x.words.get(x.takeBytes()))
+	if b := x.takeBytes(); string(*p) != string(b) {
+		*p = T(x.words.get(b))
+	}
 }
 
 // label is a string that is few when short, as line ids are: "1", "2".
@@ -242,11 +292,25 @@ func option[T any](x *wire, p **T, item func(*wire, *T)) {
 
 // list is an array of what item describes. Decoded, an empty one is nil.
 func list[T any](x *wire, p *[]T, item func(*wire, *T)) {
+	if !x.encoding {
+		*p = nil
+		if x.pos < len(x.buf) && x.buf[x.pos] == 0 {
+			x.pos++
+			return
+		}
+	}
+	refill(x, p, item)
+}
+
+// refill is a list that is decoded into the memory of the one that is there.
+func refill[T any](x *wire, p *[]T, item func(*wire, *T)) {
 	if x.encoding {
 		putList(x, *p, item)
 		return
 	}
-	*p = takeList[T](x, nil, item)
+	if *p = takeList(x, (*p)[:0], item); len(*p) == 0 {
+		*p = nil
+	}
 }
 
 func putList[T any](x *wire, s []T, item func(*wire, *T)) {
