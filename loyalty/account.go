@@ -156,6 +156,8 @@ type Grant struct {
 	// Lot holds the points; 0 when none were granted.
 	Lot   int64
 	Fixed bool
+	// At is when the points were earned; 0: when the order was placed or the review first earned.
+	At events.Instant
 	// Lines are the indexes of the lines that the rule saw; nil: all.
 	Lines []int32
 }

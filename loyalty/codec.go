@@ -172,7 +172,16 @@ func AppendOrder(b []byte, o *Order) []byte {
 		b = appendInt(b, int64(g.Granted))
 		b = appendInt(b, int64(g.Taken))
 		b = appendInt(b, g.Lot)
-		b = appendBool(b, g.Fixed)
+		var flags byte
+		for i, set := range [...]bool{g.Fixed, g.At != 0} {
+			if set {
+				flags |= 1 << i
+			}
+		}
+		b = append(b, flags)
+		if g.At != 0 {
+			b = appendInt(b, int64(g.At))
+		}
 		b = appendBool(b, g.Lines != nil)
 		if g.Lines != nil {
 			b = appendCount(b, len(g.Lines))
@@ -213,7 +222,12 @@ func DecodeOrder(b []byte) (*Order, error) {
 	}
 	for i := range o.Grants {
 		g := &o.Grants[i]
-		*g = Grant{Rule: d.text(), Granted: events.Points(d.int()), Taken: events.Points(d.int()), Lot: d.int(), Fixed: d.bool()}
+		*g = Grant{Rule: d.text(), Granted: events.Points(d.int()), Taken: events.Points(d.int()), Lot: d.int()}
+		flags := d.byte()
+		g.Fixed = flags&1 != 0
+		if flags&2 != 0 {
+			g.At = events.Instant(d.int())
+		}
 		if d.bool() {
 			g.Lines = make([]int32, d.count())
 			for i := range g.Lines {

@@ -103,7 +103,7 @@ func (d *decider) mergeCredited(e *events.MergeCredited) {
 		d.add(events.Entry{Type: events.TransferOut, Points: from.Deficit})
 	}
 	d.repay()
-	if d.p.Tiers != nil {
+	if d.p.Tiers != nil && !d.p.heldOut(d.a.Customer) {
 		if d.p.level(from.Tier) > d.p.level(d.a.Tier) {
 			d.changeTier(d.p.level(from.Tier), from.Grace)
 		}

@@ -190,6 +190,9 @@ func (f *fold) earn(e *events.Entry) {
 		if !o.Placed && o.At == 0 {
 			o.At = f.d.Facts.At
 		}
+		if e.Points > 0 && e.EarnedAt != o.At {
+			g.At = e.EarnedAt
+		}
 	}
 	if e.Points == 0 {
 		return
@@ -201,17 +204,7 @@ func (f *fold) earn(e *events.Entry) {
 		l.Pending += e.Points
 	}
 	f.a.Totals.Issued += e.Points
-	f.a.qualify(f.earnedAt(source), Exact{}, e.Points)
-}
-
-// earnedAt is the time by which points for tiers count: the order's, or the event's own.
-func (f *fold) earnedAt(source string) events.Instant {
-	if source != "" {
-		if o := f.order(source); o.At != 0 {
-			return o.At
-		}
-	}
-	return f.d.Facts.At
+	f.a.qualify(e.EarnedAt, Exact{}, e.Points)
 }
 
 // clawback notes what was taken of a rule's grant.
@@ -229,8 +222,13 @@ func (f *fold) clawback(e *events.Entry) {
 	f.claims[i].found += e.Points
 	if e.Asked != 0 {
 		o := f.order(source)
-		o.grant(e.Rule).Taken += e.Asked
-		f.a.qualify(f.earnedAt(source), Exact{}, -e.Asked)
+		g := o.grant(e.Rule)
+		g.Taken += e.Asked
+		at := g.At
+		if at == 0 {
+			at = o.At
+		}
+		f.a.qualify(at, Exact{}, -e.Asked)
 	}
 }
 
