@@ -65,21 +65,24 @@ func (s *Server) calculate(ctx context.Context, in *calculateInput) (*answer[Cal
 	if p != nil && p.Reason != ReasonUnknownCustomer {
 		return nil, p
 	}
-	var records loyalty.Records = loyalty.NewMemoryRecords()
-	failed := func() error { return nil }
 	if r.account == nil {
 		r.account = loyalty.NewAccount(order.Customer)
 		r.asOf = max(events.InstantOf(s.cfg.Now()), r.place.Clock)
-	} else {
-		records, failed = r.place.Store.Records(order.Customer)
+	}
+	records, err := r.place.Store.Records(order.Customer)
+	if err != nil {
+		return nil, s.storeProblem(r.place, err)
 	}
 	program := s.parts.Programs.History().At(order.At)
 	if program == nil {
 		return nil, noProgram()
 	}
 	quote := loyalty.Calculate(program, r.account, records, order, r.place.Clock)
-	if err := failed(); err != nil {
+	if err := records.Err(); err != nil {
 		return nil, s.storeProblem(r.place, err)
+	}
+	if p := s.still(&r); p != nil {
+		return nil, p
 	}
 	if quote.ByRule == nil {
 		quote.ByRule = []loyalty.QuotedRule{}

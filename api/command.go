@@ -130,7 +130,8 @@ func (s *Server) firstDecision(ctx context.Context, place Place, customer, event
 		return none, false, s.storeProblem(place, err)
 	}
 	if !ok {
-		return none, false, nil
+		_, p := s.own(customer)
+		return none, false, p
 	}
 	found, p := s.decisions(ctx, place, []int64{offset})
 	if p != nil {
@@ -205,6 +206,9 @@ func (s *Server) again(place Place, c command, d events.Decision) (*redemptionOu
 		return nil, p
 	}
 	if r == nil {
+		if _, p := s.own(d.Customer); p != nil {
+			return nil, p
+		}
 		return nil, declined(&d)
 	}
 	var points events.Points
@@ -240,9 +244,12 @@ func (s *Server) redemption(place Place, customer, id string) (*loyalty.Redempti
 			}
 		}
 	}
-	records, failed := place.Store.Records(customer)
+	records, err := place.Store.Records(customer)
+	if err != nil {
+		return nil, s.storeProblem(place, err)
+	}
 	r := records.Redemption(id)
-	if err := failed(); err != nil {
+	if err := records.Err(); err != nil {
 		return nil, s.storeProblem(place, err)
 	}
 	return r, nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/loyalty"
+	"github.com/accrue-loyalty/accrue/state"
 )
 
 // reader is one customer's account, found for one request.
@@ -94,8 +95,23 @@ func (s *Server) located(p *Problem, r *reader) *Problem {
 	return p
 }
 
+// still refuses what was read of an account's records if the partition has moved since the account was read.
+func (s *Server) still(r *reader) *Problem {
+	_, p := s.own(r.account.Customer)
+	return p
+}
+
+// storeProblem answers when the state cannot be read. A partition that was closed has just moved or is about to.
 func (s *Server) storeProblem(place Place, err error) *Problem {
+	if errors.Is(err, state.ErrClosed) {
+		place.State = Unowned
+		return s.refusePlace(place)
+	}
 	s.log.Error("reading the state", "partition", place.Partition, "error", err)
+	if errors.Is(err, state.ErrQuarantined) {
+		place.State = Quarantined
+		return s.refusePlace(place)
+	}
 	return problem(ReasonStoreUnavailable, "the state of partition %d cannot be read: ask again in a second",
 		place.Partition)
 }

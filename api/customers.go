@@ -184,6 +184,9 @@ func (s *Server) statement(ctx context.Context, in *statementInput) (*answer[Sta
 	if err != nil {
 		return nil, s.storeProblem(r.place, err)
 	}
+	if p := s.still(&r); p != nil {
+		return nil, p
+	}
 	decisions, p := s.decisions(ctx, r.place, offsets)
 	if p != nil {
 		return nil, p
@@ -215,10 +218,16 @@ func (s *Server) order(ctx context.Context, in *orderInput) (*answer[Order], err
 	if err != nil {
 		return nil, err
 	}
-	records, failed := r.place.Store.Records(in.Customer)
-	o := records.Order(in.Order)
-	if err := failed(); err != nil {
+	records, err := r.place.Store.Records(in.Customer)
+	if err != nil {
 		return nil, s.storeProblem(r.place, err)
+	}
+	o := records.Order(in.Order)
+	if err := records.Err(); err != nil {
+		return nil, s.storeProblem(r.place, err)
+	}
+	if p := s.still(&r); p != nil {
+		return nil, p
 	}
 	if o == nil || visibleOrder(o.ID) == "" {
 		return nil, s.located(problem(ReasonUnknownOrder, "the customer has no such order"), &r)

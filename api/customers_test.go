@@ -44,9 +44,7 @@ func TestLotsAndOrders(t *testing.T) {
 	})
 	t.Run("reads of a customer who lives elsewhere", func(t *testing.T) {
 		other := open(t)
-		for n := range other.partitions {
-			other.place[n] = api.Place{State: api.Elsewhere, Owner: "http://other:8080"}
-		}
+		other.move()
 		for _, path := range []string{"lots", "statement", "tier", "orders/o1", "explain/x"} {
 			r := other.get("/v1/customers/ann/" + path)
 			r.problem(http.StatusMisdirectedRequest, api.ReasonNotOwner)
@@ -54,6 +52,17 @@ func TestLotsAndOrders(t *testing.T) {
 				t.Errorf("%s: Accrue-Owner is %q", path, r.header.Get("Accrue-Owner"))
 			}
 		}
+	})
+	t.Run("reads while the customer moves elsewhere", func(t *testing.T) {
+		const cart = `{"customer":"ann","currency":"USD","lines":[]}`
+		for _, path := range []string{"statement", "orders/o1", "orders/o9", "explain/placed-o1", "explain/x"} {
+			moving := rich(t)
+			moving.onRead = moving.move
+			moving.get("/v1/customers/ann/"+path).problem(http.StatusMisdirectedRequest, api.ReasonNotOwner)
+		}
+		moving := rich(t)
+		moving.onRead = moving.move
+		moving.post("/v1/calculate", cart).problem(http.StatusMisdirectedRequest, api.ReasonNotOwner)
 	})
 	t.Run("every read may wait and says its position", func(t *testing.T) {
 		for _, path := range []string{"lots", "statement", "tier", "orders/o1", "explain/back"} {

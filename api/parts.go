@@ -67,13 +67,18 @@ func (s PlaceState) String() string {
 type Store interface {
 	// Account returns a customer's account and the ledger offset of its last decision; nil for an unknown customer.
 	Account(customer string) (a *loyalty.Account, position int64, err error)
-	// Records returns the parts of the account that grow. Writes to them are kept apart and thrown away; err must be
-	// asked for after reading.
-	Records(customer string) (r loyalty.Records, err func() error)
+	// Records returns the parts of the account that grow. Writes to them are kept apart and thrown away.
+	Records(customer string) (Records, error)
 	// Statement returns the ledger offsets of the customer's decisions below before (0: all), newest first.
 	Statement(customer string, before int64, limit int) ([]int64, error)
 	// Find returns the ledger offset of the decision on an event.
 	Find(customer, event string) (offset int64, ok bool, err error)
+}
+
+// Records are records that may fail to be read: Err must be asked for afterwards.
+type Records interface {
+	loyalty.Records
+	Err() error
 }
 
 // Ledger reads back what was decided, and why.

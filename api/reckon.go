@@ -73,6 +73,9 @@ func (s *Server) locate(r *reader, customer, event string) (int64, *Problem) {
 	if ok {
 		return offset, nil
 	}
+	if p := s.still(r); p != nil {
+		return 0, p
+	}
 	if text, isOffset := strings.CutPrefix(event, "@"); isOffset {
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || n < 0 {
@@ -112,6 +115,9 @@ func (s *Server) history(ctx context.Context, r *reader, customer string, offset
 	}
 	if len(offsets) == 0 || offsets[0] != offset {
 		return nil, s.located(problem(ReasonUnknownEvent, "the customer's statement does not hold ledger offset %d", offset), r)
+	}
+	if p := s.still(r); p != nil {
+		return nil, p
 	}
 	slices.Reverse(offsets)
 	return s.decisions(ctx, r.place, offsets)

@@ -258,11 +258,7 @@ func TestCommandRefusals(t *testing.T) {
 	})
 	t.Run("another instance decides", func(t *testing.T) {
 		s := rich(t)
-		s.edit(func() {
-			for n := range s.partitions {
-				s.place[n] = api.Place{State: api.Elsewhere, Owner: "http://other:8080"}
-			}
-		})
+		s.move()
 		s.post("/v1/redemptions", redeem(60, "")).problem(http.StatusMisdirectedRequest, api.ReasonNotOwner)
 		if len(s.topics["redemptions"]) != 0 {
 			t.Error("the command was sent all the same")
@@ -271,13 +267,7 @@ func TestCommandRefusals(t *testing.T) {
 	t.Run("the partition moves while it waits", func(t *testing.T) {
 		s := rich(t)
 		s.edit(func() { s.silent = true })
-		s.onWait = func() {
-			s.edit(func() {
-				for n := range s.partitions {
-					s.place[n] = api.Place{State: api.Elsewhere, Owner: "http://other:8080"}
-				}
-			})
-		}
+		s.onWait = s.move
 		p := s.post("/v1/redemptions", redeem(60, `,"id":"k1"`)).problem(http.StatusMisdirectedRequest, api.ReasonNotOwner)
 		if !strings.Contains(p.Detail, "k1") {
 			t.Errorf("the detail does not say under which id to ask again: %s", p.Detail)

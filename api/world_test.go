@@ -43,7 +43,9 @@ type world struct {
 	causeErr   error
 	storeErr   error
 	// onWait runs when somebody begins to wait for a decision.
-	onWait  func()
+	onWait func()
+	// onRead runs when more than the account itself is read.
+	onRead  func()
 	waiters map[string][]chan events.Decision
 }
 
@@ -168,10 +170,14 @@ func (w *world) Account(customer string) (*loyalty.Account, int64, error) {
 }
 
 // Records implements [api.Store].
-func (w *world) Records(customer string) (loyalty.Records, func() error) {
+func (w *world) Records(customer string) (api.Records, error) {
+	w.reading()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return lockedRecords{w.account(customer).r, w}, func() error { return nil }
+	if c := w.accounts[customer]; c != nil {
+		return lockedRecords{c.r, w}, nil
+	}
+	return lockedRecords{loyalty.NewMemoryRecords(), w}, nil
 }
 
 // lockedRecords may be read while the world decides.
@@ -179,6 +185,9 @@ type lockedRecords struct {
 	*loyalty.MemoryRecords
 	w *world
 }
+
+// Err implements [api.Records].
+func (l lockedRecords) Err() error { return nil }
 
 // Order implements [loyalty.Records].
 func (l lockedRecords) Order(id string) *loyalty.Order {
@@ -196,6 +205,7 @@ func (l lockedRecords) Redemption(id string) *loyalty.Redemption {
 
 // Statement implements [api.Store].
 func (w *world) Statement(customer string, before int64, limit int) ([]int64, error) {
+	w.reading()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var out []int64
@@ -210,10 +220,26 @@ func (w *world) Statement(customer string, before int64, limit int) ([]int64, er
 
 // Find implements [api.Store].
 func (w *world) Find(customer, event string) (int64, bool, error) {
+	w.reading()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	offset, ok := w.account(customer).found[event]
 	return offset, ok, nil
+}
+
+func (w *world) reading() {
+	if w.onRead != nil {
+		w.onRead()
+	}
+}
+
+// move gives all partitions to another instance.
+func (w *world) move() {
+	w.edit(func() {
+		for n := range w.partitions {
+			w.place[n] = api.Place{State: api.Elsewhere, Owner: "http://other:8080"}
+		}
+	})
 }
 
 // Decisions implements [api.Ledger].
