@@ -137,13 +137,26 @@ func (b *builder) conditions(v *value, r *loyalty.Rule) {
 	}
 }
 
-// earningTypes are the event types that a rule can be on: all that producers publish.
+// earningTypes are the event types that a rule can be on.
 func earningTypes() []string {
 	var names []string
 	for _, t := range events.Types() {
-		if !t.Internal() {
+		if earns(t) {
 			names = append(names, string(t))
 		}
 	}
-	return slices.Clip(names)
+	return names
+}
+
+// earns reports whether the engine tries rules on events of type t. Those it does not try move or end what was earned
+// before; a rule on one of them would never grant anything.
+func earns(t events.Type) bool {
+	switch t {
+	case events.TypeOrderFulfilled, events.TypeOrderCancelled, events.TypeOrderReturned, events.TypeReviewRemoved,
+		events.TypePointsAdjusted, events.TypeAccountsMerged, events.TypeErasureRequested,
+		events.TypeRedemptionRequested, events.TypeRedemptionConfirmed, events.TypeRedemptionCancelled, events.TypeTransferRequested:
+		return false
+	default:
+		return !t.Internal()
+	}
 }

@@ -67,9 +67,8 @@ var headerFields = []field{
 
 // Names of the parts of events in expressions.
 const (
-	lineType         = "Line"
-	returnedLineType = "ReturnedLine"
-	consentType      = "Consent"
+	lineType    = "Line"
+	consentType = "Consent"
 )
 
 // objectFields are the fields of every type that expressions see, by its name. It is never written to.
@@ -81,11 +80,6 @@ var objectFields = map[string][]field{
 		integer("quantity", func(l *events.Line) int64 { return l.Quantity }),
 		integer("amount_minor", func(l *events.Line) events.Money { return l.Amount }),
 		optionalInt("discount_minor", func(l *events.Line) events.Money { return l.Discount }),
-	},
-	returnedLineType: {
-		text("line", func(l *events.ReturnedLine) string { return l.Line }),
-		optionalInt("quantity", func(l *events.ReturnedLine) int64 { return l.Quantity }),
-		integer("amount_minor", func(l *events.ReturnedLine) events.Money { return l.Amount }),
 	},
 	consentType: {
 		optionalFlag("marketing", func(c *events.Consent) *bool { return c.Marketing }),
@@ -106,20 +100,8 @@ var objectFields = map[string][]field{
 		text("ip_hash", func(e *events.OrderPlaced) string { return e.IPHash }),
 		text("address_hash", func(e *events.OrderPlaced) string { return e.AddressHash }),
 	},
-	"OrderFulfilled": {text("order", func(e *events.OrderFulfilled) string { return e.Order })},
-	"OrderCancelled": {
-		text("order", func(e *events.OrderCancelled) string { return e.Order }),
-		text("reason", func(e *events.OrderCancelled) string { return e.Reason }),
-	},
-	"OrderReturned": {
-		text("order", func(e *events.OrderReturned) string { return e.Order }),
-		text("return", func(e *events.OrderReturned) string { return e.Return }),
-		parts("lines", returnedLineType, func(e *events.OrderReturned) []events.ReturnedLine { return e.Lines }),
-		text("reason", func(e *events.OrderReturned) string { return e.Reason }),
-	},
 	"ReviewSubmitted": reviewFields(func(e *events.ReviewSubmitted) *events.Review { return &e.Review }),
 	"ReviewApproved":  reviewFields(func(e *events.ReviewApproved) *events.Review { return &e.Review }),
-	"ReviewRemoved":   reviewFields(func(e *events.ReviewRemoved) *events.Review { return &e.Review }),
 	"AccountRegistered": {
 		text("email_hash", func(e *events.AccountRegistered) string { return e.EmailHash }),
 		text("ip_hash", func(e *events.AccountRegistered) string { return e.IPHash }),
@@ -147,13 +129,6 @@ var objectFields = map[string][]field{
 	},
 	"ServiceVoucherIssued":  {reference(func(e *events.ServiceVoucherIssued) string { return e.Reference })},
 	"ChurnContactCompleted": {reference(func(e *events.ChurnContactCompleted) string { return e.Reference })},
-	"PointsAdjusted": {
-		integer("points", func(e *events.PointsAdjusted) int64 { return e.Points }),
-		text("reason", func(e *events.PointsAdjusted) string { return e.Reason }),
-		text("actor", func(e *events.PointsAdjusted) string { return e.Actor }),
-	},
-	"AccountsMerged":   {text("into", func(e *events.AccountsMerged) string { return e.Into })},
-	"ErasureRequested": {},
 	"FraudReviewed": {
 		text("verdict", func(e *events.FraudReviewed) string { return string(e.Verdict) }),
 		text("decision", func(e *events.FraudReviewed) string { return e.Decision }),
@@ -166,31 +141,6 @@ var objectFields = map[string][]field{
 	"ReferralCompleted": {
 		text("referee", func(e *events.ReferralCompleted) string { return e.Referee }),
 		text("order", func(e *events.ReferralCompleted) string { return e.Order }),
-	},
-	"RedemptionRequested": {
-		text("redemption", func(e *events.RedemptionRequested) string { return e.Redemption }),
-		integer("points", func(e *events.RedemptionRequested) events.Points { return e.Points }),
-		text("order", func(e *events.RedemptionRequested) string { return e.Order }),
-		optionalInt("order_total_minor", func(e *events.RedemptionRequested) events.Money { return e.OrderTotal }),
-		text("reward", func(e *events.RedemptionRequested) string { return e.Reward }),
-	},
-	"RedemptionConfirmed": {
-		text("redemption", func(e *events.RedemptionConfirmed) string { return e.Redemption }),
-		{"points", types.IntType,
-			func(o any) ref.Val {
-				if p := o.(*events.RedemptionConfirmed).Points; p != nil {
-					return types.Int(*p)
-				}
-				return types.IntZero
-			},
-			func(o any) bool { return o.(*events.RedemptionConfirmed).Points != nil }},
-		text("order", func(e *events.RedemptionConfirmed) string { return e.Order }),
-	},
-	"RedemptionCancelled": {text("redemption", func(e *events.RedemptionCancelled) string { return e.Redemption })},
-	"TransferRequested": {
-		text("transfer", func(e *events.TransferRequested) string { return e.Transfer }),
-		text("to", func(e *events.TransferRequested) string { return e.To }),
-		integer("points", func(e *events.TransferRequested) events.Points { return e.Points }),
 	},
 }
 
@@ -209,7 +159,7 @@ func reviewFields[E any](review func(E) *events.Review) []field {
 func fieldsOf(typeName string) (fields []field, ok bool) {
 	own, ok := objectFields[typeName]
 	switch typeName {
-	case lineType, returnedLineType, consentType:
+	case lineType, consentType:
 		return own, ok
 	}
 	if !ok {

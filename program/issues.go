@@ -143,7 +143,7 @@ func (b *builder) fieldIssue(e environment, a *ast.AST, id int64, name string) (
 			owner = x.AsSelect().Operand().AsIdent()
 		}
 	}))
-	names := slices.Concat(fieldNames(lineType), fieldNames(returnedLineType), fieldNames(consentType))
+	names := slices.Concat(fieldNames(lineType), fieldNames(consentType))
 	switch owner {
 	case "event":
 		owner, typeName = "an "+string(e.on), string(e.on)

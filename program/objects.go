@@ -84,8 +84,6 @@ func (p *part) typeName() string {
 		return string(o.EventType())
 	case *events.Line:
 		return lineType
-	case *events.ReturnedLine:
-		return returnedLineType
 	case *events.Consent:
 		return consentType
 	default:
@@ -115,9 +113,6 @@ func (p *part) Equal(other ref.Val) ref.Val {
 	switch a := p.object.(type) {
 	case *events.Line:
 		b, ok := o.object.(*events.Line)
-		return types.Bool(ok && *a == *b)
-	case *events.ReturnedLine:
-		b, ok := o.object.(*events.ReturnedLine)
 		return types.Bool(ok && *a == *b)
 	case *events.Consent:
 		b, ok := o.object.(*events.Consent)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/loyalty"
 )
 
@@ -62,16 +63,16 @@ func (r *reader) scalar(v *value, example string) {
 func (r *reader) notAChoice(v *value) {
 	v.bad = true
 	hint := didYouMean(v.text, v.spec.choices)
-	// A long list would hide what the problem is.
+	// Only event types are so many that their list would hide what the problem is.
 	if len(v.spec.choices) > 8 {
-		what := "value"
-		if strings.HasSuffix(v.path, ".on") {
-			what = "event type"
+		message, others := "unknown event type %q", "known are "
+		if events.New(events.Type(v.text)) != nil {
+			message, others, hint = "no points are earned on %s", "they are on ", ""
 		}
 		if hint == "" {
-			hint = "known are " + strings.Join(v.spec.choices, ", ")
+			hint = others + strings.Join(v.spec.choices, ", ")
 		}
-		r.add(v.node, v.path, hint, "unknown %s %q", what, v.text)
+		r.add(v.node, v.path, hint, message, v.text)
 		return
 	}
 	r.add(v.node, v.path, hint, "%q is not %s", v.text, oneOf(v.spec.choices))
