@@ -168,8 +168,9 @@ func NewAccount(customer string) *Account { return &Account{Customer: customer} 
 // Clone returns a copy that shares nothing that Decide or Evolve write to.
 func (a *Account) Clone() *Account {
 	c := *a
-	c.Lots = slices.Clone(a.Lots)
-	c.Qualifying = slices.Clone(a.Qualifying)
+	// Most decisions add one of each.
+	c.Lots = append(make([]Lot, 0, len(a.Lots)+1), a.Lots...)
+	c.Qualifying = append(make([]Qualifying, 0, len(a.Qualifying)+1), a.Qualifying...)
 	c.Counters = slices.Clone(a.Counters)
 	c.Waiting = slices.Clone(a.Waiting)
 	if a.Reservations != nil {

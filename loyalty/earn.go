@@ -259,17 +259,23 @@ func (d *decider) partOf(r *preparedRule, e events.Event, s *sale, factor, tier 
 			if d.p.Stage == StageLine {
 				p.spreadByLine(s, perUnit.Mul(factor).Mul(tier))
 			}
-			d.trace(r.ID, "%s ÷ %s × %s = %s", basis, r.unit, points, p.exact)
+			if d.in.Trace != nil {
+				d.trace(r.ID, "%s ÷ %s × %s = %s", basis, r.unit, points, p.exact)
+			}
 		case Every:
 			steps, ok := basis.Quo(r.unit).Floor()
 			if !ok {
 				steps = math.MaxInt64
 			}
 			p.exact = ExactInt(steps).Mul(points)
-			d.trace(r.ID, "%d whole steps of %s in %s × %s = %s", steps, r.unit, basis, points, p.exact)
+			if d.in.Trace != nil {
+				d.trace(r.ID, "%d whole steps of %s in %s × %s = %s", steps, r.unit, basis, points, p.exact)
+			}
 		case Fixed:
 			p.exact = points
-			d.trace(r.ID, "fixed: %s", points)
+			if d.in.Trace != nil {
+				d.trace(r.ID, "fixed: %s", points)
+			}
 		case Multiply:
 		}
 	}
@@ -280,7 +286,7 @@ func (d *decider) partOf(r *preparedRule, e events.Event, s *sale, factor, tier 
 	} else {
 		p.exact = p.exact.Mul(factor).Mul(tier)
 	}
-	if r.Kind != Fixed && (factor.Cmp(ExactInt(1)) != 0 || tier.Cmp(ExactInt(1)) != 0) {
+	if d.in.Trace != nil && r.Kind != Fixed && (factor.Cmp(ExactInt(1)) != 0 || tier.Cmp(ExactInt(1)) != 0) {
 		d.trace(r.ID, "× %s (campaigns) × %s (tier) = %s", factor, tier, p.exact)
 	}
 	if r.Max != nil && p.exact.Cmp(r.max) > 0 {

@@ -1,7 +1,9 @@
 package loyalty
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"math/big"
 	"math/bits"
 	"strings"
@@ -68,9 +70,9 @@ func (x Exact) Sign() int {
 
 // Add returns x + y.
 func (x Exact) Add(y Exact) Exact {
-	if x.big == nil && y.big == nil && x.den == y.den && x.den == 0 {
-		if s := x.num + y.num; (s > x.num) == (y.num > 0) {
-			return Exact{num: s}
+	if x.big == nil && y.big == nil {
+		if z, ok := x.addSmall(y); ok {
+			return z
 		}
 	}
 	return fromRat(new(big.Rat).Add(x.Rat(), y.Rat()))
@@ -78,12 +80,33 @@ func (x Exact) Add(y Exact) Exact {
 
 // Sub returns x − y.
 func (x Exact) Sub(y Exact) Exact {
-	if x.big == nil && y.big == nil && x.den == y.den && x.den == 0 {
-		if s := x.num - y.num; (s < x.num) == (y.num > 0) {
-			return Exact{num: s}
-		}
+	if y.big == nil && y.num != math.MinInt64 {
+		y.num = -y.num
+		return x.Add(y)
 	}
 	return fromRat(new(big.Rat).Sub(x.Rat(), y.Rat()))
+}
+
+// addSmall adds within two words; ok is false when something on the way does not fit.
+func (x Exact) addSmall(y Exact) (z Exact, ok bool) {
+	if x.den == 0 && y.den == 0 {
+		sum, ok := add(x.num, y.num)
+		return Exact{num: sum}, ok
+	}
+	a, ok1 := mul(x.num, y.denominator())
+	b, ok2 := mul(y.num, x.denominator())
+	den, ok3 := mul(x.denominator(), y.denominator())
+	num, ok4 := add(a, b)
+	if !ok1 || !ok2 || !ok3 || !ok4 {
+		return Exact{}, false
+	}
+	num, den = cancel(num, den)
+	return normal(num, den), true
+}
+
+func add(a, b int64) (int64, bool) {
+	sum := a + b
+	return sum, (sum > a) == (b > 0)
 }
 
 // Mul returns x × y.
@@ -115,17 +138,18 @@ func (x Exact) Quo(y Exact) Exact {
 
 // Cmp returns -1, 0 or 1 as x is less than, equal to or greater than y.
 func (x Exact) Cmp(y Exact) int {
-	if x.big == nil && y.big == nil && x.den == y.den {
-		switch {
-		case x.num < y.num:
-			return -1
-		case x.num > y.num:
-			return 1
-		default:
-			return 0
-		}
+	if x.big != nil || y.big != nil {
+		return x.Rat().Cmp(y.Rat())
 	}
-	return x.Rat().Cmp(y.Rat())
+	if sx, sy := x.Sign(), y.Sign(); sx != sy || x.den == y.den {
+		if sx != sy {
+			return cmp.Compare(sx, sy)
+		}
+		return cmp.Compare(x.num, y.num)
+	}
+	hi, lo := bits.Mul64(magnitude(x.num), uint64(y.denominator()))
+	hi2, lo2 := bits.Mul64(magnitude(y.num), uint64(x.denominator()))
+	return x.Sign() * cmp.Or(cmp.Compare(hi, hi2), cmp.Compare(lo, lo2))
 }
 
 // Floor returns the greatest integer not above x; ok is false when it does not fit.
@@ -191,7 +215,7 @@ func cancel(num, den int64) (int64, int64) {
 	for b != 0 {
 		a, b = b, a%b
 	}
-	if a == 1 || a > 1<<62 {
+	if a == 1 {
 		return num, den
 	}
 	return num / int64(a), den / int64(a)

@@ -11,6 +11,7 @@ import (
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/loyalty"
 	"github.com/accrue-loyalty/accrue/program"
+	"github.com/accrue-loyalty/accrue/schemas"
 )
 
 // drawProgram writes a random program file and parses it.
@@ -160,10 +161,13 @@ type twin struct {
 	records, refolded *loyalty.MemoryRecords
 }
 
+var codec = schemas.NewCodec()
+
 // twins decides histories and folds each decision, as it would be read back from the ledger, into a second account.
 type twins struct {
 	t        *rapid.T
 	p        *loyalty.Program
+	codec    *schemas.Codec
 	clock    events.Instant
 	accounts map[string]*twin
 	earned   map[string]events.Points
@@ -171,7 +175,7 @@ type twins struct {
 }
 
 func newTwins(t *rapid.T, p *loyalty.Program) *twins {
-	return &twins{t: t, p: p, accounts: map[string]*twin{}, earned: map[string]events.Points{}, taken: map[string]events.Points{}}
+	return &twins{t: t, p: p, codec: codec, accounts: map[string]*twin{}, earned: map[string]events.Points{}, taken: map[string]events.Points{}}
 }
 
 func (w *twins) twin(customer string) *twin {
@@ -216,8 +220,12 @@ func (w *twins) fold(x *twin, d events.Decision) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	stored, err := w.codec.AppendDecision(nil, &d)
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	var read events.Decision
-	if err := json.Unmarshal(text, &read); err != nil {
+	if err := w.codec.DecodeDecision(stored, &read); err != nil {
 		w.t.Fatal(err)
 	}
 	loyalty.Evolve(x.folded, x.refolded, &read)
