@@ -92,12 +92,12 @@ func (s *Server) split(body []byte) (raws []json.RawMessage, single bool, p *Pro
 		var v any
 		return nil, false, problem(ReasonInvalidJSON, "the body is not JSON: %s", json.Unmarshal(body, &v))
 	}
-	switch {
-	case body[0] == '[':
+	switch body[0] {
+	case '[':
 		if err := json.Unmarshal(body, &raws); err != nil {
 			return nil, false, problem(ReasonInvalidJSON, "the body is not an array of events: %s", err)
 		}
-	case body[0] == '{':
+	case '{':
 		var envelope map[string]json.RawMessage
 		if err := json.Unmarshal(body, &envelope); err != nil {
 			return nil, false, problem(ReasonInvalidJSON, "the body is not an event: %s", err)
@@ -242,8 +242,8 @@ func joinPositions(all []Position) string {
 // decodeStrict reads a JSON object into v and refuses unknown fields by name.
 func decodeStrict(body []byte, v any) *Problem {
 	if !json.Valid(body) {
-		var any any
-		return problem(ReasonInvalidJSON, "the body is not JSON: %s", json.Unmarshal(body, &any))
+		var anything any
+		return problem(ReasonInvalidJSON, "the body is not JSON: %s", json.Unmarshal(body, &anything))
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()

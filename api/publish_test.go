@@ -32,7 +32,7 @@ func TestPublish(t *testing.T) {
 	t.Run("each of several is answered on its own", func(t *testing.T) {
 		for _, form := range []string{"[%s]", `{"events":[%s]}`} {
 			s := open(t)
-			body := fmt.Sprintf(form, session+`,{"type":"SessionOpened","id":"s2","customer":"bob","at":"2026-11-22T09:00:00Z","refrence":"x"},`+
+			body := fmt.Sprintf(form, session+`,{"type":"SessionOpened","id":"s2","customer":"bob","at":"2026-11-22T09:00:00Z","ref":"x"},`+
 				strings.ReplaceAll(session, "s1", "s3"))
 			var all api.TakenAll
 			s.post("/v1/events", body).is(http.StatusMultiStatus).into(&all)
@@ -40,7 +40,7 @@ func TestPublish(t *testing.T) {
 				t.Fatalf("answered %+v", all)
 			}
 			bad := all.Results[1]
-			if bad.Status != 422 || bad.Reason != api.ReasonInvalidEvent || !strings.Contains(bad.Detail, `"refrence"`) ||
+			if bad.Status != 422 || bad.Reason != api.ReasonInvalidEvent || !strings.Contains(bad.Detail, `"ref"`) ||
 				bad.Event != "s2" || bad.Customer != "bob" {
 				t.Errorf("the typo is answered with %+v", bad)
 			}

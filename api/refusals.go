@@ -25,105 +25,109 @@ func reasonOf(d *events.Decision) Reason {
 
 // words explains the reason of a decision to people, and what can be done.
 func (r Reason) words() string {
-	if text, ok := reasonWords(r); ok {
+	if text := redemptionWords(r); text != "" {
+		return text
+	}
+	if text := eventWords(r); text != "" {
 		return text
 	}
 	return "the rules say " + strings.ReplaceAll(string(r), "_", " ")
 }
 
-func reasonWords(r Reason) (string, bool) {
+func redemptionWords(r Reason) string {
 	switch r {
-	// Redemptions.
 	case "balance_too_low":
-		return "the customer has fewer spendable points than that", true
+		return "the customer has fewer spendable points than that"
 	case "below_minimum":
-		return "the program sets a higher minimum for one redemption", true
+		return "the program sets a higher minimum for one redemption"
 	case "not_a_step":
-		return "the program redeems points in steps only: choose a multiple of its step", true
+		return "the program redeems points in steps only: choose a multiple of its step"
 	case "over_max_share":
-		return "points may pay only a share of an order, and this is more: redeem fewer", true
+		return "points may pay only a share of an order, and this is more: redeem fewer"
 	case "invalid_points":
-		return "the number of points is not one that this can take", true
+		return "the number of points is not one that this can take"
 	case "unknown_reward":
-		return "the program has no such reward", true
+		return "the program has no such reward"
 	case "reward_points_differ":
-		return "the reward costs another number of points", true
+		return "the reward costs another number of points"
 	case "tier_too_low":
-		return "the reward is for higher tiers", true
+		return "the reward is for higher tiers"
 	case "under_review":
-		return "the account is under review: somebody must clear it first", true
+		return "the account is under review: somebody must clear it first"
 	case ReasonUnknownRedemption:
-		return "the customer has no such redemption", true
+		return "the customer has no such redemption"
 	case "redemption_confirmed":
-		return "the redemption was confirmed before", true
+		return "the redemption was confirmed before"
 	case "redemption_cancelled":
-		return "the redemption was cancelled before", true
+		return "the redemption was cancelled before"
 	case "redemption_lapsed":
-		return "the reservation had lapsed before", true
+		return "the reservation had lapsed before"
 	case "reservation_lapsed":
-		return "the reservation has lapsed, its points are free again: redeem anew", true
+		return "the reservation has lapsed, its points are free again: redeem anew"
 	case "reservation_cancelled":
-		return "the redemption was cancelled, its points are free again: redeem anew", true
+		return "the redemption was cancelled, its points are free again: redeem anew"
 	case "duplicate_redemption":
-		return "a redemption with this id exists already", true
+		return "a redemption with this id exists already"
+	default:
+		return ""
 	}
-	return eventWords(r)
 }
 
-func eventWords(r Reason) (string, bool) {
+func eventWords(r Reason) string {
 	switch r {
 	case ReasonConflict:
-		return "the event's id was used for something else before: send a new id", true
+		return "the event's id was used for something else before: send a new id"
 	case "duplicate_event":
-		return "the same event was decided before, it does not count twice", true
+		return "the same event was decided before, it does not count twice"
 	case "duplicate_order":
-		return "the order was counted under another event before", true
+		return "the order was counted under another event before"
 	case "duplicate_return":
-		return "the return was counted under another event before", true
+		return "the return was counted under another event before"
 	case "duplicate_transfer":
-		return "the transfer was made under another event before", true
+		return "the transfer was made under another event before"
 	case "duplicate_review":
-		return "the review was counted under another event before", true
+		return "the review was counted under another event before"
 	case "duplicate_complaint":
-		return "the complaint was counted under another event before", true
+		return "the complaint was counted under another event before"
 	case "order_unknown":
-		return "its order has not come yet: it waits for it", true
+		return "its order has not come yet: it waits for it"
 	case "order_cancelled":
-		return "the order was cancelled before", true
+		return "the order was cancelled before"
 	case "order_ended":
-		return "nothing is left of the order", true
+		return "nothing is left of the order"
 	case "order_fulfilled":
-		return "the order was fulfilled before", true
+		return "the order was fulfilled before"
 	case "unknown_line":
-		return "the return names a line that the order does not have", true
+		return "the return names a line that the order does not have"
 	case "invalid_order":
-		return "the order names a line twice, or has a negative amount", true
+		return "the order names a line twice, or has a negative amount"
 	case "unknown_currency":
-		return "the program has no rate for the order's currency", true
+		return "the program has no rate for the order's currency"
 	case "review_removed":
-		return "the review was removed before", true
+		return "the review was removed before"
 	case "overflow":
-		return "the number is too large", true
+		return "the number is too large"
 	case "older_than_accepted", "stale":
-		return "it is older than the program accepts", true
+		return "it is older than the program accepts"
 	case "ahead_of_clock", "future":
-		return "its time is more than a day ahead of the clock", true
+		return "its time is more than a day ahead of the clock"
 	case "control_group", "holdout":
-		return "the customer is in the control group, which earns nothing", true
+		return "the customer is in the control group, which earns nothing"
 	case "no_tracking_consent":
-		return "the customer has not agreed to tracking, so this earns nothing", true
+		return "the customer has not agreed to tracking, so this earns nothing"
 	case ReasonErased:
-		return "this customer was erased", true
+		return "this customer was erased"
 	case ReasonAccountMerged, "forwarded":
-		return "this customer was merged into another, who is asked instead", true
+		return "this customer was merged into another, who is asked instead"
 	case "merge_into_self", "transfer_to_self":
-		return "both customers are the same", true
+		return "both customers are the same"
 	case "unreadable":
-		return "the record could not be read; it is among the dead letters", true
+		return "the record could not be read; it is among the dead letters"
 	case "parked":
-		return "the customer's events wait until an operator has looked at the account", true
+		return "the customer's events wait until an operator has looked at the account"
 	case "held":
-		return "a fraud rule holds the points until somebody has looked", true
+		return "a fraud rule holds the points until somebody has looked"
+	default:
+		return ""
 	}
-	return "", false
 }

@@ -24,15 +24,15 @@ func (s partitionStore) Records(customer string) (Records, error) {
 // Pauses between two looks at a position that is waited for: commits come every few milliseconds under load, and one
 // that takes longer need not be seen to the millisecond.
 const (
-	foldedPauseMin = time.Millisecond
-	foldedPauseMax = 20 * time.Millisecond
+	foldedPauseFirst = time.Millisecond
+	foldedPauseLast = 20 * time.Millisecond
 )
 
 // WaitFolded returns once the state has folded a position, or with ctx's error, or when the partition is of no more use.
 func WaitFolded(ctx context.Context, p *state.Partition, want Position) error {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
-	for next := foldedPauseMin; ; next = min(2*next, foldedPauseMax) {
+	for next := foldedPauseFirst; ; next = min(2*next, foldedPauseLast) {
 		if reached(p.Position(), want) {
 			return nil
 		}
