@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
@@ -174,6 +175,9 @@ type offsetsCommitted = kadm.OffsetResponses
 // committed asks for the group's offsets.
 func (c *Client) committed(ctx context.Context) (offsetsCommitted, error) {
 	all, err := c.admin.FetchOffsets(ctx, c.cfg.group())
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		return nil, nil // nobody has committed yet
+	}
 	if err == nil {
 		err = all.Error()
 	}
@@ -273,16 +277,48 @@ const clockLookback = 4096
 // later tick that was consumed and had nothing to do.
 func (p *partition) recoverClock(ctx context.Context) error {
 	now := &p.now
-	now.clock = clock{at: now.position.Clock}
-	name := p.names[clockIndex]
-	span, err := p.e.client.reader.Span(ctx, name, p.id)
+	now.clock = clock{at: now.position.Clock, offset: noTick}
+	span, err := p.e.client.reader.Span(ctx, p.names[clockIndex], p.id)
 	if err != nil {
 		return err
 	}
 	to := p.fetched[clockIndex]
 	from := max(span.Start, min(to, now.position.Inputs[string(schemas.TopicClock)])-clockLookback)
-	known := false
-	err = p.e.client.reader.Read(ctx, name, p.id, from, to, func(c projector.Chunk) error {
+	err = p.readClock(ctx, from, to, func(r *clockRecord) {
+		if !now.lease.admit(r) {
+			return
+		}
+		if now.clock.offset == noTick && r.tick.At == now.clock.at {
+			now.clock.stand(r)
+		} else {
+			now.clock.apply(r)
+		}
+	})
+	if err == nil && now.clock.at != 0 && now.clock.offset == noTick {
+		// Without the group's offsets the tick lies ahead. It will be read again, and find its work done.
+		ahead := now.lease
+		err = p.readClock(ctx, to, span.Stable, func(r *clockRecord) {
+			if ahead.admit(r) && now.clock.offset == noTick && r.tick.At == now.clock.at {
+				now.clock.stand(r)
+			}
+		})
+	}
+	if err != nil {
+		return err
+	}
+	// Whatever the last sweep left is found by sweeping once more. Without its tick there is no cause to name: the next
+	// tick will do it.
+	now.sweep = now.clock.at != 0 && now.clock.offset != noTick
+	p.tenure.set(func(s *PartitionStatus) {
+		s.Clock, s.Ledger, s.End = now.clock.at, now.position.Ledger, now.position.Ledger
+	})
+	p.tenure.follow(now.lease, 0)
+	return nil
+}
+
+// readClock calls fn with the clock records from the offset from up to to that can be read.
+func (p *partition) readClock(ctx context.Context, from, to int64, fn func(*clockRecord)) error {
+	return p.e.client.reader.Read(ctx, p.names[clockIndex], p.id, from, to, func(c projector.Chunk) error {
 		for _, rec := range c.Records {
 			if rec.Attrs.IsControl() {
 				continue
@@ -291,28 +327,12 @@ func (p *partition) recoverClock(ctx context.Context) error {
 			if errors.Is(err, schemas.ErrRegistryUnavailable) {
 				return err
 			}
-			if err != nil || !now.lease.admit(&r) {
-				continue
-			}
-			if r.tick.At == now.clock.at && !known {
-				now.clock = clock{at: r.tick.At, lenient: r.driver != "", offset: r.offset, event: r.tick.ID}
-				known = true
-			} else {
-				known = now.clock.apply(&r) || known
+			if err == nil {
+				fn(&r)
 			}
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	// Whatever the last sweep left is found by sweeping once more.
-	now.sweep = now.clock.at != 0
-	p.tenure.set(func(s *PartitionStatus) {
-		s.Clock, s.Ledger, s.End = now.clock.at, now.position.Ledger, now.position.Ledger
-	})
-	p.tenure.follow(now.lease, 0)
-	return nil
 }
 
 // commitPrefix begins the note that goes with each committed offset. It names the position as far as decisions go: the

@@ -108,13 +108,21 @@ type clock struct {
 	event  string
 }
 
-// apply moves the clock and reports whether the tick has anything to say: one that is earlier than the clock hasn't.
+// noTick is the offset of a clock whose tick is not known.
+const noTick = -1
+
+// stand puts the clock at a tick.
+func (c *clock) stand(r *clockRecord) {
+	*c = clock{at: r.tick.At, lenient: r.driver != "", offset: r.offset, event: r.tick.ID}
+}
+
+// apply moves the clock and reports whether the tick has anything to say: one that is earlier than the clock hasn't. One
+// at the clock's own time does what has become due since.
 func (c *clock) apply(r *clockRecord) bool {
 	switch {
 	case r.tick.At > c.at:
-		*c = clock{at: r.tick.At, lenient: r.driver != "", offset: r.offset, event: r.tick.ID}
+		c.stand(r)
 	case r.tick.At == c.at:
-		// What has become due since is done under the same time.
 		c.offset, c.event = r.offset, r.tick.ID
 	default:
 		return false

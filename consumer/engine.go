@@ -53,13 +53,13 @@ func New(cfg Config) (*Engine, error) {
 // answer, rebalances and lost sessions are waited out; an error means that going on makes no sense: topics that are not
 // partitioned alike, refused credentials.
 func (e *Engine) Run(ctx context.Context) error {
-	if err := e.prepare(ctx); err != nil {
-		return err
+	batchBytes, err := e.prepare(ctx)
+	if err == nil {
+		err = e.awaitProgram(ctx)
 	}
-	if err := e.awaitProgram(ctx); err != nil {
+	if ctx.Err() != nil {
 		return nil
 	}
-	batchBytes, err := e.client.batchBytes(ctx)
 	if err != nil {
 		return err
 	}
@@ -76,27 +76,27 @@ func (e *Engine) Run(ctx context.Context) error {
 }
 
 // prepare learns what must be known of the cluster.
-func (e *Engine) prepare(ctx context.Context) (err error) {
+func (e *Engine) prepare(ctx context.Context) (batchBytes int32, err error) {
 	if err := e.client.CheckPartitions(ctx); err != nil {
-		return fmt.Errorf("the topics cannot be used: %w", err)
+		return 0, fmt.Errorf("the topics cannot be used: %w", err)
 	}
 	if e.storeID, err = e.cfg.Store.ID(); err != nil {
-		return err
+		return 0, err
 	}
 	if e.partitions, err = e.client.Partitions(ctx); err != nil {
-		return err
+		return 0, err
 	}
 	e.ledgerTopic, e.deadLetterTopic = e.client.Name(schemas.TopicLedger), e.client.Name(schemas.TopicDeadLetter)
 	if e.deadLetterPartitions, err = e.client.reader.Partitions(ctx, e.deadLetterTopic); err != nil {
-		return err
+		return 0, err
 	}
 	for t, name := range inputNames {
 		if e.topicIDs[t], err = e.client.reader.TopicID(ctx, e.client.Name(name)); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	e.reading = reading{codec: e.client.codec, partitions: e.partitions}
-	return nil
+	return e.client.batchBytes(ctx)
 }
 
 // noProgramReminder is how often an engine without rules says so.

@@ -288,7 +288,7 @@ func (d *decider) record(t int, rec *kgo.Record) error {
 // decision was under this clock has nothing to catch up with: what became due since then waits for the next tick.
 func (d *decider) catchUp(from origin, a *loyalty.Account, r loyalty.Records) error {
 	c := &d.p.next.clock
-	if a.Clock >= c.at {
+	if a.Clock >= c.at || c.offset == noTick {
 		return nil
 	}
 	program := d.history.At(c.at)
@@ -313,11 +313,17 @@ func (d *decider) emit(from origin, a *loyalty.Account, program *loyalty.Program
 		return d.broken(from, a.Customer, reasonInvariant, err)
 	}
 	made.Program = events.ProgramRef{Version: program.Version, Hash: program.Hash}
-	return d.ledger(from, made)
+	return d.ledger(from, made, d.decided)
 }
 
-// ledger writes a complete decision but for its chain.
-func (d *decider) ledger(from origin, made *events.Decision) error {
+// decided tells state of a decision that Decide has applied to the batch's account.
+func (d *decider) decided(made *events.Decision) error {
+	d.b.Decided(made)
+	return nil
+}
+
+// ledger writes a decision that is complete but for its chain, and hands it to state by take.
+func (d *decider) ledger(from origin, made *events.Decision, take func(*events.Decision) error) error {
 	made.Chain = d.p.next.chain
 	value, err := d.out.write(func(b []byte) ([]byte, error) { return d.p.e.client.codec.AppendDecision(b, made) })
 	if err != nil {
@@ -327,9 +333,8 @@ func (d *decider) ledger(from origin, made *events.Decision) error {
 	d.out.addDecision(made, kgo.Record{
 		Topic: d.p.e.ledgerTopic, Partition: d.p.id, Key: schemas.Key(made.Customer), Value: value,
 	})
-	d.b.Decided(&d.out.decisions[len(d.out.decisions)-1])
 	projector.Advance(&d.p.next.position, made)
-	return nil
+	return take(&d.out.decisions[len(d.out.decisions)-1])
 }
 
 // send puts the events for other customers into the outbox.

@@ -1,0 +1,249 @@
+package consumer_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/accrue-loyalty/accrue/consumer"
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/loyalty"
+	"github.com/accrue-loyalty/accrue/schemas"
+)
+
+// history makes a mixed life of n customers: orders, returns of some, goodwill, redemptions, transfers, merges; in order
+// of time. The same seed makes the same.
+func history(seed uint64, n, perCustomer int) []events.Event {
+	r := rand.New(rand.NewPCG(seed, 1))
+	all := make([]events.Event, 0, n*perCustomer)
+	names := customers(n)
+	at := t0
+	ended := map[string]bool{}
+	for i := range n * perCustomer {
+		at += events.Instant(r.Int64N(int64(2 * minute)))
+		c := names[r.IntN(n)]
+		head := func(kind string) events.Header {
+			return events.Header{ID: fmt.Sprintf("%s-%d", kind, i), Customer: c, At: at}
+		}
+		switch k := r.IntN(100); {
+		case k < 70:
+			o := order(c, fmt.Sprintf("o-%d", i), at, 100+r.Int64N(20_000))
+			all = append(all, o)
+			if r.IntN(5) == 0 {
+				all = append(all, &events.OrderReturned{Header: events.Header{ID: fmt.Sprintf("r-%d", i), Customer: c, At: at + minute}, Order: o.Order, Return: fmt.Sprintf("r-%d", i)})
+			}
+		case k < 80:
+			points := events.Points(r.IntN(50))
+			all = append(all, &events.ComplaintResolved{Header: head("goodwill"), Complaint: fmt.Sprintf("k-%d", i), GoodwillPoints: int64(points)})
+		case k < 90:
+			id := fmt.Sprintf("red-%d", i)
+			all = append(all, &events.RedemptionRequested{Header: head("redeem"), Redemption: id, Points: events.Points(1 + r.IntN(100))})
+			if r.IntN(2) == 0 {
+				all = append(all, &events.RedemptionConfirmed{Header: events.Header{ID: "confirm-" + id, Customer: c, At: at + 1}, Redemption: id})
+			}
+		case k < 97:
+			all = append(all, &events.TransferRequested{Header: head("transfer"), Transfer: fmt.Sprintf("t-%d", i), To: names[r.IntN(n)], Points: events.Points(1 + r.IntN(20))})
+		default:
+			into := names[r.IntN(n)]
+			if into != c && !ended[into] && !ended[c] && len(ended) < n/4 {
+				ended[c] = true
+				all = append(all, &events.AccountsMerged{Header: head("merge"), Into: into})
+			}
+		}
+	}
+	return all
+}
+
+// audit ends every test: nothing differs when everything is decided once more, accounts keep their invariants, and no
+// point was created or lost between customers.
+func (w *world) audit() consumer.VerifyReport {
+	w.t.Helper()
+	report, err := w.client.Verify(w.ctx(), consumer.VerifyConfig{})
+	if err != nil {
+		w.t.Fatalf("verifying: %v", err)
+	}
+	for _, d := range report.Differences() {
+		w.t.Errorf("verify: %s", &d)
+	}
+	causes := map[events.Cause]bool{}
+	for _, d := range w.decisions() {
+		if d.Cause.Topic != string(schemas.TopicClock) {
+			if causes[d.Cause] {
+				w.t.Errorf("decided twice: %v", d.Cause)
+			}
+			causes[d.Cause] = true
+		}
+	}
+	return report
+}
+
+// accounts returns the encoded accounts of an instance, by customer.
+func (i *instance) accounts(names []string) map[string][]byte {
+	all := map[string][]byte{}
+	for _, c := range names {
+		if a := i.account(c); a != nil {
+			all[c] = loyalty.AppendAccount(nil, a)
+		}
+	}
+	return all
+}
+
+func sameAccounts(t testing.TB, want, got map[string][]byte) {
+	t.Helper()
+	if len(want) != len(got) {
+		t.Errorf("%d accounts, want %d", len(got), len(want))
+	}
+	for c, b := range want {
+		if !bytes.Equal(b, got[c]) {
+			t.Errorf("the account of %s differs", c)
+		}
+	}
+}
+
+func TestOrdersAreDecided(t *testing.T) {
+	w := newWorld(t, 4)
+	w.publish(plainProgram)
+	i := w.start("one", "")
+	for n, c := range customers(50) {
+		w.send(order(c, "o-"+c, t0+events.Instant(n), 1000))
+	}
+	w.decided()
+	for _, c := range customers(50) {
+		if got := i.active(c); got != 10 {
+			t.Errorf("%s has %d points, want 10", c, got)
+		}
+	}
+	if n := len(w.decisions()); n != 50 {
+		t.Errorf("the ledger has %d decisions, want 50", n)
+	}
+	w.audit()
+}
+
+func TestAMixedHistoryEndsAlikeAfterARestart(t *testing.T) {
+	w := newWorld(t, 4)
+	w.publish(plainProgram)
+	all := history(1, 40, 20)
+	i := w.start("one", "")
+	w.send(all[:len(all)/2]...)
+	w.decided()
+	dir := i.dir
+	i.stop()
+	w.send(all[len(all)/2:]...)
+	i = w.start("one", dir)
+	w.decided()
+	w.audit()
+	warm := i.accounts(customers(40))
+	i.stop()
+
+	cold := w.start("one", "")
+	eventually(t, "the cold start is done", func() bool { return running(cold, 4) })
+	sameAccounts(t, warm, cold.accounts(customers(40)))
+}
+
+// running reports whether the engine decides n partitions.
+func running(i *instance, n int) bool {
+	status := i.engine.Status()
+	return len(status) == n && !slices.ContainsFunc(status, func(s consumer.PartitionStatus) bool { return s.Phase != consumer.Running })
+}
+
+func TestDuplicatesOfAWholeTopicChangeNothing(t *testing.T) {
+	w := newWorld(t, 2)
+	w.publish(plainProgram)
+	i := w.start("one", "")
+	all := history(2, 20, 20)
+	w.send(all...)
+	w.decided()
+	before := map[string]events.Balance{}
+	for _, c := range customers(20) {
+		if a := i.account(c); a != nil {
+			before[c] = a.Balance()
+		}
+	}
+	w.send(all...)
+	w.decided()
+	for c, want := range before {
+		if got := i.account(c).Balance(); got != want {
+			t.Errorf("%s has %+v after the repetition, had %+v", c, got, want)
+		}
+	}
+	w.audit()
+}
+
+func TestUnreadableRecordsGoToTheDeadLetters(t *testing.T) {
+	w := newWorld(t, 2)
+	w.publish(plainProgram)
+	i := w.start("one", "")
+	good, err := w.codec.AppendEvent(nil, order("c", "o", t0, 1000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := schemas.Partition("c", 2)
+	var wg sync.WaitGroup
+	w.sendRecord(&wg, schemas.TopicOrders, &kgo.Record{Key: []byte("c"), Value: []byte("rubbish"), Partition: p, Timestamp: t0.Time()})
+	w.sendRecord(&wg, schemas.TopicOrders, &kgo.Record{Key: []byte("other"), Value: good, Partition: p, Timestamp: t0.Time()})
+	w.sendRecord(&wg, schemas.TopicOrders, &kgo.Record{Key: []byte("c"), Value: good, Partition: 1 - p, Timestamp: t0.Time()})
+	w.sendRecord(&wg, schemas.TopicTransfers, &kgo.Record{Key: []byte("c"), Value: good, Partition: p, Timestamp: t0.Time()})
+	w.sendRecord(&wg, schemas.TopicClock, &kgo.Record{Value: []byte("rubbish"), Partition: p, Timestamp: t0.Time()})
+	wg.Wait()
+	w.send(order("c", "o2", t0+1, 1000))
+	w.decided()
+	eventually(t, "all records are decided", func() bool { return len(w.decisions()) == 6 })
+	if got := i.active("c"); got != 10 {
+		t.Errorf("c has %d points, want 10: the good order alone counts", got)
+	}
+	reasons := map[string]int{}
+	for _, d := range w.decisions() {
+		if d.Result == events.Unreadable {
+			reasons[d.Reason]++
+		}
+	}
+	for _, want := range []string{"unknown_framing", "wrong_key", "wrong_partition", "wrong_topic"} {
+		if reasons[want] == 0 {
+			t.Errorf("no decision has the reason %s: %v", want, reasons)
+		}
+	}
+	letters := w.deadLetters()
+	if len(letters) != 5 {
+		t.Errorf("%d dead letters, want 5", len(letters))
+	}
+	w.audit()
+}
+
+func TestTransfersAndMergesCrossPartitions(t *testing.T) {
+	w := newWorld(t, 4)
+	w.publish(plainProgram)
+	i := w.start("one", "")
+	names := customers(8)
+	for _, c := range names {
+		w.send(order(c, "o-"+c, t0, 10_000))
+	}
+	w.decided()
+	at := t0 + minute
+	for n, c := range names {
+		to := names[(n+1)%len(names)]
+		w.send(&events.TransferRequested{Header: events.Header{ID: "t-" + c, Customer: c, At: at}, Transfer: "t-" + c, To: to, Points: 30})
+	}
+	w.decided()
+	for _, c := range names {
+		if got := i.active(c); got != 100 {
+			t.Errorf("%s has %d points after giving and getting 30, want 100", c, got)
+		}
+	}
+	w.send(&events.AccountsMerged{Header: events.Header{ID: "m", Customer: names[0], At: at + minute}, Into: names[5]})
+	w.decided()
+	if got := i.active(names[5]); got != 200 {
+		t.Errorf("the survivor has %d points, want 200", got)
+	}
+	// What still comes for the ended customer is decided as the survivor's.
+	w.send(order(names[0], "late", at+2*minute, 1000))
+	w.decided()
+	if got := i.active(names[5]); got != 210 {
+		t.Errorf("the survivor has %d points after an order of the ended customer, want 210", got)
+	}
+	w.audit()
+}

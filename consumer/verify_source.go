@@ -1,0 +1,153 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/projector"
+	"github.com/accrue-loyalty/accrue/schemas"
+)
+
+// errSourceEnds means that an input topic has no further record.
+var errSourceEnds = errors.New("the topic ends")
+
+// source streams one partition of an input topic, a chunk ahead.
+type source struct {
+	name   string
+	id     int32
+	chunks chan projector.Chunk
+	failed error // set before chunks is closed
+	at     []*kgo.Record
+}
+
+// openSource begins to read. It ends with ctx.
+func openSource(ctx context.Context, c *Client, topic schemas.Topic, id int32) (*source, error) {
+	s := &source{name: c.Name(topic), id: id, chunks: make(chan projector.Chunk)}
+	span, err := c.reader.Span(ctx, s.name, id)
+	if err != nil {
+		return nil, err
+	}
+	if span.Start > 0 && topic != schemas.TopicClock {
+		return nil, fmt.Errorf("%w: %s-%d begins at offset %d: the ledger's causes before that cannot be decided again", ErrNoCause, s.name, id, span.Start)
+	}
+	go func() {
+		defer close(s.chunks)
+		s.failed = c.reader.Read(ctx, s.name, id, span.Start, span.End, func(chunk projector.Chunk) error {
+			select {
+			case s.chunks <- chunk:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	}()
+	return s, nil
+}
+
+// peek returns the next record without taking it.
+func (s *source) peek(ctx context.Context) (*kgo.Record, error) {
+	for {
+		for len(s.at) > 0 {
+			if !s.at[0].Attrs.IsControl() {
+				return s.at[0], nil
+			}
+			s.at = s.at[1:]
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case chunk, ok := <-s.chunks:
+			if !ok {
+				if s.failed != nil {
+					return nil, s.failed
+				}
+				return nil, fmt.Errorf("%s-%d: %w", s.name, s.id, errSourceEnds)
+			}
+			s.at = chunk.Records
+		}
+	}
+}
+
+// next takes the next record.
+func (s *source) next(ctx context.Context) (*kgo.Record, error) {
+	rec, err := s.peek(ctx)
+	if err == nil {
+		s.at = s.at[1:]
+	}
+	return rec, err
+}
+
+// ticks follows the clock topic as the engine did.
+type ticks struct {
+	source *source
+	decode func([]byte) (events.Event, error)
+	lease  clockLog
+	now    clock
+	// broken are clock records that cannot be read, in order, and why.
+	broken []brokenTick
+}
+
+type brokenTick struct {
+	offset int64
+	reason error
+}
+
+// step takes the next clock record.
+func (t *ticks) step(ctx context.Context) error {
+	rec, err := t.source.next(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := parseClock(t.decode, rec)
+	switch {
+	case errors.Is(err, schemas.ErrRegistryUnavailable):
+		return err
+	case err != nil:
+		t.broken = append(t.broken, brokenTick{rec.Offset, err})
+	case t.lease.admit(&r):
+		t.now.apply(&r)
+	}
+	return nil
+}
+
+// moveTo follows the clock until it stands at the given time or later.
+func (t *ticks) moveTo(ctx context.Context, at events.Instant) error {
+	for t.now.at < at {
+		if err := t.step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// applyTo follows the clock up to the record at offset.
+func (t *ticks) applyTo(ctx context.Context, offset int64) error {
+	for {
+		rec, err := t.source.peek(ctx)
+		if errors.Is(err, errSourceEnds) || err == nil && rec.Offset > offset {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := t.step(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// nextUnreadable takes the next clock record that cannot be read.
+func (t *ticks) nextUnreadable(ctx context.Context) (offset int64, reason error, err error) {
+	for len(t.broken) == 0 {
+		if err := t.step(ctx); err != nil {
+			return 0, nil, err
+		}
+	}
+	first := t.broken[0]
+	t.broken = t.broken[1:]
+	return first.offset, first.reason, nil
+}

@@ -1,0 +1,386 @@
+package consumer_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/accrue-loyalty/accrue/consumer"
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/internal/embedded"
+	"github.com/accrue-loyalty/accrue/internal/kafkatest"
+	"github.com/accrue-loyalty/accrue/loyalty"
+	"github.com/accrue-loyalty/accrue/program"
+	"github.com/accrue-loyalty/accrue/projector"
+	"github.com/accrue-loyalty/accrue/schemas"
+	"github.com/accrue-loyalty/accrue/state"
+)
+
+func TestMain(m *testing.M) { os.Exit(kafkatest.Run(m)) }
+
+// plainProgram gives a point a dollar at once, for a year.
+const plainProgram = `
+program: test
+revision: 1
+currency: USD
+timezone: UTC
+point_value: 0.01
+expiry: {after: 12 months}
+redemption: {minimum: 1, step: 1, reservation_ttl: 30 minutes}
+earn:
+  - {id: base, on: OrderPlaced, per: 1.00, points: 1}
+  - {id: goodwill, on: ComplaintResolved, points: 'event.goodwill_points', max: 1000}
+`
+
+// t0 is when the tests' history begins.
+const t0 events.Instant = 1767225600000 // 2026-01-01T00:00:00Z
+
+const (
+	minute = events.Instant(60_000)
+	day    = 24 * 60 * minute
+)
+
+// world is a broker with accrue's topics.
+type world struct {
+	t          testing.TB
+	cluster    *embedded.Cluster // nil on a real broker
+	brokers    []string
+	prefix     string
+	partitions int32
+	codec      *schemas.Codec
+	client     *consumer.Client
+	producer   *kgo.Client
+	admin      *kadm.Client
+
+	mu   sync.Mutex
+	sent consumer.Offsets
+}
+
+// newWorld starts an embedded broker.
+func newWorld(t testing.TB, partitions int32) *world {
+	t.Helper()
+	c, err := embedded.Start(embedded.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	w := newWorldAt(t, c.Brokers(), schemas.DefaultPrefix, partitions)
+	w.cluster = c
+	return w
+}
+
+// newRealWorld uses the broker that the environment names.
+func newRealWorld(t testing.TB, partitions int32) *world {
+	t.Helper()
+	return newWorldAt(t, []string{kafkatest.Broker(t)}, kafkatest.Prefix(t), partitions)
+}
+
+func newWorldAt(t testing.TB, brokers []string, prefix string, partitions int32) *world {
+	t.Helper()
+	w := &world{t: t, brokers: brokers, prefix: prefix, partitions: partitions, codec: schemas.NewCodec(), sent: consumer.Offsets{}}
+	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cl.Close)
+	w.producer, w.admin = cl, kadm.NewClient(cl)
+	for _, plan := range schemas.Plans(1) {
+		n := partitions
+		if plan.Partitions > 0 {
+			n = plan.Partitions
+		}
+		configs := make(map[string]*string)
+		for _, s := range plan.Settings {
+			configs[s.Key] = kadm.StringPtr(s.Value)
+		}
+		if _, err := w.admin.CreateTopic(w.ctx(), n, 1, configs, plan.Topic.Name(prefix)); err != nil {
+			t.Fatalf("creating %s: %v", plan.Topic, err)
+		}
+	}
+	w.client = w.newClient()
+	return w
+}
+
+func (w *world) ctx() context.Context {
+	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
+	w.t.Cleanup(cancel)
+	return ctx
+}
+
+func (w *world) newClient() *consumer.Client {
+	w.t.Helper()
+	cfg := consumer.DefaultKafkaConfig(w.brokers...)
+	cfg.Prefix = w.prefix
+	cfg.SessionTimeout = 6 * time.Second
+	c, err := consumer.NewClient(cfg, w.codec)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(c.Close)
+	return c
+}
+
+// publish publishes a program that is in effect from the beginning.
+func (w *world) publish(source string) {
+	w.t.Helper()
+	_, err := w.client.PublishProgram(w.ctx(), program.Draft{Source: []byte(source), File: "test.yaml", EffectiveAt: 1, Immediately: true, Now: events.InstantOf(time.Now())})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// send publishes events to their topics, with their own times as the records' timestamps.
+func (w *world) send(list ...events.Event) {
+	w.t.Helper()
+	var wg sync.WaitGroup
+	for _, e := range list {
+		value, err := w.codec.AppendEvent(nil, e)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		h := e.Head()
+		w.sendRecord(&wg, schemas.TopicOf(e.EventType()), &kgo.Record{
+			Key: schemas.Key(h.Customer), Value: value, Partition: schemas.Partition(h.Customer, w.partitions), Timestamp: h.At.Time(),
+		})
+	}
+	wg.Wait()
+}
+
+func (w *world) sendRecord(wg *sync.WaitGroup, t schemas.Topic, rec *kgo.Record) {
+	rec.Topic = t.Name(w.prefix)
+	wg.Add(1)
+	w.producer.Produce(w.ctx(), rec, func(rec *kgo.Record, err error) {
+		defer wg.Done()
+		if err != nil {
+			w.t.Errorf("sending to %s: %v", rec.Topic, err)
+			return
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.sent.Add(t, rec.Partition, rec.Offset)
+	})
+}
+
+// decided waits until everything that was sent is decided.
+func (w *world) decided() {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	defer cancel()
+	if err := w.client.WaitDecided(ctx, w.sent, func(int64) {}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// ledger reads a partition of the ledger.
+func (w *world) ledger(partition int32) []events.Decision {
+	w.t.Helper()
+	name := schemas.TopicLedger.Name(w.prefix)
+	span, err := w.client.Reader().Span(w.ctx(), name, partition)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var all []events.Decision
+	err = w.client.Reader().Read(w.ctx(), name, partition, 0, span.End, func(c projector.Chunk) error {
+		for _, rec := range c.Records {
+			if rec.Attrs.IsControl() {
+				continue
+			}
+			var d events.Decision
+			if err := w.codec.DecodeDecision(rec.Value, &d); err != nil {
+				return err
+			}
+			d.Partition, d.Offset = partition, rec.Offset
+			all = append(all, d)
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return all
+}
+
+// decisions reads the whole ledger.
+func (w *world) decisions() []events.Decision {
+	w.t.Helper()
+	var all []events.Decision
+	for p := range w.partitions {
+		all = append(all, w.ledger(p)...)
+	}
+	return all
+}
+
+// instance is a running engine with its folder.
+type instance struct {
+	w        *world
+	engine   *consumer.Engine
+	store    *state.Store
+	programs *consumer.Programs
+	client   *consumer.Client
+	dir      string
+	cancel   context.CancelFunc
+	done     chan error
+}
+
+// start runs an engine named name over the folder dir ("": a new one).
+func (w *world) start(name, dir string, change ...func(*consumer.Config)) *instance {
+	w.t.Helper()
+	if dir == "" {
+		dir = w.t.TempDir()
+	}
+	i := &instance{w: w, dir: dir, done: make(chan error, 1)}
+	log := testLog(w.t)
+	i.client = w.newClient()
+	var err error
+	if i.programs, err = i.client.FollowPrograms(w.ctx(), log); err != nil {
+		w.t.Fatal(err)
+	}
+	stateCfg := state.DefaultConfig(dir)
+	stateCfg.CacheBytes, stateCfg.MemTableBytes, stateCfg.AccountsMax = 16<<20, 4<<20, 100_000
+	stateCfg.NextDue = i.programs.NextDue
+	if i.store, err = state.Open(stateCfg, log); err != nil {
+		w.t.Fatal(err)
+	}
+	cfg := consumer.DefaultConfig()
+	cfg.Client, cfg.Programs, cfg.Store, cfg.Instance, cfg.Log = i.client, i.programs, i.store, name, log
+	cfg.Clock.Every = 0
+	for _, c := range change {
+		c(&cfg)
+	}
+	if i.engine, err = consumer.New(cfg); err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	i.cancel = cancel
+	go func() { i.done <- i.engine.Run(ctx) }()
+	w.t.Cleanup(i.stop)
+	return i
+}
+
+// stop ends the engine as a planned shutdown does. It may be called twice.
+func (i *instance) stop() {
+	if i.cancel == nil {
+		return
+	}
+	i.cancel()
+	i.cancel = nil
+	if err := <-i.done; err != nil {
+		i.w.t.Errorf("the engine ended with %v", err)
+	}
+	if err := i.store.Close(); err != nil {
+		i.w.t.Errorf("closing the store: %v", err)
+	}
+	i.programs.Close()
+	i.client.Close()
+}
+
+// account returns a customer's account from the instance's state.
+func (i *instance) account(customer string) *loyalty.Account {
+	i.w.t.Helper()
+	p, err := i.store.Partition(schemas.Partition(customer, i.w.partitions))
+	if err != nil {
+		i.w.t.Fatal(err)
+	}
+	a, _, err := p.Account(customer)
+	if err != nil {
+		i.w.t.Fatal(err)
+	}
+	return a
+}
+
+func (i *instance) active(customer string) events.Points {
+	a := i.account(customer)
+	if a == nil {
+		return 0
+	}
+	return a.Balance().Active
+}
+
+// testLog writes to the test's log, from warnings up unless ACCRUE_TEST_LOG says otherwise.
+func testLog(t testing.TB) *slog.Logger {
+	level := slog.LevelWarn
+	if v := os.Getenv("ACCRUE_TEST_LOG"); v != "" {
+		_ = level.UnmarshalText([]byte(strings.ToUpper(v)))
+	}
+	out := &testWriter{t: t}
+	t.Cleanup(func() { out.over.Store(true) })
+	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: level}))
+}
+
+// testWriter drops what is logged after the test.
+type testWriter struct {
+	t    testing.TB
+	over atomic.Bool
+}
+
+func (w *testWriter) Write(b []byte) (int, error) {
+	if !w.over.Load() {
+		w.t.Log(strings.TrimSpace(string(b)))
+	}
+	return len(b), nil
+}
+
+func order(customer, id string, at events.Instant, cents int64) *events.OrderPlaced {
+	return &events.OrderPlaced{
+		Header: events.Header{ID: "e-" + id, Customer: customer, At: at},
+		Order:  id, Currency: "USD",
+		Lines: []events.Line{{Line: "1", Quantity: 1, Amount: events.Money(cents)}},
+	}
+}
+
+// eventually fails unless ok becomes true soon.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("not within 30 s: %s", what)
+}
+
+func customers(n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf("c-%04d", i)
+	}
+	return all
+}
+
+// deadLetters reads all dead letters.
+func (w *world) deadLetters() []*kgo.Record {
+	w.t.Helper()
+	name := schemas.TopicDeadLetter.Name(w.prefix)
+	n, err := w.client.Reader().Partitions(w.ctx(), name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var all []*kgo.Record
+	for p := range n {
+		span, err := w.client.Reader().Span(w.ctx(), name, p)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		err = w.client.Reader().Read(w.ctx(), name, p, 0, span.End, func(c projector.Chunk) error {
+			for _, rec := range c.Records {
+				if !rec.Attrs.IsControl() {
+					all = append(all, rec)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return all
+}
