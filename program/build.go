@@ -94,7 +94,7 @@ func (b *builder) currency(v *value) {
 	if !v.ok() {
 		return
 	}
-	exponent, ok := currencyExponent(v.text)
+	exponent, ok := Exponent(v.text)
 	if !ok {
 		b.problem(v, currencyHint(v.text), "%q is not an ISO 4217 currency code", v.text)
 		return
@@ -148,7 +148,7 @@ func (b *builder) rates(v *value) {
 	}
 	rates := map[string]*big.Rat{}
 	for _, k := range v.keys {
-		exponent, ok := currencyExponent(k.Value)
+		exponent, ok := Exponent(k.Value)
 		switch rate := v.fields[k.Value].rat(); {
 		case !ok:
 			b.keyProblem(v, k.Value, currencyHint(k.Value), "%q is not an ISO 4217 currency code", k.Value)

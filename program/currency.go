@@ -21,16 +21,15 @@ const (
 	currencies4 = "CLF UYW"
 )
 
-// currencyExponent returns the number of decimals of a currency; ok is false for an unknown code.
-func currencyExponent(code string) (exponent int, ok bool) {
+// Exponent returns the number of decimals of an ISO 4217 currency (2 for USD, 0 for JPY); ok is false for a code that
+// is none.
+func Exponent(code string) (decimals int, ok bool) {
 	if len(code) != 3 {
 		return 0, false
 	}
-	for exponent, codes := range map[int]string{0: currencies0, 2: currencies2, 3: currencies3, 4: currencies4} {
-		for c := range strings.FieldsSeq(codes) {
-			if c == code {
-				return exponent, true
-			}
+	for decimals, codes := range [...]string{0: currencies0, 2: currencies2, 3: currencies3, 4: currencies4} {
+		if strings.Contains(" "+codes+" ", " "+code+" ") {
+			return decimals, true
 		}
 	}
 	return 0, false
@@ -39,7 +38,7 @@ func currencyExponent(code string) (exponent int, ok bool) {
 // currencyHint suggests the code that was meant. Codes are too short for a general measure: case and one letter count.
 func currencyHint(code string) string {
 	upper := strings.ToUpper(strings.TrimSpace(code))
-	if _, ok := currencyExponent(upper); ok {
+	if _, ok := Exponent(upper); ok {
 		return "did you mean \"" + upper + "\"?"
 	}
 	if symbol := map[string]string{"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "EURO": "EUR", "DOLLAR": "USD"}[upper]; symbol != "" {

@@ -33,7 +33,7 @@ func (w *manual) table(title, path string, s *spec) {
 			inner = inner.mapping
 		}
 		// A rule's hold and expiry are written as the program's.
-		if inner.kind == kindMapping && !(path == "earn[]" && fileSpec.key(k.name) != nil) {
+		if inner.kind == kindMapping && (path != "earn[]" || fileSpec.key(k.name) == nil) {
 			w.table("`"+below+"`", below, inner)
 		}
 	}

@@ -145,7 +145,7 @@ func (sizes) EstimateCallCost(_, overload string, _ *cost.AstNode, args []cost.A
 	if items == nil {
 		items = &cost.SizeEstimate{Max: events.LinesMax}
 	}
-	return &cost.CallEstimate{CostEstimate: cost.CostEstimate{Min: items.Min + 1, Max: items.Max + 1}}
+	return &cost.CallEstimate{CostEstimate: cost.Estimate{Min: items.Min + 1, Max: items.Max + 1}}
 }
 
 // CallCost implements the library's cost tracker.

@@ -14,14 +14,14 @@ import (
 	"github.com/accrue-loyalty/accrue/loyalty"
 )
 
-// NoticeMin is how far ahead a version must take effect, so that every instance has it by then.
-const NoticeMin = time.Minute
+// Notice is how far ahead, at least, a version takes effect, so that every instance has it by then.
+const Notice = time.Minute
 
 // Why a draft is not published, beside its [Problems].
 var (
 	// ErrUnchanged means that the latest version has the same source: there is nothing to do.
 	ErrUnchanged = errors.New("the latest version has this source already")
-	// ErrTooSoon means that the version would take effect in less than [NoticeMin].
+	// ErrTooSoon means that the version would take effect in less than [Notice].
 	ErrTooSoon = errors.New("the version must take effect at least a minute from now")
 	// ErrOtherCurrency means that amounts that accounts remember would be read in another currency.
 	ErrOtherCurrency = errors.New("a program cannot change its currency")
@@ -52,7 +52,7 @@ func Prepare(d Draft) (events.ProgramPublished, *loyalty.Program, error) {
 	if err != nil {
 		return events.ProgramPublished{}, nil, fmt.Errorf("writing the revision into %s: %w", d.File, err)
 	}
-	soonest := d.Now + events.Instant(NoticeMin.Milliseconds())
+	soonest := d.Now + events.Instant(Notice.Milliseconds())
 	if d.Immediately {
 		soonest = d.Now
 	}

@@ -5,15 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
-
-	"github.com/accrue-loyalty/accrue/loyalty"
 )
 
 // Limits of a file, so that no input can make reading it slow.
@@ -22,23 +19,6 @@ const (
 	// valuesMax bounds what aliases can multiply.
 	valuesMax = 100_000
 )
-
-// value is one value of the file whose notation was checked. The methods of a nil or bad value return zeros, so that
-// whoever builds the program goes on after a problem and finds the next.
-type value struct {
-	path string
-	node *yaml.Node
-	spec *spec
-	// bad values have been reported.
-	bad    bool
-	text   string
-	number *big.Rat
-	step   loyalty.Step
-	fields map[string]*value
-	items  []*value
-	// keys are the written keys of a mapping, in the file's order.
-	keys []*yaml.Node
-}
 
 // reader turns YAML into values by the table and collects what is wrong.
 type reader struct {
@@ -262,84 +242,4 @@ func join(path, name string) string {
 		return name
 	}
 	return path + "." + name
-}
-
-// keyNode returns where a key is written, or nil.
-func (v *value) keyNode(name string) *yaml.Node {
-	for _, k := range v.keys {
-		if k.Value == name {
-			return k
-		}
-	}
-	return nil
-}
-
-// has reports whether the key is written, well or badly.
-func (v *value) has(name string) bool { return v != nil && v.fields[name] != nil }
-
-// get returns what is written for a key, or its fallback, or nil.
-func (v *value) get(name string) *value {
-	if v == nil || v.bad {
-		return nil
-	}
-	if f := v.fields[name]; f != nil {
-		return f
-	}
-	k := v.spec.key(name)
-	if k == nil {
-		panic("program: the table has no key " + join(v.path, name))
-	}
-	if k.fallback == "" {
-		return nil
-	}
-	f := fallback(k, join(v.path, name))
-	f.node.Line, f.node.Column = v.node.Line, v.node.Column
-	return f
-}
-
-// fallback reads what holds for a key that is left out.
-func fallback(k *key, path string) *value {
-	var doc yaml.Node
-	if err := yaml.Unmarshal([]byte(k.fallback), &doc); err != nil {
-		panic(fmt.Sprintf("program: fallback of %s: %v", path, err))
-	}
-	var r reader
-	f := r.value(doc.Content[0], k.spec, path, "")
-	if len(r.problems) > 0 {
-		panic(fmt.Sprintf("program: fallback of %s: %v", path, r.problems))
-	}
-	return f
-}
-
-func (v *value) ok() bool { return v != nil && !v.bad }
-
-func (v *value) word() string {
-	if !v.ok() {
-		return ""
-	}
-	return v.text
-}
-
-// rat returns a number of the caller's own, or nil.
-func (v *value) rat() *big.Rat {
-	if !v.ok() || v.number == nil {
-		return nil
-	}
-	return new(big.Rat).Set(v.number)
-}
-
-func (v *value) int() int64 {
-	if !v.ok() || v.number == nil {
-		return 0
-	}
-	return v.number.Num().Int64()
-}
-
-func (v *value) flag() bool { return v.word() == "true" }
-
-func (v *value) list() []*value {
-	if !v.ok() {
-		return nil
-	}
-	return v.items
 }

@@ -145,10 +145,10 @@ func plainNode(n *yaml.Node) any {
 		}
 		return list
 	default:
-		switch {
-		case n.Tag == "!!int" || n.Tag == "!!float":
+		switch n.Tag {
+		case "!!int", "!!float":
 			return json.Number(n.Value)
-		case n.Tag == "!!bool":
+		case "!!bool":
 			return n.Value == "true"
 		default:
 			return n.Value

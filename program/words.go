@@ -47,7 +47,7 @@ func money(p *loyalty.Program, minor *big.Rat) string {
 }
 
 func rateText(p *loyalty.Program, currency string) string {
-	exponent, _ := currencyExponent(currency)
+	exponent, _ := Exponent(currency)
 	return decimalText(new(big.Rat).Mul(p.Rates[currency], pow10(exponent-p.Exponent)), 0) + " " + p.Currency
 }
 
