@@ -127,7 +127,7 @@ func TestThreeImplementationsAgree(t *testing.T) {
 	c := schemas.NewCodec()
 	for _, name := range schemas.Names() {
 		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(60) {
+			for seed := range uint64(30) {
 				if err := agree(c, randomSubject(name, seed)); err != nil {
 					t.Fatalf("seed %d: %v", seed, err)
 				}

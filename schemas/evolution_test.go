@@ -271,7 +271,7 @@ func valuesOf(values []map[string]any, name string) []map[string]any {
 func TestRandomWriterSchemasAreResolved(t *testing.T) {
 	for _, name := range schemas.Names() {
 		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(40) {
+			for seed := range uint64(20) {
 				if err := evolve(name, seed); err != nil {
 					t.Fatalf("seed %d: %v", seed, err)
 				}
