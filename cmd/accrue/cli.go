@@ -15,10 +15,18 @@ import (
 type cli struct {
 	Output string `short:"o" enum:"text,json" default:"text" help:"What to print: text for people, json for programs." env:"ACCRUE_OUTPUT"`
 
+	Dev         devCommand         `cmd:"" group:"start" help:"Broker, registry, engine and API in this process, kept in a folder."`
+	Run         runCommand         `cmd:"" group:"serve" help:"One instance of the engine and its API against Kafka."`
+	Healthcheck healthcheckCommand `cmd:"" group:"serve" help:"Ask an instance whether it is ready."`
+
+	Program  programCommand  `cmd:"" group:"rules" help:"Validate, publish, show and compare the rules."`
 	Simulate simulateCommand `cmd:"" group:"rules" help:"Decide a file of events by a program, without Kafka."`
 
 	Import importCommand `cmd:"" group:"data" help:"Publish files of events: JSON lines, or a shop's CSV with a map."`
 	Topics topicsCommand `cmd:"" group:"serve" help:"Make and check the topics."`
+
+	Verify verifyCommand `cmd:"" group:"proof" help:"Decide the whole ledger once more and compare."`
+	Report reportCommand `cmd:"" group:"proof" help:"Reports from the topics."`
 
 	Balance   balanceCommand   `cmd:"" group:"customer" help:"Points to spend, pending, reserved, expiring."`
 	Lots      lotsCommand      `cmd:"" group:"customer" help:"Points by lot: when earned, when they go."`

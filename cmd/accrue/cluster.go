@@ -19,8 +19,6 @@ import (
 	"github.com/twmb/franz-go/plugin/kslog"
 
 	"github.com/accrue-loyalty/accrue/consumer"
-	"github.com/accrue-loyalty/accrue/loyalty"
-	"github.com/accrue-loyalty/accrue/program"
 	"github.com/accrue-loyalty/accrue/schemas"
 )
 
@@ -49,7 +47,7 @@ const pingMax = 10 * time.Second
 func (f *clusterFlags) options(log *slog.Logger) ([]kgo.Opt, error) {
 	opts := []kgo.Opt{kgo.SeedBrokers(f.Brokers...), kgo.DialTimeout(5 * time.Second)}
 	if log != nil {
-		opts = append(opts, kgo.WithLogger(kslog.New(log)))
+		opts = append(opts, kgo.WithLogger(kslog.New(slog.New(quiet{log.Handler()}))))
 	}
 	if f.TLS || f.TLSCA != "" || f.TLSCert != "" {
 		cfg, err := f.tls()
@@ -175,13 +173,18 @@ func topicsMissing(err error) error {
 	return couldNot(err, "The topics are not there: `accrue topics create` makes them.")
 }
 
-// compile is how published sources become rules, everywhere.
-func compile(source []byte) (*loyalty.Program, error) { return program.Parse(source, "program.yaml") }
-
-// errNoProgram is told with what to do.
+// programMissing tells that there are no rules with what to do.
 func programMissing(err error) error {
 	if errors.Is(err, consumer.ErrNoProgram) {
 		return couldNot(err, "")
 	}
 	return err
+}
+
+// quiet keeps the Kafka client's running commentary out of the log, unless everything is logged.
+type quiet struct{ slog.Handler }
+
+// Enabled implements [slog.Handler].
+func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
+	return q.Handler.Enabled(ctx, level) && (level >= slog.LevelWarn || q.Handler.Enabled(ctx, slog.LevelDebug))
 }

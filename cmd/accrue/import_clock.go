@@ -2,52 +2,199 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
+	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/events"
-	"github.com/accrue-loyalty/accrue/projector"
+	"github.com/accrue-loyalty/accrue/loyalty"
 	"github.com/accrue-loyalty/accrue/schemas"
 )
 
-// clockTail is how many of the last records of a clock partition are looked at: the driver's claims and hand-backs
-// among them carry no time.
-const clockTail = 50
-
-// systemClock returns the latest tick of any partition, 0 when there was none.
+// systemClock returns the latest time of any partition's clock, 0 when none was set.
 func systemClock(ctx context.Context, cl *cluster) (events.Instant, error) {
-	n, err := cl.client.Partitions(ctx)
+	states, err := cl.client.Clocks(ctx)
 	if err != nil {
 		return 0, err
 	}
-	topic := schemas.TopicClock.Name(cl.prefix)
-	reader := cl.client.Reader()
 	var latest events.Instant
-	for partition := range n {
-		span, err := reader.Span(ctx, topic, partition)
-		if err != nil {
-			return 0, fmt.Errorf("reading the clock: %w", err)
-		}
-		err = reader.Read(ctx, topic, partition, max(span.Start, span.End-clockTail), span.End, func(chunk projector.Chunk) error {
-			for _, rec := range chunk.Records {
-				if rec.Attrs.IsControl() || len(rec.Value) == 0 {
-					continue
-				}
-				// What cannot be read is no tick for the engine either.
-				if e, err := cl.codec.DecodeEvent(rec.Value); err == nil && e.EventType() == events.TypeTick {
-					latest = max(latest, e.Head().At)
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return 0, fmt.Errorf("reading the clock: %w", err)
-		}
+	for _, s := range states {
+		latest = max(latest, s.At)
 	}
 	return latest, nil
 }
 
-// drive publishes history with the ticks that belong to it: before an event, one for each local midnight that event
-// times pass, once all events before it have been decided.
-func (c *importCommand) drive(r *run, cl *cluster, p *publisher, batch []events.Event, note *checkpoint, sum *imported, told func()) error {
-	return fmt.Errorf("driving the clock is not there yet")
+// drive publishes history with the ticks that belong to it, as `accrue simulate --tick day` has them: before an event,
+// one for each local midnight that the highest event time passes. A tick is sent once everything before it is decided,
+// and what comes after it once the tick has been taken, so that the outcome depends on nothing but the files.
+func (c *importCommand) drive(r *run, cl *cluster, p *publisher, batch []events.Event, note *checkpoint, sum *imported, told func()) (err error) {
+	history, err := cl.client.Programs(r.ctx)
+	if err != nil {
+		return topicsMissing(err)
+	}
+	if len(history) == 0 {
+		return couldNot(consumer.ErrNoProgram, "The program's timezone says where the days begin.")
+	}
+	rest := batch[note.published():]
+	if len(rest) == 0 {
+		return nil
+	}
+	clock, err := c.takeClock(r, cl, rest[0].Head().At)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		release, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), pingMax)
+		defer cancel()
+		err = errors.Join(err, clock.Close(release))
+	}()
+	d := &driving{run: r, cl: cl, p: p, clock: clock, calendar: func(at events.Instant) loyalty.Calendar { return history.At(at).Calendar }}
+	for _, e := range batch[:note.published()] {
+		d.latest = max(d.latest, e.Head().At)
+	}
+	for i, e := range rest {
+		if err := d.passMidnights(e.Head().At, func() error {
+			told()
+			return note.note(note.published() + d.sinceNote())
+		}); err != nil {
+			return err
+		}
+		d.latest = max(d.latest, e.Head().At)
+		if e.EventType() == events.TypeTick {
+			err = d.tick(e.Head().At)
+			d.handled = i + 1
+		} else {
+			err = p.send(r.ctx, e, d.stamp())
+			d.handled = i + 1
+		}
+		if err != nil {
+			return err
+		}
+	}
+	sum.Ticks = d.ticks
+	if err := d.settle(); err != nil {
+		return err
+	}
+	return note.note(int64(len(batch)))
+}
+
+// takeClock becomes the clock's driver. A history that was imported before finds the clock within or past itself.
+func (c *importCommand) takeClock(r *run, cl *cluster, first events.Instant) (*consumer.ClockDriver, error) {
+	at, err := systemClock(r.ctx, cl)
+	if err != nil {
+		return nil, err
+	}
+	clock, err := cl.client.DriveClock(r.ctx, max(first, at))
+	if err != nil {
+		return nil, couldNot(err, "")
+	}
+	return clock, nil
+}
+
+// driving is one drive through history.
+type driving struct {
+	run      *run
+	cl       *cluster
+	p        *publisher
+	clock    *consumer.ClockDriver
+	calendar func(events.Instant) loyalty.Calendar
+
+	// latest is the highest event time so far.
+	latest events.Instant
+	// handled is how many events were sent, noted how many of them are in the checkpoint.
+	handled, noted int
+	ticks          int64
+	// ticked is when the last tick was sent, by the wall clock.
+	ticked time.Time
+}
+
+// sinceNote returns how many events were settled since the last time it was asked.
+func (d *driving) sinceNote() int64 {
+	n := d.handled - d.noted
+	d.noted = d.handled
+	return int64(n)
+}
+
+// stamp is the time of the next record: later than the last tick's, because the engine takes records in the order of
+// their times.
+func (d *driving) stamp() time.Time {
+	now := time.Now()
+	if after := d.ticked.Add(time.Millisecond); now.Before(after) {
+		return after
+	}
+	return now
+}
+
+// passMidnights ticks at each local midnight after the highest event time, up to and including at; before the first
+// event there is none. settled is called once everything before the first of them is decided.
+func (d *driving) passMidnights(at events.Instant, settled func() error) error {
+	if d.latest == 0 {
+		return nil
+	}
+	calendar := d.calendar(d.latest)
+	m := calendar.Next(d.latest, loyalty.Day)
+	if m > at {
+		return nil
+	}
+	if err := d.settle(); err != nil {
+		return err
+	}
+	if err := settled(); err != nil {
+		return err
+	}
+	for ; m <= at; m = calendar.Next(m, loyalty.Day) {
+		if err := d.send(m); err != nil {
+			return err
+		}
+	}
+	return d.taken()
+}
+
+// tick sends a tick of the files, once everything before it is decided.
+func (d *driving) tick(at events.Instant) error {
+	if err := d.settle(); err != nil {
+		return err
+	}
+	if err := d.send(at); err != nil {
+		return err
+	}
+	return d.taken()
+}
+
+func (d *driving) send(at events.Instant) error {
+	if err := d.clock.Tick(d.run.ctx, at); err != nil {
+		return fmt.Errorf("ticking at %s: %w", at, err)
+	}
+	d.ticks++
+	d.ticked = time.Now()
+	return nil
+}
+
+// settle waits until everything that was sent is decided.
+func (d *driving) settle() error {
+	if err := d.p.flush(d.run.ctx); err != nil {
+		return err
+	}
+	if err := d.cl.client.WaitDecided(d.run.ctx, d.p.sentSoFar(), func(int64) {}); err != nil {
+		return fmt.Errorf("waiting for decisions: %w", err)
+	}
+	return nil
+}
+
+// taken waits until the engine has taken the last tick.
+func (d *driving) taken() error {
+	ends := consumer.Offsets{}
+	reader, topic := d.cl.client.Reader(), d.cl.client.Name(schemas.TopicClock)
+	for partition := range d.p.partitions {
+		span, err := reader.Span(d.run.ctx, topic, partition)
+		if err != nil {
+			return fmt.Errorf("looking at the clock: %w", err)
+		}
+		ends.Add(schemas.TopicClock, partition, span.End-1)
+	}
+	if err := d.cl.client.WaitDecided(d.run.ctx, ends, func(int64) {}); err != nil {
+		return fmt.Errorf("waiting for the clock: %w", err)
+	}
+	return nil
 }

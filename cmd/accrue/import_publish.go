@@ -70,7 +70,7 @@ func (c *importCommand) send(r *run, p *publisher, batch []events.Event, note *c
 	for from := int(done); from < len(batch); from += checkpointEvery {
 		to := min(from+checkpointEvery, len(batch))
 		for _, e := range batch[from:to] {
-			if err := p.send(r.ctx, e); err != nil {
+			if err := p.send(r.ctx, e, time.Time{}); err != nil {
 				return err
 			}
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/schemas"
 )
@@ -25,10 +26,15 @@ type publisher struct {
 	acked atomic.Int64
 	mu    sync.Mutex
 	err   error // the first one
+	// sent is how far the topics must be decided for all that was taken to be.
+	sent consumer.Offsets
 }
 
 // publishBuffered bounds the records that wait for their broker.
 const publishBuffered = 50_000
+
+// publishRetries is how often a batch is sent before a broker counts as gone: about a minute.
+const publishRetries = 25
 
 // newPublisher returns a publisher to the cluster. The caller must close it.
 func newPublisher(ctx context.Context, c *cluster) (*publisher, error) {
@@ -41,44 +47,62 @@ func newPublisher(ctx context.Context, c *cluster) (*publisher, error) {
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerBatchCompression(kgo.Lz4Compression()),
 		kgo.MaxBufferedRecords(publishBuffered),
-		kgo.RecordDeliveryTimeout(time.Minute),
+		// A timeout of records would count from their own times, which are history's.
+		kgo.RecordRetries(publishRetries),
 	)...)
 	if err != nil {
 		return nil, fmt.Errorf("making a Kafka client: %w", err)
 	}
-	return &publisher{kafka: kafka, codec: c.codec, prefix: c.prefix, partitions: n, now: time.Now}, nil
+	return &publisher{kafka: kafka, codec: c.codec, prefix: c.prefix, partitions: n, now: time.Now, sent: consumer.Offsets{}}, nil
 }
 
-// send hands e over to Kafka; it waits only when much is on its way. What went wrong is told by flush.
-func (p *publisher) send(ctx context.Context, e events.Event) error {
-	h := e.Head()
-	value, err := p.codec.AppendEvent(nil, e)
+// send hands e over to Kafka; it waits only when much is on its way. What went wrong is told by flush. The record has the
+// event's time, which orders topics among each other, unless at says otherwise.
+func (p *publisher) send(ctx context.Context, e events.Event, at time.Time) error {
+	rec, err := p.record(e)
 	if err != nil {
-		return fmt.Errorf("event %q of customer %q: %w", h.ID, h.Customer, err)
+		return err
 	}
-	// The record has the event's time, which orders topics among each other; brokers refuse times ahead of theirs.
-	at := h.At.Time()
+	if at.IsZero() {
+		at = e.Head().At.Time()
+	}
+	// Brokers refuse times ahead of theirs.
 	if now := p.now(); at.After(now) {
 		at = now
 	}
-	p.kafka.Produce(ctx, &kgo.Record{
+	rec.Timestamp = at
+	p.produce(ctx, rec, func(partition int32, offset int64, err error) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if err != nil && p.err == nil {
+			h := e.Head()
+			p.err = fmt.Errorf("publishing event %q of customer %q: %w", h.ID, h.Customer, err)
+		}
+		if err == nil {
+			p.acked.Add(1)
+			p.sent.Add(schemas.TopicOf(e.EventType()), partition, offset)
+		}
+	})
+	return nil
+}
+
+// record returns the record of an event, without a time.
+func (p *publisher) record(e events.Event) (*kgo.Record, error) {
+	h := e.Head()
+	value, err := p.codec.AppendEvent(nil, e)
+	if err != nil {
+		return nil, fmt.Errorf("event %q of customer %q: %w", h.ID, h.Customer, err)
+	}
+	return &kgo.Record{
 		Topic:     schemas.TopicOf(e.EventType()).Name(p.prefix),
 		Partition: schemas.Partition(h.Customer, p.partitions),
 		Key:       schemas.Key(h.Customer),
 		Value:     value,
-		Timestamp: at,
-	}, func(_ *kgo.Record, err error) {
-		if err == nil {
-			p.acked.Add(1)
-			return
-		}
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.err == nil {
-			p.err = fmt.Errorf("publishing event %q of customer %q: %w", h.ID, h.Customer, err)
-		}
-	})
-	return nil
+	}, nil
+}
+
+func (p *publisher) produce(ctx context.Context, rec *kgo.Record, then func(partition int32, offset int64, err error)) {
+	p.kafka.Produce(ctx, rec, func(rec *kgo.Record, err error) { then(rec.Partition, rec.Offset, err) })
 }
 
 // flush waits until Kafka has everything that was sent.
@@ -96,3 +120,12 @@ func (p *publisher) flush(ctx context.Context) error {
 }
 
 func (p *publisher) close() { p.kafka.Close() }
+
+// sentSoFar returns how far the topics must be decided for everything that Kafka has taken since it was last asked.
+func (p *publisher) sentSoFar() consumer.Offsets {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	sent := p.sent
+	p.sent = consumer.Offsets{}
+	return sent
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/internal/embedded"
+	"github.com/accrue-loyalty/accrue/program"
+	"github.com/accrue-loyalty/accrue/schemas"
+)
+
+// devCommand runs everything in this process, durable in a folder.
+type devCommand struct {
+	Dir          string        `env:"ACCRUE_DIR" default:"./accrue-dev" placeholder:"FOLDER" help:"Where everything is kept ($ACCRUE_DIR)."`
+	Program      string        `placeholder:"FILE" help:"Publish this program, if it is not the latest already."`
+	Port         int           `default:"9092" help:"Port of the Kafka broker; 0 takes any free one."`
+	RegistryPort int           `default:"8081" help:"Port of the schema registry; 0 takes any free one."`
+	Partitions   int32         `default:"4" help:"Partitions of new topics."`
+	Tick         time.Duration `default:"1s" help:"How often the clock ticks; 0 leaves it to others."`
+	serveFlags
+}
+
+// Help is shown by --help.
+func (devCommand) Help() string {
+	return `Runs a broker, a schema registry, the engine and its API in this process, for building against. What is in it is kept
+in the folder. Producers and tools reach the broker as they would a real one.
+
+It is no broker for production: one node, no replication.
+
+Example:
+
+  accrue dev --dir ./accrue-dev --program program.yaml
+  accrue import orders.jsonl         # in another terminal; it finds the broker on localhost:9092`
+}
+
+// Run implements the command.
+func (c *devCommand) Run(r *run) error {
+	log := c.logger(r)
+	w, err := startWorld(r.ctx, worldConfig{
+		dir: c.Dir, port: c.Port, registryPort: c.RegistryPort, partitions: c.Partitions,
+	}, log)
+	if err != nil {
+		return err
+	}
+	defer w.close(log)
+	if c.Program != "" {
+		if err := w.publishFile(r, c.Program); err != nil {
+			return err
+		}
+	}
+	i, err := newInstance(r.ctx, w.cluster, instanceConfig{
+		dir: filepath.Join(c.Dir, "state"), listen: c.Listen, name: "dev", workers: c.Workers, tickEvery: c.Tick,
+		cache: c.CacheMiB << 20, hashKey: c.HashKey,
+	}, log)
+	if err != nil {
+		return err
+	}
+	a := w.addresses(i)
+	r.note("accrue dev is up; Ctrl-C ends it.\n  API       %s\n  Kafka     %s\n  registry  %s\n  kept in   %s", a.API, a.Brokers, a.Registry, c.Dir)
+	r.ready(a)
+	if err := i.run(r.ctx, log); err != nil {
+		return engineStopped(err)
+	}
+	return nil
+}
+
+// world is a broker and a registry in this process with accrue's topics, and a cluster to reach them.
+type world struct {
+	embedded *embedded.Cluster
+	*cluster
+}
+
+type worldConfig struct {
+	dir                string // "": in memory
+	port, registryPort int
+	partitions         int32
+	fast               bool
+}
+
+// startWorld starts the broker and the registry and makes the topics that are missing.
+func startWorld(ctx context.Context, cfg worldConfig, log *slog.Logger) (_ *world, err error) {
+	ec := embedded.Config{Port: cfg.port, RegistryPort: cfg.registryPort, FastWrites: cfg.fast}
+	if cfg.dir != "" {
+		ec.Dir = filepath.Join(cfg.dir, "broker")
+	}
+	w := &world{}
+	defer func() {
+		if err != nil {
+			w.close(log)
+		}
+	}()
+	if w.embedded, err = embedded.Start(ec); err != nil {
+		return nil, couldNot(err, "Ports are chosen by --port and --registry-port, the folder by --dir.")
+	}
+	flags := clusterFlags{Brokers: w.embedded.Brokers(), Prefix: schemas.DefaultPrefix, Registry: []string{w.embedded.RegistryURL()}}
+	if w.cluster, err = flags.reach(ctx, true, log); err != nil {
+		return nil, err
+	}
+	n := cfg.partitions
+	if have, err := w.client.Partitions(ctx); err == nil {
+		n = have
+	}
+	_, err = createTopics(ctx, w.cluster, schemas.Plans(1), n, 1)
+	return w, err
+}
+
+func (w *world) addresses(i *instance) Addresses {
+	return Addresses{API: i.url, Brokers: strings.Join(w.embedded.Brokers(), ","), Registry: w.embedded.RegistryURL()}
+}
+
+// publishFile publishes a program file, unless it is the latest version already.
+func (w *world) publishFile(r *run, path string) error {
+	source, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("--program: %w", err)
+	}
+	_, err = w.client.PublishProgram(r.ctx, program.Draft{Source: source, File: path, Immediately: true, Now: events.InstantOf(time.Now())})
+	if errors.Is(err, program.ErrUnchanged) {
+		return nil
+	}
+	return invalidProgram(err)
+}
+
+func (w *world) close(log *slog.Logger) {
+	if w.cluster != nil {
+		w.cluster.close()
+	}
+	if w.embedded != nil {
+		if err := w.embedded.Close(); err != nil {
+			log.Warn("closing the embedded broker", "error", err)
+		}
+	}
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/accrue-loyalty/accrue/consumer"
+)
+
+// serveFlags say how an instance runs.
+type serveFlags struct {
+	Listen   string `env:"ACCRUE_LISTEN" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where the API listens; port 0 takes any free one ($ACCRUE_LISTEN)."`
+	Workers  int    `env:"ACCRUE_WORKERS" default:"2" help:"Batches decided and committed at once ($ACCRUE_WORKERS)."`
+	CacheMiB int64  `name:"cache-mib" env:"ACCRUE_CACHE_MIB" default:"256" help:"Memory for the state's blocks ($ACCRUE_CACHE_MIB)."`
+	HashKey  string `env:"ACCRUE_HASH_KEY" placeholder:"…" help:"Secret that e-mail, IP and postal addresses handed to the API are hashed with, 16 bytes or more; better in $ACCRUE_HASH_KEY."`
+	logFlags
+}
+
+// runCommand is one instance against a cluster.
+type runCommand struct {
+	Dir       string        `env:"ACCRUE_DIR" default:"./accrue-state" placeholder:"FOLDER" help:"Where the state is kept; it can be rebuilt from Kafka ($ACCRUE_DIR)."`
+	Advertise string        `env:"ACCRUE_ADVERTISE" placeholder:"URL" help:"Where other instances and clients reach this API ($ACCRUE_ADVERTISE)."`
+	Instance  string        `env:"ACCRUE_INSTANCE" placeholder:"NAME" help:"Its name among the others: unique, the same after a restart. The host's name by default ($ACCRUE_INSTANCE)."`
+	Tick      time.Duration `env:"ACCRUE_TICK" default:"1s" help:"How often the clock ticks; 0 leaves it to others ($ACCRUE_TICK)."`
+	serveFlags
+	clusterFlags
+}
+
+// Help is shown by --help.
+func (runCommand) Help() string {
+	return `Runs one instance: it decides the partitions that the group gives it and answers for them over HTTP. Start as many
+as you like, each with a folder of its own; they share the partitions. Stop one by SIGTERM: it ends its batch, writes
+its state and leaves.
+
+Needs the topics (accrue topics create) and a program (accrue program publish); without a program it waits for one.
+
+Example:
+
+  accrue run --brokers kafka-1:9092 --dir /var/lib/accrue --listen :8080 --advertise http://10.0.0.7:8080`
+}
+
+// Run implements the command.
+func (c *runCommand) Run(r *run) error {
+	log := c.logger(r)
+	cl, err := c.reach(r.ctx, true, log)
+	if err != nil {
+		return err
+	}
+	defer cl.close()
+	name := c.Instance
+	if name == "" {
+		if name, err = os.Hostname(); err != nil {
+			return fmt.Errorf("looking up this host's name (--instance gives another): %w", err)
+		}
+	}
+	i, err := newInstance(r.ctx, cl, instanceConfig{
+		dir: c.Dir, listen: c.Listen, advertise: c.Advertise, name: name, workers: c.Workers, tickEvery: c.Tick,
+		cache: c.CacheMiB << 20, hashKey: c.HashKey,
+	}, log)
+	if err != nil {
+		return err
+	}
+	log.Info("accrue is up", "version", versionOf(), "api", i.url, "dir", c.Dir, "instance", name)
+	r.ready(Addresses{API: i.url})
+	if err := i.run(r.ctx, log); err != nil {
+		return engineStopped(err)
+	}
+	log.Info("accrue is down")
+	return nil
+}
+
+// engineStopped says what to do about what an engine cannot go on with.
+func engineStopped(err error) error {
+	if errors.Is(err, consumer.ErrNoProgram) {
+		return couldNot(err, "")
+	}
+	return topicsMissing(err)
+}
+
+// healthcheckCommand asks an instance whether it is ready.
+type healthcheckCommand struct {
+	URL string `env:"ACCRUE_HEALTH_URL" default:"http://127.0.0.1:8080/readyz" placeholder:"URL" help:"What to ask; /healthz is whether it lives, /readyz whether it answers for its partitions."`
+}
+
+// healthMax is how long an instance may take to answer.
+const healthMax = 4 * time.Second
+
+// Run implements the command: exit code 0 when the answer is a success.
+func (c *healthcheckCommand) Run(r *run) error {
+	req, err := http.NewRequestWithContext(r.ctx, http.MethodGet, c.URL, nil)
+	if err != nil {
+		return wrongUsage(fmt.Errorf("--url: %w", err))
+	}
+	resp, err := (&http.Client{Timeout: healthMax}).Do(req)
+	if err != nil {
+		return notSo(fmt.Errorf("not healthy: %w", err), "")
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return notSo(fmt.Errorf("not healthy: %s answers %s", c.URL, resp.Status), "")
+	}
+	if r.json {
+		return r.printJSON(map[string]any{"healthy": true})
+	}
+	_, err = fmt.Fprintln(r.Stdout, "healthy")
+	return err
+}
