@@ -1,5 +1,7 @@
 package events
 
+import "encoding/json"
+
 // Decision is what one input led to: one record of the ledger.
 type Decision struct {
 	// Partition and Offset are the decision's own position in the ledger topic. They are known once Kafka has the
@@ -24,6 +26,15 @@ type Decision struct {
 	Chain Hash `json:"chain"`
 	// Facts is what the account must remember and the entries don't say.
 	Facts Facts `json:"facts"`
+}
+
+// MarshalJSON writes a decision without entries with an empty list.
+func (d Decision) MarshalJSON() ([]byte, error) {
+	type plain Decision
+	if d.Entries == nil {
+		d.Entries = []Entry{}
+	}
+	return json.Marshal(plain(d))
 }
 
 // Cause names the input record.

@@ -328,7 +328,6 @@ func (d *decider) reviewRemoved(e *events.ReviewRemoved) {
 	o := d.order(d.source)
 	d.cancelled(o)
 	d.clawBack(o)
-	d.earnFrom(e, "")
 }
 
 // onOrder carries out what concerns a placed order; without it the event waits.

@@ -30,7 +30,6 @@ func (d *decider) takeBack(o *Order, e *events.OrderReturned) {
 	d.giveBack(o)
 	d.clawBack(o)
 	d.reverseReferral(o)
-	d.earnFrom(e, "")
 }
 
 // returnLines caps what came back at what is left of each line.
@@ -62,9 +61,6 @@ func (d *decider) cancel(o *Order) {
 	d.giveBack(o)
 	d.clawBack(o)
 	d.reverseReferral(o)
-	if e, ok := d.in.Event.(*events.OrderCancelled); ok {
-		d.earnFrom(e, "")
-	}
 }
 
 // fulfil starts the hold of the lots that wait for it.

@@ -152,7 +152,7 @@ func earningTypes() []string {
 // before; a rule on one of them would never grant anything.
 func earns(t events.Type) bool {
 	switch t {
-	case events.TypeOrderFulfilled, events.TypeOrderCancelled, events.TypeOrderReturned, events.TypeReviewRemoved,
+	case events.TypeOrderCancelled, events.TypeOrderReturned, events.TypeReviewRemoved,
 		events.TypePointsAdjusted, events.TypeAccountsMerged, events.TypeErasureRequested,
 		events.TypeRedemptionRequested, events.TypeRedemptionConfirmed, events.TypeRedemptionCancelled, events.TypeTransferRequested:
 		return false

@@ -100,6 +100,7 @@ var objectFields = map[string][]field{
 		text("ip_hash", func(e *events.OrderPlaced) string { return e.IPHash }),
 		text("address_hash", func(e *events.OrderPlaced) string { return e.AddressHash }),
 	},
+	"OrderFulfilled":  {text("order", func(e *events.OrderFulfilled) string { return e.Order })},
 	"ReviewSubmitted": reviewFields(func(e *events.ReviewSubmitted) *events.Review { return &e.Review }),
 	"ReviewApproved":  reviewFields(func(e *events.ReviewApproved) *events.Review { return &e.Review }),
 	"AccountRegistered": {

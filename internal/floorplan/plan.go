@@ -36,6 +36,8 @@ func rooms() []room {
 			"internal holds what cmd and tests share; the engine's packages may not lean on it"},
 		{"deploy", nil,
 			"deploy holds files for operators and a test that reads them"},
+		{"bench", []string{"events", "schemas", "internal"},
+			"bench measures the accrue binary from outside, as a producer and a reader"},
 		{"cmd", []string{everything},
 			"cmd wires everything and holds no rules, so nothing may import it"},
 	}
@@ -56,7 +58,7 @@ func libraries() []owned {
 			"it is the second opinion in the codec's tests"},
 		{"github.com/twmb/franz-go/pkg/sr", []string{"schemas", "internal"},
 			"schemas alone talks to the registry and caches its ids"},
-		{"github.com/cockroachdb/pebble", []string{"state", "internal/bench"},
+		{"github.com/cockroachdb/pebble", []string{"state"},
 			"Pebble's defaults exit the process on corruption; state sets every option once"},
 		{"github.com/testcontainers/testcontainers-go", []string{"internal/kafkatest"},
 			"tests ask kafkatest for a broker and do not care how it is started"},
@@ -98,7 +100,7 @@ func clock() []call {
 
 // outside are the rooms that may read flags and the environment. Tests may,
 // everywhere.
-func outside() []string { return []string{"cmd", "internal"} }
+func outside() []string { return []string{"cmd", "internal", "bench"} }
 
 // environment are the calls that read the process's environment.
 func environment() []call {
