@@ -84,6 +84,8 @@ func (w *world) audit() consumer.VerifyReport {
 
 // accounts returns the encoded accounts of an instance, by customer.
 func (i *instance) accounts(names []string) map[string][]byte {
+	i.w.t.Helper()
+	i.settled()
 	all := map[string][]byte{}
 	for _, c := range names {
 		if a := i.account(c); a != nil {

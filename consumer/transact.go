@@ -50,28 +50,23 @@ func (w *worker) transact(ctx context.Context, parts []*partition) error {
 	for i := range w.out.records {
 		w.session.Produce(ctx, &w.out.records[i], w.out.delivered)
 	}
-	ok, err := w.end(batch)
-	switch {
-	case err != nil:
+	outcome, err := w.end(batch)
+	w.e.cfg.Metrics.Outcome(outcome)
+	if outcome != Committed {
 		drop()
-		w.e.cfg.Metrics.Outcome(Unknown)
-		return fmt.Errorf("the outcome of a transaction is unknown: %w", err)
-	case !ok:
-		drop()
-		w.e.cfg.Metrics.Outcome(Aborted)
-		if ctx.Err() != nil {
-			return nil
+		if err == nil && ctx.Err() == nil {
+			err = w.resync(ctx)
 		}
-		return w.resync(ctx)
+		return err
 	}
-	w.e.cfg.Metrics.Outcome(Committed)
 	w.committedAt = time.Now()
 	w.e.cfg.Metrics.Batch(len(w.out.decisions), decided.Sub(began), w.committedAt.Sub(decided))
 	return w.settle(batch, &w.out)
 }
 
-// end commits what was produced together with the positions of the batch. It returns false when it was aborted.
-func (w *worker) end(batch []*decider) (committed bool, err error) {
+// end commits what was produced together with the positions of the batch. With an error the session can't go on;
+// without one, a transaction that was not committed is decided again.
+func (w *worker) end(batch []*decider) (Outcome, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
 	defer cancel()
 	// The client would commit what it has polled. What is committed here is what was decided.
@@ -79,20 +74,23 @@ func (w *worker) end(batch []*decider) (committed bool, err error) {
 		w.writePositions(req, batch)
 		return nil
 	})
-	try := kgo.TryCommit
 	if err := w.session.Client().Flush(ctx); err != nil {
-		return false, fmt.Errorf("flushing: %w", err)
+		return Unknown, fmt.Errorf("flushing a transaction: %w", err)
 	}
 	if err := w.out.failure(); err != nil {
-		w.e.cfg.Log.Warn("a record could not be produced; the batch is decided again", "worker", w.n, "error", err)
-		try = kgo.TryAbort
+		// A record that will never be accepted would be tried for ever; a new session at least says so, and waits.
+		_, aborted := w.session.End(ctx, kgo.TryAbort)
+		return Aborted, errors.Join(fmt.Errorf("producing a decision: %w", err), aborted)
 	}
-	committed, err = w.session.End(ctx, try)
-	if err == nil && !committed && try == kgo.TryAbort {
-		// A record that will never be accepted would be tried for ever; starting anew at least says so, and waits.
-		return false, w.out.failure()
+	committed, err := w.session.End(ctx, kgo.TryCommit)
+	switch {
+	case err != nil:
+		return Unknown, fmt.Errorf("the outcome of a transaction is unknown: %w", err)
+	case !committed:
+		return Aborted, nil
+	default:
+		return Committed, nil
 	}
-	return committed, err
 }
 
 // writePositions makes req commit the positions behind the batch. Its member and generation fence: who has lost the

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -139,7 +140,7 @@ func (w *worker) runSession(ctx context.Context) error {
 	defer func() {
 		endLease()
 		<-leaseDone
-		w.close()
+		w.close(ctx.Err() != nil)
 	}()
 	go func() {
 		defer close(leaseDone)
@@ -158,11 +159,24 @@ func (w *worker) runSession(ctx context.Context) error {
 	return nil
 }
 
-// close ends the session. The group learns of it only on a planned end; after a failure the static member comes back.
-func (w *worker) close() {
+// close ends the session. On a planned end the member leaves the group, so that others take its partitions over at once;
+// after a failure it stays, and comes back.
+func (w *worker) close(planned bool) {
 	w.session.CloseAllowingRebalance()
 	w.drop(nil)
+	if !planned {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+	defer cancel()
+	leave := kadm.LeaveGroup(w.e.client.cfg.group()).InstanceIDs(w.memberID()).Reason("planned shutdown")
+	if _, err := w.e.client.admin.LeaveGroup(ctx, leave); err != nil {
+		w.e.cfg.Log.Warn("the group was not told of the shutdown; it will notice", "worker", w.n, "error", err)
+	}
 }
+
+// leaveTimeout bounds what a shutdown waits for the group's coordinator.
+const leaveTimeout = 2 * time.Second
 
 // offsetsEvery is how often offsets are committed while nothing is decided, as when ticks have nothing to do.
 const offsetsEvery = 5 * time.Second

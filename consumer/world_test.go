@@ -283,6 +283,22 @@ func (i *instance) stop() {
 	i.client.Close()
 }
 
+// settled waits until the instance's state has everything that the ledger has.
+func (i *instance) settled() {
+	i.w.t.Helper()
+	for p := range i.w.partitions {
+		all := i.w.ledger(p)
+		if len(all) == 0 {
+			continue
+		}
+		part, err := i.store.Partition(p)
+		if err != nil {
+			i.w.t.Fatal(err)
+		}
+		eventually(i.w.t, "the state is at the ledger's end", func() bool { return part.Position().Ledger > all[len(all)-1].Offset })
+	}
+}
+
 // account returns a customer's account from the instance's state.
 func (i *instance) account(customer string) *loyalty.Account {
 	i.w.t.Helper()
