@@ -1,0 +1,283 @@
+package consumer_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/accrue-loyalty/accrue/consumer"
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/internal/sim"
+	"github.com/accrue-loyalty/accrue/loyalty"
+	"github.com/accrue-loyalty/accrue/program"
+	"github.com/accrue-loyalty/accrue/schemas"
+)
+
+// heldProgram holds points for a week and lets them expire after a month.
+const heldProgram = `
+program: test
+revision: 1
+currency: USD
+timezone: UTC
+point_value: 0.01
+hold: 7 days
+expiry: {after: 1 month}
+late_events: {accept_within: 30 days}
+redemption: {minimum: 1, step: 1, reservation_ttl: 30 minutes}
+earn:
+  - {id: base, on: OrderPlaced, per: 1.00, points: 1}
+`
+
+// tick sends a tick of the wall clock to all partitions.
+func (w *world) tick(at events.Instant) {
+	w.t.Helper()
+	var wg sync.WaitGroup
+	for p := range w.partitions {
+		value, err := w.codec.AppendEvent(nil, &events.Tick{Header: events.Header{ID: "tick-" + at.String(), At: at}})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.sendRecord(&wg, schemas.TopicClock, &kgo.Record{Value: value, Partition: p, Timestamp: at.Time()})
+	}
+	wg.Wait()
+}
+
+func TestTicksActivateAndExpire(t *testing.T) {
+	w := newWorld(t, 4)
+	w.publish(heldProgram)
+	i := w.start("one", "")
+	names := customers(20)
+	for _, c := range names {
+		w.send(order(c, "o-"+c, t0, 1000))
+	}
+	w.decided()
+	w.tick(t0 + 7*day)
+	eventually(t, "the points are active", func() bool {
+		return !slices.ContainsFunc(names, func(c string) bool { return i.active(c) != 10 })
+	})
+	w.tick(t0 + 60*day)
+	eventually(t, "the points have expired", func() bool {
+		return !slices.ContainsFunc(names, func(c string) bool { return i.account(c).Totals.Expired != 10 })
+	})
+	w.audit()
+}
+
+// TestAHalfDoneTickCannotBeSeen has events decided while a tick with much to do is worked off in small portions.
+func TestAHalfDoneTickCannotBeSeen(t *testing.T) {
+	w := newWorld(t, 1)
+	w.publish(heldProgram)
+	i := w.start("one", "", func(c *consumer.Config) { c.Limits.Due = time.Millisecond })
+	names := customers(3000)
+	for _, c := range names {
+		w.send(order(c, "o-"+c, t0, 1000))
+	}
+	w.decided()
+	w.tick(t0 + 7*day)
+	at := t0 + 7*day + 1
+	for n := 0; n < len(names); n += 7 {
+		c := names[len(names)-1-n]
+		w.send(&events.RedemptionRequested{Header: events.Header{ID: "r-" + c, Customer: c, At: at}, Redemption: "r-" + c, Points: 10})
+	}
+	w.decided()
+	eventually(t, "the tick is done", func() bool { s := i.engine.Status(); return len(s) == 1 && !s[0].Sweeping })
+	interleaved, redeemed := false, false
+	for _, d := range w.ledger(0) {
+		switch d.Facts.Type {
+		case events.TypeRedemptionRequested:
+			redeemed = true
+			if d.Result != events.Applied {
+				t.Fatalf("a redemption of points that the tick had made active was answered %s %s", d.Result, d.Reason)
+			}
+		case events.TypeTick:
+			interleaved = interleaved || redeemed
+		}
+	}
+	if !interleaved {
+		t.Error("the tick was worked off in one piece: the test shows nothing")
+	}
+	w.audit()
+}
+
+func TestARestartInTheMiddleOfATickFinishesIt(t *testing.T) {
+	w := newWorld(t, 2)
+	w.publish(heldProgram)
+	i := w.start("one", "", func(c *consumer.Config) { c.Limits.Due = time.Millisecond })
+	names := customers(3000)
+	for _, c := range names {
+		w.send(order(c, "o-"+c, t0, 1000))
+	}
+	w.decided()
+	w.tick(t0 + 7*day)
+	eventually(t, "the tick has begun", func() bool { return i.active(names[0]) > 0 || i.active(names[1]) > 0 || len(w.decisions()) > 3000 })
+	dir := i.dir
+	i.stop()
+	before := len(w.decisions())
+	i = w.start("one", dir)
+	eventually(t, "all points are active", func() bool { return len(w.decisions()) == 6000 })
+	t.Logf("stopped after %d of 6000 decisions", before)
+	for _, c := range names {
+		if i.active(c) != 10 {
+			t.Fatalf("%s has %d active points, want 10", c, i.active(c))
+		}
+	}
+	w.audit()
+}
+
+func TestATickDoesNotOvertakeABacklog(t *testing.T) {
+	w := newWorld(t, 1)
+	w.publish(heldProgram)
+	// Everything is there before the engine starts; one record a batch makes the polls as small as can be.
+	var want int
+	for n := range 300 {
+		w.send(order("c", fmt.Sprint(n), t0+events.Instant(n), 1000))
+		want++
+	}
+	w.tick(t0 + 90*day)
+	w.start("one", "", func(c *consumer.Config) { c.Limits.Records = 1 })
+	w.decided()
+	for _, d := range w.ledger(0) {
+		if d.Result == events.Stale {
+			t.Fatalf("the order at offset %d became stale: the tick overtook it", d.Cause.Offset)
+		}
+	}
+	eventually(t, "the tick is done", func() bool { return len(w.ledger(0)) > want })
+	w.audit()
+}
+
+// TestDrivingTheClockDecidesAsTheSimulationDoes imports history day by day and compares with the engine in memory.
+func TestDrivingTheClockDecidesAsTheSimulationDoes(t *testing.T) {
+	w := newWorld(t, 4)
+	w.publish(heldProgram)
+	i := w.start("one", "", func(c *consumer.Config) { c.Clock.Every = 20 * time.Millisecond })
+	names := customers(25)
+	all := shopping(3, 25, 500)
+	for n := range all { // spread over 100 days
+		all[n].Head().At = t0 + events.Instant(n)*(100*day/500)
+	}
+	driver, err := w.client.DriveClock(w.ctx(), all[0].Head().At)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := t0 + day
+	for _, e := range all {
+		for e.Head().At >= next {
+			w.decided()
+			if err := driver.Tick(w.ctx(), next); err != nil {
+				t.Fatal(err)
+			}
+			next += day
+		}
+		w.send(e)
+	}
+	w.decided()
+	if err := driver.Tick(w.ctx(), next); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the last tick is worked off", func() bool {
+		s := i.engine.Status()
+		return len(s) == 4 && !slices.ContainsFunc(s, func(s consumer.PartitionStatus) bool { return s.Clock != next || s.Sweeping })
+	})
+
+	p, err := program.Parse([]byte(heldProgram), "test.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	simulated, err := sim.New(sim.Config{Programs: loyalty.History{p}, DailyTicks: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, e := range all {
+		if err := simulated.Apply(e, int64(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := simulated.Until(next); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range names {
+		want := loyalty.Summarize(p, simulated.Account(c), next)
+		got := loyalty.Summarize(p, i.account(c), next)
+		if fmt.Sprint(want) != fmt.Sprint(got) {
+			t.Errorf("%s:\n simulated %+v\n the engine %+v", c, want, got)
+		}
+	}
+	w.audit()
+
+	// Once the clock is given back, the wall drives it, and history can no longer be driven.
+	if err := driver.Close(w.ctx()); err != nil {
+		t.Fatal(err)
+	}
+	now := events.InstantOf(time.Now())
+	eventually(t, "the wall clock has taken over", func() bool { return i.engine.Status()[0].Clock > now })
+	if _, err := w.client.DriveClock(w.ctx(), t0); !errors.Is(err, consumer.ErrClockAhead) {
+		t.Errorf("driving the clock through the past of a live system was answered %v", err)
+	}
+	states, err := w.client.Clocks(w.ctx())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !states[0].Live {
+		t.Errorf("the clock is not called live: %+v", states[0])
+	}
+	w.audit()
+}
+
+func TestOneDrivesTheClock(t *testing.T) {
+	w := newWorld(t, 2)
+	w.publish(heldProgram)
+	i := w.start("one", "", func(c *consumer.Config) { c.Clock.Every = 10 * time.Millisecond })
+	w.send(order("a", "1", t0, 1000), order("b", "1", t0, 1000), order("c", "1", t0, 1000), order("d", "1", t0, 1000))
+	w.decided()
+	// The system is in use and at today's time. Driving it on from now is allowed.
+	eventually(t, "the wall clock ticks", func() bool { return i.engine.Status()[0].Clock > 0 || i.engine.Status()[1].Clock > 0 })
+	ahead := events.InstantOf(time.Now()) + day
+	driver, err := w.client.DriveClock(w.ctx(), ahead)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.client.DriveClock(w.ctx(), ahead); !errors.Is(err, consumer.ErrClockTaken) {
+		t.Errorf("a second driver was answered %v", err)
+	}
+	if err := driver.Tick(w.ctx(), ahead); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the driver's tick counts", func() bool {
+		return !slices.ContainsFunc(i.engine.Status(), func(s consumer.PartitionStatus) bool { return s.Clock != ahead })
+	})
+	// Somebody's tick of the wall clock that lands in the log all the same does not count.
+	w.tickNow(ahead + day)
+	time.Sleep(100 * time.Millisecond)
+	for _, s := range i.engine.Status() {
+		if s.Clock != ahead || !strings.Contains(s.Driver, "/") {
+			t.Errorf("partition %d stands at %s, driven by %q", s.Partition, s.Clock, s.Driver)
+		}
+	}
+	if err := driver.Close(w.ctx()); err != nil {
+		t.Fatal(err)
+	}
+	w.tickNow(ahead + 2*day)
+	eventually(t, "the wall clock counts again", func() bool {
+		return !slices.ContainsFunc(i.engine.Status(), func(s consumer.PartitionStatus) bool { return s.Clock != ahead+2*day })
+	})
+	w.audit()
+}
+
+// tickNow sends a tick for at that carries the present time, as the wall clock's do.
+func (w *world) tickNow(at events.Instant) {
+	w.t.Helper()
+	var wg sync.WaitGroup
+	for p := range w.partitions {
+		value, err := w.codec.AppendEvent(nil, &events.Tick{Header: events.Header{ID: "tick-" + at.String(), At: at}})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.sendRecord(&wg, schemas.TopicClock, &kgo.Record{Value: value, Partition: p, Timestamp: time.Now()})
+	}
+	wg.Wait()
+}
