@@ -60,7 +60,7 @@ func (b *bench) startAccrue(prefix, dir string) (*process, error) {
 		return nil, err
 	}
 	p, err := start(b.binary, "run", "--brokers", b.broker, "--prefix", prefix, "--dir", filepath.Join(b.dir, dir),
-		"--listen", addr, "--workers", fmt.Sprint(b.workers), "--tick-every", "0s")
+		"--listen", addr, "--workers", fmt.Sprint(b.workers), "--tick", "0s")
 	if err != nil {
 		return nil, err
 	}

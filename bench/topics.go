@@ -41,14 +41,14 @@ func (b *bench) accrue(ctx context.Context, args ...string) error {
 
 // system makes the topics of a system under a prefix of its own, and publishes the rules.
 func (b *bench) system(ctx context.Context, prefix string) error {
-	if err := b.accrue(ctx, "topics", "create", "--brokers", b.broker, "--prefix", prefix, "--partitions", fmt.Sprint(b.partitions), "--replication", "1"); err != nil {
+	if err := b.accrue(ctx, "topics", "create", "--brokers", b.broker, "--prefix", prefix, "--partitions", fmt.Sprint(b.partitions), "--replicas", "1"); err != nil {
 		return err
 	}
 	file := filepath.Join(b.dir, "program.yaml")
 	if err := os.WriteFile(file, []byte(rules), 0o600); err != nil {
 		return err
 	}
-	return b.accrue(ctx, "program", "publish", file, "--brokers", b.broker, "--prefix", prefix, "--effective", "2000-01-01")
+	return b.accrue(ctx, "program", "publish", file, "--brokers", b.broker, "--prefix", prefix, "--at", "2000-01-01", "--now")
 }
 
 // admin calls f with an admin client.

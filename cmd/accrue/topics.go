@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -132,9 +133,9 @@ func topicsAgree(ctx context.Context, c *cluster, all []topicMade) error {
 	for i := range all {
 		names[i] = all[i].Topic
 	}
-	have, err := c.admin.ListTopics(ctx, names...)
+	have, err := listMade(ctx, c, names)
 	if err != nil {
-		return fmt.Errorf("listing the topics: %w", err)
+		return err
 	}
 	for i := range all {
 		t := have[all[i].Topic]
@@ -147,6 +148,28 @@ func topicsAgree(ctx context.Context, c *cluster, all []topicMade) error {
 		}
 	}
 	return nil
+}
+
+// A broker may answer that a topic was made before all of them know it.
+const (
+	topicsKnownWithin = 10 * time.Second
+	topicsAskedEvery  = 50 * time.Millisecond
+)
+
+// listMade lists topics that were just made, once the brokers know them all.
+func listMade(ctx context.Context, c *cluster, names []string) (kadm.TopicDetails, error) {
+	for deadline := time.Now().Add(topicsKnownWithin); ; time.Sleep(topicsAskedEvery) {
+		have, err := c.admin.ListTopics(ctx, names...)
+		if err != nil {
+			return nil, fmt.Errorf("listing the topics: %w", err)
+		}
+		unknown := slices.ContainsFunc(names, func(name string) bool {
+			return errors.Is(have[name].Err, kerr.UnknownTopicOrPartition)
+		})
+		if !unknown || time.Now().After(deadline) {
+			return have, nil
+		}
+	}
 }
 
 // topicDifference is one thing about a topic that is not as it should be.
