@@ -129,7 +129,6 @@ func (p *Partition) CheckSchedule() error {
 		return err
 	}
 	var problems []error
-	begin := events.Instant(max(p.schedule.today, 0) * dayMillis)
 	clock := p.Position().Clock
 	err = p.scan([]byte{keyAccount}, func(key, value []byte) {
 		customer, _, _ := splitKey(key)
@@ -143,7 +142,7 @@ func (p *Partition) CheckSchedule() error {
 		if want == 0 {
 			return
 		}
-		if got, ok := listed[customer]; !ok || got > max(want, begin) {
+		if got, ok := listed[customer]; !ok || got > want {
 			problems = append(problems, fmt.Errorf("partition %d: %q is due at %v, listed for %v", p.number, customer, want, got))
 		}
 	})

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -23,7 +22,7 @@ func (s *Store) options(p *Partition) *pebble.Options {
 		},
 	}
 	o := &pebble.Options{
-		FS:                          s.fs,
+		FS:                          logFS{s.fs, p},
 		Cache:                       s.cache,
 		Logger:                      databaseLog{p},
 		EventListener:               listener,
@@ -40,8 +39,8 @@ func (s *Store) options(p *Partition) *pebble.Options {
 	return o
 }
 
-// databaseLog takes what Pebble logs. Pebble expects Fatalf not to return, and its default ends the process; here the
-// goroutine ends, which leaves that database stuck, and nobody uses it any more.
+// databaseLog takes what Pebble logs. Pebble expects Fatalf not to return, and its default ends the process. Here the
+// goroutine stops for good, with whatever locks it holds: running its deferred calls could end the process too.
 type databaseLog struct{ p *Partition }
 
 func (l databaseLog) Infof(format string, args ...any) {
@@ -64,7 +63,7 @@ func (l databaseLog) Fatalf(format string, args ...any) {
 		cause = errors.New(text)
 	}
 	l.p.quarantine(&fatalError{text: text, cause: cause})
-	runtime.Goexit()
+	select {}
 }
 
 // fatalError keeps Pebble's words and the error behind them.
@@ -104,15 +103,11 @@ func (p *Partition) quarantine(reason error) {
 	}
 }
 
-// guarded runs f on a goroutine of its own, because Pebble may end the one it is called on, and waits for it or for the
+// guarded runs f on a goroutine of its own, because Pebble may stop the one it is called on, and waits for it or for the
 // partition's quarantine.
 func (p *Partition) guarded(f func() error) error {
 	done := make(chan error, 1)
-	go func() {
-		err := p.errGone()
-		defer func() { done <- err }()
-		err = f()
-	}()
+	go func() { done <- f() }()
 	select {
 	case err := <-done:
 		if broken := p.Err(); broken != nil {
@@ -122,9 +117,4 @@ func (p *Partition) guarded(f func() error) error {
 	case <-p.brokenSignal:
 		return p.Err()
 	}
-}
-
-// errGone is what a goroutine leaves behind that Pebble ended.
-func (p *Partition) errGone() error {
-	return fmt.Errorf("partition %d: %w: the database ended the call", p.number, ErrQuarantined)
 }

@@ -267,3 +267,13 @@ func (e *engine) run(n int) {
 func encoded(a *loyalty.Account) []byte { return loyalty.AppendAccount(nil, a) }
 
 func sameAccount(a, b *loyalty.Account) bool { return bytes.Equal(encoded(a), encoded(b)) }
+
+func discardLog() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+type quietLog struct{}
+
+func (quietLog) Infof(string, ...any)  {}
+func (quietLog) Errorf(string, ...any) {}
+func (quietLog) Fatalf(format string, args ...any) {
+	panic(fmt.Sprintf(format, args...))
+}

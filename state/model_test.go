@@ -176,7 +176,7 @@ func (m *machine) decide(t *rapid.T) {
 	a.LotLast++
 	x.account.LotLast++
 	if rapid.Bool().Draw(t, "lot") {
-		lot := loyalty.Lot{ID: a.LotLast, Pending: 5, ActiveAt: m.until + events.Instant(rapid.Int64Range(-100, 300_000_000).Draw(t, "active at"))}
+		lot := loyalty.Lot{ID: a.LotLast, Pending: 5, ActiveAt: max(1, m.until+events.Instant(rapid.Int64Range(-200_000_000, 300_000_000).Draw(t, "active at")))}
 		a.Lots = append(a.Lots, lot)
 		x.account.Lots = append(x.account.Lots, lot)
 	}
@@ -269,10 +269,19 @@ func (m *machine) due(t *rapid.T) {
 		for _, name := range customers {
 			m.activate(t, name)
 		}
-		if rapid.IntRange(0, 3).Draw(t, "fails") == 0 {
+		// What was handed out and not committed must survive a flush.
+		if rapid.IntRange(0, 9).Draw(t, "flushes") == 0 {
+			m.flush(t)
+		}
+		switch rapid.IntRange(0, 9).Draw(t, "fails") {
+		case 0:
+			until := m.until
+			m.crash(t)
+			m.until, more = until, true
+		case 1, 2:
 			m.discard(t)
 			more = true
-		} else {
+		default:
 			m.commit(t)
 		}
 		if !more && len(customers) == 0 {

@@ -284,7 +284,6 @@ func (r *Restore) schedule(t *tables, list []*touched) {
 	if due := p.store.cfg.NextDue; due != nil {
 		for _, x := range list {
 			if at := due(x.account, x.account.Clock); at != 0 {
-				at = max(at, events.Instant(s.today*dayMillis))
 				days[dayOf(at)] = append(days[dayOf(at)], listing{at, x.customer})
 			}
 		}

@@ -93,9 +93,8 @@ func (p *Partition) loadSchedule() error {
 	return d.done("flush counter")
 }
 
-// add lists a customer; what is overdue, as of the beginning of today. The caller holds Partition.mu.
+// add lists a customer. The caller holds Partition.mu.
 func (s *schedule) add(due events.Instant, customer string) {
-	due = max(due, events.Instant(s.today*dayMillis))
 	day := dayOf(due)
 	l := listing{due, customer}
 	s.unwritten[day] = append(s.unwritten[day], l)

@@ -3,6 +3,8 @@ package state
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2"
 )
 
 // counters count since the partition was opened.
@@ -74,11 +76,17 @@ func (p *Partition) Stats() Stats {
 	}
 	s.DueInMemory = len(p.schedule.waiting)
 	p.mu.Unlock()
-	if p.enter() != nil {
+	var m *pebble.Metrics
+	if err := p.guarded(func() error {
+		if err := p.enter(); err != nil {
+			return err
+		}
+		defer p.leave()
+		m = p.db.Metrics()
+		return nil
+	}); err != nil {
 		return s
 	}
-	defer p.leave()
-	m := p.db.Metrics()
 	s.DiskBytes, s.MemTableBytes, s.LogBytes = m.DiskSpaceUsage(), m.MemTable.Size, m.WAL.Size
 	s.ReadAmplification, s.CompactionDebtBytes = m.ReadAmp(), m.Compact.EstimatedDebt
 	s.CompactionsTotal = m.Compact.Count
