@@ -66,14 +66,15 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // Routes returns the patterns of all routes, such as "GET /v1/customers/{customer}/lots".
 func (s *Server) Routes() []string { return slices.Clone(s.patterns) }
 
-// Listen opens the configured address.
-func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.Addr)
+// Listen opens the configured address, and says so plainly when somebody else has it. It needs no server: where an
+// instance can be reached must be known before its engine joins the group.
+func (c Config) Listen(ctx context.Context) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Addr)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s is in use by another program: stop it, or listen on another address: %w", s.cfg.Addr, err)
+		return nil, fmt.Errorf("%s is in use by another program: stop it, or listen on another address: %w", c.Addr, err)
 	case err != nil:
-		return nil, fmt.Errorf("listening on %s: %w", s.cfg.Addr, err)
+		return nil, fmt.Errorf("listening on %s: %w", c.Addr, err)
 	}
 	return l, nil
 }

@@ -261,9 +261,9 @@ func TestOpenAPI(t *testing.T) {
 func TestServe(t *testing.T) {
 	serve := func(t *testing.T) (s *shop, address string, stop context.CancelFunc, ended chan error) {
 		t.Helper()
-		s = open(t, func(c *api.Config) { c.Addr = "127.0.0.1:0" })
+		s = open(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		l, err := s.server.Listen(ctx)
+		l, err := api.Config{Addr: "127.0.0.1:0"}.Listen(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -322,8 +322,7 @@ func TestServe(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = taken.Close() }()
-		s := open(t, func(c *api.Config) { c.Addr = taken.Addr().String() })
-		_, err = s.server.Listen(t.Context())
+		_, err = api.Config{Addr: taken.Addr().String()}.Listen(t.Context())
 		if err == nil || !strings.Contains(err.Error(), taken.Addr().String()+" is in use") {
 			t.Errorf("the error is %v", err)
 		}

@@ -25,7 +25,7 @@ func (s partitionStore) Records(customer string) (Records, error) {
 // that takes longer need not be seen to the millisecond.
 const (
 	foldedPauseFirst = time.Millisecond
-	foldedPauseLast = 20 * time.Millisecond
+	foldedPauseLast  = 20 * time.Millisecond
 )
 
 // WaitFolded returns once the state has folded a position, or with ctx's error, or when the partition is of no more use.
