@@ -80,10 +80,12 @@ func TestAHalfDoneTickCannotBeSeen(t *testing.T) {
 	w.decided()
 	w.tick(t0 + 7*day)
 	at := t0 + 7*day + 1
+	var redemptions []events.Event
 	for n := 0; n < len(names); n += 7 {
-		c := names[len(names)-1-n]
-		w.send(&events.RedemptionRequested{Header: events.Header{ID: "r-" + c, Customer: c, At: at}, Redemption: "r-" + c, Points: 10})
+		c := names[n]
+		redemptions = append(redemptions, &events.RedemptionRequested{Header: events.Header{ID: "r-" + c, Customer: c, At: at}, Redemption: "r-" + c, Points: 10})
 	}
+	w.send(redemptions...)
 	w.decided()
 	eventually(t, "the tick is done", func() bool { s := i.engine.Status(); return len(s) == 1 && !s[0].Sweeping })
 	interleaved, redeemed := false, false
