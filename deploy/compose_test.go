@@ -129,7 +129,7 @@ func TestOrderOfStart(t *testing.T) {
 
 func TestAccrueIsConfiguredByEnvironment(t *testing.T) {
 	s := readCompose(t).Services["accrue"]
-	for _, name := range []string{"ACCRUE_BROKERS", "ACCRUE_REGISTRY", "ACCRUE_DIR", "ACCRUE_LISTEN", "ACCRUE_ADVERTISE"} {
+	for _, name := range []string{"ACCRUE_BROKERS", "ACCRUE_REGISTRY", "ACCRUE_DIR", "ACCRUE_LISTEN", "ACCRUE_ADVERTISE", "ACCRUE_INSTANCE"} {
 		if s.Environment[name] == "" {
 			t.Errorf("%s is not set", name)
 		}
