@@ -180,7 +180,7 @@ func TestBalanceRefusals(t *testing.T) {
 func TestReadYourWrites(t *testing.T) {
 	const path = "/v1/customers/ann/balance"
 	t.Run("a read waits for the ledger offset it names", func(t *testing.T) {
-		s := open(t, func(c *api.Config) { c.WaitMax = 5 * time.Second })
+		s := open(t)
 		s.order("ann", "o1", 5)
 		position := s.get(path).is(http.StatusOK).header.Get("Accrue-Position")
 		at, err := api.ParsePosition(position)
@@ -204,7 +204,7 @@ func TestReadYourWrites(t *testing.T) {
 		}
 	})
 	t.Run("a read waits for the events that were handed in", func(t *testing.T) {
-		s := open(t)
+		s := open(t, func(c *api.Config) { c.WaitMax = time.Second })
 		s.edit(func() { s.silent = true })
 		position := s.order("ann", "o1", 5).header.Get("Accrue-Position")
 		if !strings.Contains(position, "@orders:1") {

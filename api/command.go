@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/loyalty"
@@ -59,19 +60,22 @@ func merged(into string) *Problem {
 // decision on either record; [Server.original] sorts that out.
 func (s *Server) decided(ctx context.Context, place Place, e events.Event) (events.Decision, *Problem) {
 	head := e.Head()
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.PublishMax+s.cfg.DecideMax)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	// The time for a decision begins when Kafka has the command.
+	limit := time.AfterFunc(s.cfg.PublishMax, cancel)
+	defer limit.Stop()
 	tried := false
 	var unsent *Problem
 	d, err := s.parts.Decisions.Wait(ctx, head.Customer, head.ID, func() error {
 		tried = true
-		sending, cancel := context.WithTimeout(ctx, s.cfg.PublishMax)
-		defer cancel()
-		err := s.parts.Producer.Publish(sending, []events.Event{e})[0].Err
+		err := s.parts.Producer.Publish(ctx, []events.Event{e})[0].Err
 		if err != nil {
 			unsent = s.notPublished(err)
+			return err
 		}
-		return err
+		limit.Reset(s.cfg.DecideMax)
+		return nil
 	})
 	switch {
 	case err == nil:

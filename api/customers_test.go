@@ -12,7 +12,7 @@ import (
 )
 
 func TestLotsAndOrders(t *testing.T) {
-	s := open(t)
+	s := open(t, hasty)
 	s.order("ann", "o1", 100)
 	s.order("ann", "o2", 40)
 	s.post("/v1/events", `{"type":"OrderReturned","id":"back","customer":"ann","at":"2026-11-22T09:30:00Z","order":"o1",`+

@@ -4,3 +4,6 @@ package api
 func AppendBalance(dst []byte, b *Balance) []byte {
 	return appendBalanceTail(appendSummary(dst, b), []byte(b.Position), b.AsOf)
 }
+
+// Words are what a reason is explained with.
+func Words(code string) string { return Reason(code).words() }

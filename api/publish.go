@@ -168,16 +168,22 @@ func (s *Server) send(ctx context.Context, batch []events.Event, index []int, re
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.PublishMax)
 	defer cancel()
 	var positions []Position
+	var failed []error
 	for n, out := range s.parts.Producer.Publish(ctx, batch) {
 		t := &results[index[n]]
 		if out.Err != nil {
-			p := s.notPublished(out.Err)
+			failed = append(failed, out.Err)
+			p := unconfirmed()
 			t.Status, t.Reason, t.Detail = p.Status, p.Reason, p.Detail
 			continue
 		}
 		t.Status = statusTaken
 		t.Position = &TopicOffset{out.Topic, out.Partition, out.Offset}
 		positions = advance(positions, Position{out.Partition, out.Topic, out.Offset + 1})
+	}
+	if len(failed) > 0 {
+		// One says it: they nearly always fail alike, and a thousand lines would hide it.
+		s.log.Error("publishing events", "events", len(batch), "failed", len(failed), "first", failed[0])
 	}
 	return positions
 }
@@ -193,7 +199,11 @@ func advance(all []Position, p Position) []Position {
 }
 
 func (s *Server) notPublished(err error) *Problem {
-	s.log.Error("publishing an event", "error", err)
+	s.log.Error("publishing a command", "error", err)
+	return unconfirmed()
+}
+
+func unconfirmed() *Problem {
 	return problem(ReasonKafkaUnavailable, "Kafka did not confirm the event: send it again with the same id, it will not "+
 		"count twice")
 }

@@ -265,7 +265,7 @@ func TestCommandRefusals(t *testing.T) {
 		}
 	})
 	t.Run("the partition moves while it waits", func(t *testing.T) {
-		s := rich(t)
+		s := rich(t, hasty)
 		s.edit(func() { s.silent = true })
 		s.onWait = s.move
 		p := s.post("/v1/redemptions", redeem(60, `,"id":"k1"`)).problem(http.StatusMisdirectedRequest, api.ReasonNotOwner)
@@ -274,7 +274,7 @@ func TestCommandRefusals(t *testing.T) {
 		}
 	})
 	t.Run("nobody decides in time, and then somebody does", func(t *testing.T) {
-		s := rich(t)
+		s := rich(t, hasty)
 		s.edit(func() { s.silent = true })
 		p := s.post("/v1/redemptions", redeem(60, `,"id":"k1"`)).problem(http.StatusServiceUnavailable, api.ReasonDecisionPending)
 		if !strings.Contains(p.Detail, "k1") {

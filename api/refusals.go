@@ -31,7 +31,7 @@ func (r Reason) words() string {
 	if text := eventWords(r); text != "" {
 		return text
 	}
-	return "the rules say " + strings.ReplaceAll(string(r), "_", " ")
+	return strings.ReplaceAll(string(r), "_", " ")
 }
 
 func redemptionWords(r Reason) string {
@@ -89,6 +89,12 @@ func eventWords(r Reason) string {
 		return "the review was counted under another event before"
 	case "duplicate_complaint":
 		return "the complaint was counted under another event before"
+	case "duplicate_referral":
+		return "the referral was rewarded before"
+	case "duplicate_merge":
+		return "the accounts were merged before"
+	case "capped":
+		return "a cap left no room: it counts anew in the next period"
 	case "order_unknown":
 		return "its order has not come yet: it waits for it"
 	case "order_cancelled":
@@ -101,6 +107,8 @@ func eventWords(r Reason) string {
 		return "the return names a line that the order does not have"
 	case "invalid_order":
 		return "the order names a line twice, or has a negative amount"
+	case "invalid_return":
+		return "the return has a negative amount"
 	case "unknown_currency":
 		return "the program has no rate for the order's currency"
 	case "review_removed":
@@ -121,9 +129,13 @@ func eventWords(r Reason) string {
 		return "this customer was merged into another, who is asked instead"
 	case "merge_into_self", "transfer_to_self":
 		return "both customers are the same"
+	case "merged_in_a_circle":
+		return "the accounts were merged into one another: merge the survivor"
 	case "unreadable":
 		return "the record could not be read; it is among the dead letters"
-	case "parked":
+	case "invariant_broken", "decision_panicked":
+		return "accrue could not decide it, and keeps it: this is a bug, report it with the decision"
+	case "parked", "behind_parked":
 		return "the customer's events wait until an operator has looked at the account"
 	case "held":
 		return "a fraud rule holds the points until somebody has looked"

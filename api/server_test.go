@@ -261,7 +261,7 @@ func TestOpenAPI(t *testing.T) {
 func TestServe(t *testing.T) {
 	serve := func(t *testing.T) (s *shop, address string, stop context.CancelFunc, ended chan error) {
 		t.Helper()
-		s = open(t)
+		s = open(t, func(c *api.Config) { c.WaitMax = 300 * time.Millisecond })
 		ctx, cancel := context.WithCancel(t.Context())
 		l, err := api.Config{Addr: "127.0.0.1:0"}.Listen(ctx)
 		if err != nil {

@@ -412,7 +412,6 @@ func open(t *testing.T, change ...func(*api.Config)) *shop {
 	s := &shop{t: t, world: newWorld(), reg: prometheus.NewRegistry(), log: &bytes.Buffer{}}
 	cfg := api.DefaultConfig()
 	cfg.Now = func() time.Time { return now }
-	cfg.WaitMax, cfg.DecideMax, cfg.PublishMax = 200*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond
 	cfg.HashKey = api.Secret("0123456789abcdef0123456789abcdef")
 	for _, c := range change {
 		c(&cfg)
@@ -426,6 +425,9 @@ func open(t *testing.T, change ...func(*api.Config)) *shop {
 	s.server = server
 	return s
 }
+
+// hasty is for what will not come.
+func hasty(c *api.Config) { c.WaitMax, c.DecideMax = 50*time.Millisecond, 50*time.Millisecond }
 
 type lockedWriter struct {
 	mu sync.Mutex
@@ -488,7 +490,7 @@ func (s *shop) order(customer, id string, dollars int) reply {
 func (r reply) is(status int) reply {
 	r.t.Helper()
 	if r.status != status {
-		r.t.Fatalf("answered %d, want %d: %s", r.status, status, r.body)
+		r.t.Fatalf("answered %d, want %d: %.500s", r.status, status, r.body)
 	}
 	return r
 }
