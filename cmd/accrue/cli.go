@@ -15,6 +15,7 @@ import (
 type cli struct {
 	Output string `short:"o" enum:"text,json" default:"text" help:"What to print: text for people, json for programs." env:"ACCRUE_OUTPUT"`
 
+	Demo        demoCommand        `cmd:"" group:"start" help:"See it all on a shop's real purchases, in this process and in memory."`
 	Dev         devCommand         `cmd:"" group:"start" help:"Broker, registry, engine and API in this process, kept in a folder."`
 	Run         runCommand         `cmd:"" group:"serve" help:"One instance of the engine and its API against Kafka."`
 	Healthcheck healthcheckCommand `cmd:"" group:"serve" help:"Ask an instance whether it is ready."`

@@ -2,11 +2,14 @@ package main
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"time"
 
+	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/internal/intake"
 	"github.com/accrue-loyalty/accrue/program"
@@ -18,12 +21,16 @@ type importCommand struct {
 	Map        string   `placeholder:"FILE" help:"How CSV columns become events; see examples/."`
 	Rejects    string   `placeholder:"FILE" help:"Publish the rest when some lines are bad, and write those there with the reason."`
 	DriveClock bool     `help:"Tick along with history: at each local midnight, once everything before it is decided."`
+	Until      string   `placeholder:"TIME" help:"With --drive-clock: tick on to there at the end."`
 	Late       bool     `help:"Publish history although the system's clock is past it: its points may be refused, or expire at once."`
 	Resume     string   `placeholder:"FILE" help:"Note there how far it got, and go on from there when it was interrupted."`
 	Convert    string   `placeholder:"FILE" help:"Publish nothing; write the events as JSON lines, for accrue simulate; - for standard output."`
 	DryRun     bool     `help:"Publish nothing; only read, check and count."`
 
 	clusterFlags
+
+	// decided waits until records are decided; nil asks Kafka.
+	decided func(context.Context, consumer.Offsets) error
 }
 
 // Help is shown by --help.
@@ -75,6 +82,9 @@ const rejectsShown = 10
 
 // Run implements the command.
 func (c *importCommand) Run(r *run) error {
+	if c.Until != "" && !c.DriveClock {
+		return wrongUsage(errors.New("--until: needs --drive-clock"))
+	}
 	began := time.Now()
 	batch, sum, err := c.read(r)
 	if err != nil {
@@ -118,16 +128,32 @@ func (c *importCommand) read(r *run) ([]events.Event, *imported, error) {
 		files = append(files, one)
 	}
 	batch := intake.Merge(files...)
-	for _, e := range batch {
-		at := e.Head().At
-		if sum.First == 0 || at < sum.First {
-			sum.First = at
-		}
-		sum.Last = max(sum.Last, at)
-	}
-	sum.Events = int64(len(batch))
+	sum.span(batch)
 	sum.Rejected = int64(len(sum.rejects))
 	return batch, sum, nil
+}
+
+// take counts what a CSV file held and returns its events by time.
+func (s *imported) take(contents *intake.Contents) []events.Event {
+	s.Read += contents.Rows
+	s.Skipped += contents.Skipped
+	s.rejects = append(s.rejects, contents.Rejects...)
+	s.Rejected = int64(len(s.rejects))
+	batch := contents.ByTime()
+	s.span(batch)
+	return batch
+}
+
+// span notes how many events there are, and from when to when.
+func (s *imported) span(batch []events.Event) {
+	s.Events = int64(len(batch))
+	for _, e := range batch {
+		at := e.Head().At
+		if s.First == 0 || at < s.First {
+			s.First = at
+		}
+		s.Last = max(s.Last, at)
+	}
 }
 
 // readFile reads one file: CSV by the map, sorted by time, or JSON lines, in their order.
@@ -146,10 +172,7 @@ func (c *importCommand) readFile(r *run, m *intake.Map, name string, sum *import
 		if err != nil {
 			return nil, notSo(err, "")
 		}
-		sum.Read += contents.Rows
-		sum.Skipped += contents.Skipped
-		sum.rejects = append(sum.rejects, contents.Rejects...)
-		return contents.ByTime(), nil
+		return sum.take(contents), nil
 	}
 	if m == nil && strings.Contains(name, ".csv") {
 		return nil, wrongUsage(fmt.Errorf("%s looks like CSV, and no --map says what its columns are", name))

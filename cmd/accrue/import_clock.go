@@ -9,7 +9,6 @@ import (
 	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/loyalty"
-	"github.com/accrue-loyalty/accrue/schemas"
 )
 
 // systemClock returns the latest time of any partition's clock, 0 when none was set.
@@ -26,8 +25,8 @@ func systemClock(ctx context.Context, cl *cluster) (events.Instant, error) {
 }
 
 // drive publishes history with the ticks that belong to it, as `accrue simulate --tick day` has them: before an event,
-// one for each local midnight that the highest event time passes. A tick is sent once everything before it is decided,
-// and what comes after it once the tick has been taken, so that the outcome depends on nothing but the files.
+// one for each local midnight that the highest event time passes. A tick is sent once everything before it is decided;
+// what comes after it is sent later, and bears a later time, by which the engine orders what it has polled.
 func (c *importCommand) drive(r *run, cl *cluster, p *publisher, batch []events.Event, note *checkpoint, sum *imported, told func()) (err error) {
 	history, err := cl.client.Programs(r.ctx)
 	if err != nil {
@@ -49,7 +48,13 @@ func (c *importCommand) drive(r *run, cl *cluster, p *publisher, batch []events.
 		defer cancel()
 		err = errors.Join(err, clock.Close(release))
 	}()
-	d := &driving{run: r, cl: cl, p: p, clock: clock, calendar: func(at events.Instant) loyalty.Calendar { return history.At(at).Calendar }}
+	decided := c.decided
+	if decided == nil {
+		decided = func(ctx context.Context, upTo consumer.Offsets) error {
+			return cl.client.WaitDecided(ctx, upTo, func(int64) {})
+		}
+	}
+	d := &driving{run: r, p: p, clock: clock, decided: decided, calendar: func(at events.Instant) loyalty.Calendar { return history.At(at).Calendar }}
 	for _, e := range batch[:note.published()] {
 		d.latest = max(d.latest, e.Head().At)
 	}
@@ -72,11 +77,29 @@ func (c *importCommand) drive(r *run, cl *cluster, p *publisher, batch []events.
 			return err
 		}
 	}
-	sum.Ticks = d.ticks
-	if err := d.settle(); err != nil {
+	if err := c.end(d); err != nil {
 		return err
 	}
+	sum.Ticks = d.ticks
 	return note.note(int64(len(batch)))
+}
+
+// end decides what is left and ticks on to the end that was asked for.
+func (c *importCommand) end(d *driving) error {
+	if c.Until == "" {
+		return d.settle()
+	}
+	until, err := parseTime(c.Until, d.calendar(d.latest))
+	if err != nil {
+		return wrongUsage(fmt.Errorf("--until: %w", err))
+	}
+	if until < d.latest {
+		return wrongUsage(fmt.Errorf("--until: %s lies before the last event, at %s", until, d.latest))
+	}
+	if err := d.passMidnights(until, func() error { return nil }); err != nil {
+		return err
+	}
+	return d.tick(until)
 }
 
 // takeClock becomes the clock's driver. A history that was imported before finds the clock within or past itself.
@@ -95,9 +118,9 @@ func (c *importCommand) takeClock(r *run, cl *cluster, first events.Instant) (*c
 // driving is one drive through history.
 type driving struct {
 	run      *run
-	cl       *cluster
 	p        *publisher
 	clock    *consumer.ClockDriver
+	decided  func(context.Context, consumer.Offsets) error
 	calendar func(events.Instant) loyalty.Calendar
 
 	// latest is the highest event time so far.
@@ -148,7 +171,7 @@ func (d *driving) passMidnights(at events.Instant, settled func() error) error {
 			return err
 		}
 	}
-	return d.taken()
+	return nil
 }
 
 // tick sends a tick of the files, once everything before it is decided.
@@ -156,10 +179,7 @@ func (d *driving) tick(at events.Instant) error {
 	if err := d.settle(); err != nil {
 		return err
 	}
-	if err := d.send(at); err != nil {
-		return err
-	}
-	return d.taken()
+	return d.send(at)
 }
 
 func (d *driving) send(at events.Instant) error {
@@ -176,25 +196,8 @@ func (d *driving) settle() error {
 	if err := d.p.flush(d.run.ctx); err != nil {
 		return err
 	}
-	if err := d.cl.client.WaitDecided(d.run.ctx, d.p.sentSoFar(), func(int64) {}); err != nil {
+	if err := d.decided(d.run.ctx, d.p.sentSoFar()); err != nil {
 		return fmt.Errorf("waiting for decisions: %w", err)
-	}
-	return nil
-}
-
-// taken waits until the engine has taken the last tick.
-func (d *driving) taken() error {
-	ends := consumer.Offsets{}
-	reader, topic := d.cl.client.Reader(), d.cl.client.Name(schemas.TopicClock)
-	for partition := range d.p.partitions {
-		span, err := reader.Span(d.run.ctx, topic, partition)
-		if err != nil {
-			return fmt.Errorf("looking at the clock: %w", err)
-		}
-		ends.Add(schemas.TopicClock, partition, span.End-1)
-	}
-	if err := d.cl.client.WaitDecided(d.run.ctx, ends, func(int64) {}); err != nil {
-		return fmt.Errorf("waiting for the clock: %w", err)
 	}
 	return nil
 }

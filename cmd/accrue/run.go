@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"runtime/pprof"
 	"time"
 
 	"github.com/accrue-loyalty/accrue/consumer"
@@ -25,6 +26,8 @@ type runCommand struct {
 	Advertise string        `env:"ACCRUE_ADVERTISE" placeholder:"URL" help:"Where other instances and clients reach this API ($ACCRUE_ADVERTISE)."`
 	Instance  string        `env:"ACCRUE_INSTANCE" placeholder:"NAME" help:"Its name among the others: unique, the same after a restart. The host's name by default ($ACCRUE_INSTANCE)."`
 	Tick      time.Duration `env:"ACCRUE_TICK" default:"1s" help:"How often the clock ticks; 0 leaves it to others ($ACCRUE_TICK)."`
+	// Profile is for whoever makes accrue faster; bench passes it on.
+	Profile string `name:"cpu-profile" hidden:"" placeholder:"FILE" help:"Where to write a CPU profile."`
 	serveFlags
 	clusterFlags
 }
@@ -44,6 +47,11 @@ Example:
 
 // Run implements the command.
 func (c *runCommand) Run(r *run) error {
+	stop, err := startProfile(c.Profile)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	log := c.logger(r)
 	cl, err := c.reach(r.ctx, true, log)
 	if err != nil {
@@ -70,6 +78,21 @@ func (c *runCommand) Run(r *run) error {
 	}
 	log.Info("accrue is down")
 	return nil
+}
+
+// startProfile profiles the process until the returned function is called; file "" profiles nothing.
+func startProfile(file string) (stop func(), err error) {
+	if file == "" {
+		return func() {}, nil
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return nil, couldNot(err, "")
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() { pprof.StopCPUProfile(); _ = f.Close() }, nil
 }
 
 // engineStopped says what to do about what an engine cannot go on with.
