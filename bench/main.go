@@ -34,6 +34,8 @@ type settings struct {
 	restore           int
 	readRate          int
 	readTime          time.Duration
+	// profile is the folder for CPU profiles; "" makes none.
+	profile string
 }
 
 func main() {
@@ -50,6 +52,7 @@ func main() {
 	flag.IntVar(&s.restore, "restore", 5_000_000, "decisions of the restore run")
 	flag.IntVar(&s.readRate, "read-rate", 10_000, "requests a second of the open-loop reads")
 	flag.DurationVar(&s.readTime, "read-time", 10*time.Second, "length of each read measurement")
+	flag.StringVar(&s.profile, "profile", "", "folder for a CPU profile of each accrue process")
 	only := flag.String("only", "throughput,latency,reads,memory,restore", "which measurements to run")
 	broker := flag.String("broker", "", "host:port of a broker to use instead of one of our own")
 	flag.Parse()

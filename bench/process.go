@@ -59,8 +59,12 @@ func (b *bench) startAccrue(prefix, dir string) (*process, error) {
 	if err := l.Close(); err != nil {
 		return nil, err
 	}
-	p, err := start(b.binary, "run", "--brokers", b.broker, "--prefix", prefix, "--dir", filepath.Join(b.dir, dir),
-		"--listen", addr, "--workers", fmt.Sprint(b.workers), "--tick", "0s")
+	args := []string{"run", "--brokers", b.broker, "--prefix", prefix, "--dir", filepath.Join(b.dir, dir),
+		"--listen", addr, "--workers", fmt.Sprint(b.workers), "--tick", "0s"}
+	if b.profile != "" {
+		args = append(args, "--cpu-profile", filepath.Join(b.profile, dir+".prof"))
+	}
+	p, err := start(b.binary, args...)
 	if err != nil {
 		return nil, err
 	}

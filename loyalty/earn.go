@@ -522,6 +522,12 @@ func (p *Program) expiryOf(r *Rule) *Expiry {
 
 // chooseLots gives parts of the same hold and dates the same new lot; ids count up by hold, then dates.
 func (d *decider) chooseLots(parts []part) {
+	if len(parts) == 1 {
+		if parts[0].granted > 0 {
+			parts[0].lot = d.a.LotLast + 1
+		}
+		return
+	}
 	type key struct {
 		fulfilled       bool
 		unit            Unit

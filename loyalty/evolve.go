@@ -306,20 +306,7 @@ func (f *fold) finish() {
 	f.absorb()
 	a := f.a
 	a.Clock = max(a.Clock, f.d.Clock)
-	kept := a.Lots[:0]
-	for i := range a.Lots {
-		l := &a.Lots[i]
-		if l.Pending == 0 && l.Active == 0 && l.Reserved == 0 &&
-			(l.Redeemed == 0 || l.ExpiresAt == 0 || l.ExpiresAt <= a.Clock) {
-			if l.Expired > 0 && l.Order != "" {
-				f.r.AddExpired(l.Order, l.ID, l.Expired)
-			}
-			continue
-		}
-		kept = append(kept, *l)
-	}
-	clear(a.Lots[len(kept):])
-	a.Lots = kept
+	f.dropLots()
 	if f.d.Facts.Erased || f.d.Facts.MergedInto != "" {
 		f.r.Clear()
 	} else {
@@ -332,6 +319,26 @@ func (f *fold) finish() {
 	}
 	if remembered(f.d) {
 		f.r.PutSeen(f.d.Cause.Event, f.d.Facts.Payload)
+	}
+}
+
+// dropLots removes the empty lots that nothing can come back to.
+func (f *fold) dropLots() {
+	a := f.a
+	spent := func(l *Lot) bool {
+		return l.Pending == 0 && l.Active == 0 && l.Reserved == 0 &&
+			(l.Redeemed == 0 || l.ExpiresAt == 0 || l.ExpiresAt <= a.Clock)
+	}
+	for i := 0; i < len(a.Lots); i++ {
+		l := &a.Lots[i]
+		if !spent(l) {
+			continue
+		}
+		if l.Expired > 0 && l.Order != "" {
+			f.r.AddExpired(l.Order, l.ID, l.Expired)
+		}
+		a.Lots = slices.Delete(a.Lots, i, i+1)
+		i--
 	}
 }
 
