@@ -16,8 +16,8 @@ type command struct {
 	// want is the state that the command asks for, status what its success answers with.
 	want   events.RedemptionState
 	status int
-	// timed is set when the client gave the time.
-	timed bool
+	// timed is set when the client gave the time, keyed when it gave the id.
+	timed, keyed bool
 }
 
 // decide publishes a command and answers with its decision.
@@ -39,7 +39,7 @@ func (s *Server) decide(ctx context.Context, c command) (*redemptionOutput, erro
 	case account != nil && account.MergedInto != "":
 		return nil, merged(account.MergedInto)
 	}
-	d, p := s.decided(ctx, place, c.event)
+	d, p := s.once(ctx, place, c)
 	if p != nil {
 		return nil, p
 	}
@@ -48,6 +48,30 @@ func (s *Server) decide(ctx context.Context, c command) (*redemptionOutput, erro
 		return nil, p
 	}
 	return s.outcome(place, c, d)
+}
+
+// once returns the decision on a command that was asked for before under its id, or has it decided now. Without the look
+// back a mere repetition would be a CONFLICT in the ledger, because its time is another.
+func (s *Server) once(ctx context.Context, place Place, c command) (events.Decision, *Problem) {
+	if c.keyed {
+		head := c.event.Head()
+		first, ok, p := s.firstDecision(ctx, place, head.Customer, head.ID)
+		if p != nil || ok && remembered(first.Result) {
+			return first, p
+		}
+	}
+	return s.decided(ctx, place, c.event)
+}
+
+// remembered reports whether a decision with the result used its event id up.
+func remembered(r events.Result) bool {
+	switch r {
+	case events.Applied, events.Nothing, events.Holdout, events.Duplicate, events.Refused, events.Held, events.Waiting,
+		events.Forwarded:
+		return true
+	case events.Conflict, events.Stale, events.Future, events.Unreadable, events.Parked:
+	}
+	return false
 }
 
 func merged(into string) *Problem {

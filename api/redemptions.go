@@ -106,7 +106,7 @@ func (s *Server) redeem(ctx context.Context, in *redeemInput) (*redemptionOutput
 			Header: head, Redemption: req.Redemption, Points: req.Points, Order: req.Order, OrderTotal: req.OrderTotal,
 			Reward: req.Reward,
 		},
-		redemption: req.Redemption, want: events.StateReserved, status: statusRedeemed, timed: timed,
+		redemption: req.Redemption, want: events.StateReserved, status: statusRedeemed, timed: timed, keyed: req.ID+in.Key != "",
 	})
 }
 
@@ -123,7 +123,7 @@ func (s *Server) confirm(ctx context.Context, in *settleInput) (*redemptionOutpu
 		event: &events.RedemptionConfirmed{
 			Header: head, Redemption: in.Redemption, Points: req.Points, Order: req.Order,
 		},
-		redemption: in.Redemption, want: events.StateConfirmed, status: statusSettled, timed: timed,
+		redemption: in.Redemption, want: events.StateConfirmed, status: statusSettled, timed: timed, keyed: req.ID+in.Key != "",
 	})
 }
 
@@ -138,7 +138,7 @@ func (s *Server) cancel(ctx context.Context, in *settleInput) (*redemptionOutput
 	}
 	return s.decide(ctx, command{
 		event:      &events.RedemptionCancelled{Header: head, Redemption: in.Redemption},
-		redemption: in.Redemption, want: events.StateCancelled, status: statusSettled, timed: timed,
+		redemption: in.Redemption, want: events.StateCancelled, status: statusSettled, timed: timed, keyed: req.ID+in.Key != "",
 	})
 }
 

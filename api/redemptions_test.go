@@ -110,8 +110,20 @@ func TestRedeemAgain(t *testing.T) {
 			if b := s.balance("ann"); b.Reserved != 60 {
 				t.Errorf("the balance is %+v", b)
 			}
+			for _, records := range s.topics["redemptions"] {
+				if len(records) != 1 {
+					t.Errorf("%d commands were sent", len(records))
+				}
+			}
 		})
 	}
+	t.Run("what came too early is decided anew under its id", func(t *testing.T) {
+		s := rich(t)
+		const early = `,"id":"k1","at":"2026-11-24T10:00:00Z"`
+		s.post("/v1/redemptions", redeem(60, early)).problem(http.StatusConflict, "ahead_of_clock")
+		s.tick(events.InstantOf(now.AddDate(0, 0, 1)))
+		s.post("/v1/redemptions", redeem(60, early)).is(http.StatusCreated)
+	})
 	t.Run("a refusal is repeated too", func(t *testing.T) {
 		s := rich(t)
 		first := s.post("/v1/redemptions", redeem(101, `,"id":"k1"`))
