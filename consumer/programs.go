@@ -51,13 +51,20 @@ func (c *Client) FollowPrograms(ctx context.Context, log *slog.Logger) (*Program
 	if err != nil {
 		return nil, err
 	}
+	// A broker answers the fetches of one connection in turn. Waiting for the next version on the client's own would hold
+	// up everybody who reads the ledger by up to the time of a fetch.
+	own, err := kgo.NewClient(c.cfg.common()...)
+	if err != nil {
+		return nil, fmt.Errorf("making a Kafka client: %w", err)
+	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	p := &Programs{changed: make(chan struct{}), stop: cancel, done: make(chan struct{})}
 	h := historyOf(versions)
 	p.history.Store(&h)
 	go func() {
 		defer close(p.done)
-		p.follow(ctx, c, log, next)
+		defer own.Close()
+		p.follow(ctx, c, projector.NewReader(own), log, next)
 	}()
 	return p, nil
 }
@@ -139,9 +146,9 @@ func historyOf(versions []*loyalty.Program) loyalty.History {
 // programRetry is the pause after the program topic could not be read.
 const programRetry = time.Second
 
-func (p *Programs) follow(ctx context.Context, c *Client, log *slog.Logger, next int64) {
+func (p *Programs) follow(ctx context.Context, c *Client, r *projector.Reader, log *slog.Logger, next int64) {
 	for ctx.Err() == nil {
-		chunk, err := c.reader.Fetch(ctx, c.Name(schemas.TopicProgram), 0, next, programBytesMax)
+		chunk, err := r.Fetch(ctx, c.Name(schemas.TopicProgram), 0, next, programBytesMax)
 		if err != nil {
 			if ctx.Err() == nil {
 				log.Error("the program topic cannot be read; the known versions go on", "error", err)
