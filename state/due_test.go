@@ -174,3 +174,27 @@ func TestRescheduleListsAccountsByTheNewAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestAFlushBeforeTheCommitKeepsWhatWasHandedOut ends after days went by in one look and were written, but before their
+// customers were worked off.
+func TestAFlushBeforeTheCommitKeepsWhatWasHandedOut(t *testing.T) {
+	cfg := smallConfig(vfs.NewMem())
+	cfg.NextDue = nextPending
+	s := openStore(t, cfg)
+	p := openPartition(t, s, 0)
+	withLots(t, p, 10, func(i int) events.Instant { return midnight + events.Instant(i)*86_400_000 })
+	until := midnight + 20*86_400_000
+	customers, _, err := p.Due(until, 100)
+	if err != nil || len(customers) != 10 {
+		t.Fatalf("Due names %v, %v", customers, err)
+	}
+	// Close writes, as a flush at that moment would.
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, cfg)
+	defer s.Close()
+	if named, _ := workOff(t, openPartition(t, s, 0), until, 100); named != 10 {
+		t.Errorf("%d customers were named after the restart, want 10", named)
+	}
+}
