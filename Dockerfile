@@ -3,7 +3,7 @@
 #   docker build -t accrue:dev .                          compiles in Go's image
 #   scripts/image.sh                                      compiles here; needs no image but scratch
 #
-# Time zones are compiled in (timetzdata), since scratch has none.
+# Time zones are compiled in, since scratch has none.
 # The data folder is a volume; it holds caches that can be rebuilt from Kafka.
 ARG ACCRUE_BINARY=compiled
 
@@ -13,7 +13,7 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG VERSION=dev
-RUN CGO_ENABLED=0 go build -trimpath -tags timetzdata -ldflags "-s -w -X main.version=${VERSION}" -o /accrue ./cmd/accrue \
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /accrue ./cmd/accrue \
     && cp /etc/ssl/certs/ca-certificates.crt /ca-certificates.crt
 
 FROM scratch AS prebuilt

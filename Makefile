@@ -11,7 +11,7 @@ help: ## this list
 
 .PHONY: build
 build: ## the static binary, ./accrue
-	CGO_ENABLED=$(CGO_ENABLED) go build -trimpath -tags timetzdata -ldflags '-s -w -X main.version=$(VERSION)' -o $(BINARY) ./cmd/accrue
+	CGO_ENABLED=$(CGO_ENABLED) go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BINARY) ./cmd/accrue
 
 .PHONY: check
 check: fmt vet lint floorplan test ## format, vet, linter, floor plan, tests

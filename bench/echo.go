@@ -50,7 +50,7 @@ func echoWorker(ctx context.Context, broker, from, to, group, id string) error {
 	s, err := kgo.NewGroupTransactSession(
 		kgo.SeedBrokers(broker), kgo.TransactionalID(id), kgo.TransactionTimeout(10*time.Second),
 		kgo.ConsumerGroup(group), kgo.ConsumeTopics(from), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(), kgo.Balancers(kgo.RangeBalancer()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.Balancers(kgo.RangeBalancer()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.Lz4Compression()), kgo.ProducerLinger(0),
 		kgo.MaxBufferedRecords(100_000), kgo.FetchMaxWait(100*time.Millisecond),
 		kgo.RetryBackoffFn(func(n int) time.Duration { return min(time.Duration(1<<n)*time.Millisecond, 250*time.Millisecond) }),

@@ -51,6 +51,7 @@ type Event interface {
 	EventType() Type
 	// Head returns the fields that every event has. The caller may read through it, not write.
 	Head() *Header
+	isEvent()
 }
 
 // Header holds what every event carries.
@@ -67,6 +68,8 @@ type Header struct {
 
 // Head implements [Event].
 func (h *Header) Head() *Header { return h }
+
+func (*Header) isEvent() {}
 
 type typeTag struct{}
 

@@ -17,7 +17,7 @@ need_file "$CERTIFICATES" ca-certificates
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
 mkdir -p "$context/.image" "$context/deploy"
-CGO_ENABLED=0 go build -trimpath -tags timetzdata -ldflags "-s -w -X main.version=$VERSION" -o "$context/.image/accrue" ./cmd/accrue
+CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o "$context/.image/accrue" ./cmd/accrue
 cp "$CERTIFICATES" "$context/.image/"
 cp -r deploy/data "$context/deploy/"
 sed '/ AS compiled$/,/^$/d; s/^ARG ACCRUE_BINARY=.*/ARG ACCRUE_BINARY=prebuilt/' Dockerfile >"$context/Dockerfile"

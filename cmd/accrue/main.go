@@ -16,6 +16,8 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	// Programs name timezones, and not every machine has the database of them.
+	_ "time/tzdata"
 
 	"golang.org/x/term"
 )
