@@ -14,6 +14,7 @@ import (
 
 	"github.com/accrue-loyalty/accrue/projector"
 	"github.com/accrue-loyalty/accrue/schemas"
+	"github.com/accrue-loyalty/accrue/state"
 )
 
 // assigned takes over the partitions that the group has given to this member: it restores their state to the end of the
@@ -141,7 +142,7 @@ func (e *Engine) tenureOf(id int32) *tenure {
 // takeOver restores a partition and works out where its inputs go on.
 func (w *worker) takeOver(ctx context.Context, id int32, committed offsetsCommitted) (*partition, error) {
 	e := w.e
-	store, err := e.cfg.Store.Partition(id)
+	store, err := e.openState(id)
 	if err != nil {
 		return nil, err
 	}
@@ -163,10 +164,29 @@ func (w *worker) takeOver(ctx context.Context, id int32, committed offsetsCommit
 	for t, name := range inputNames {
 		p.names[t] = e.client.Name(name)
 	}
+	if programs := e.cfg.Programs.history.Load(); len(*programs) == 1 {
+		p.listedBy = programs // the folder can't have been listed by any other
+	}
 	if err := p.startFrom(ctx, committed); err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+// openState opens a partition's state. State that broke is dropped: the ledger has it all.
+func (e *Engine) openState(id int32) (*state.Partition, error) {
+	p, err := e.cfg.Store.Partition(id)
+	if err == nil {
+		err = p.Err()
+	}
+	if !errors.Is(err, state.ErrQuarantined) {
+		return p, err
+	}
+	e.cfg.Log.Error("the state of a partition is broken; it is rebuilt from the ledger", "partition", id, "error", err)
+	if err := e.cfg.Store.Drop(id); err != nil {
+		return nil, err
+	}
+	return e.cfg.Store.Partition(id)
 }
 
 // offsetsCommitted are the group's committed offsets.

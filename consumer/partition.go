@@ -45,9 +45,14 @@ type partition struct {
 	// quiet are customers that the sweep under way found to have nothing due.
 	quiet map[string]struct{}
 
+	// listedBy are the programs that the schedule was made by. While it is made anew, listing is set, and listAfter is
+	// how far that has come.
+	listedBy  *loyalty.History
+	listing   bool
+	listAfter []byte
+
 	// blockedUntil is set while a record waits for the schema registry.
 	blockedUntil time.Time
-	paused       bool
 }
 
 // course is what batches move along.
@@ -90,7 +95,7 @@ func (p *partition) ready() bool {
 	if time.Now().Before(p.blockedUntil) {
 		return false
 	}
-	return p.busy()
+	return p.now.sweep || p.tickReady(&p.now) || !p.waiting.empty(&p.now.heads)
 }
 
 // busy reports whether there is work that no new record brings: a tick to work off, or records that wait.
@@ -98,7 +103,7 @@ func (p *partition) busy() bool {
 	if time.Now().Before(p.blockedUntil) {
 		return false
 	}
-	return p.now.sweep || p.tickReady(&p.now) || !p.waiting.empty(&p.now.heads)
+	return p.now.sweep || p.listing || p.tickReady(&p.now) || !p.waiting.empty(&p.now.heads)
 }
 
 // admit takes a poll's records of one topic. Records below the position were decided before and are dropped; above it

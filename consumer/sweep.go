@@ -145,3 +145,23 @@ func (d *decider) workOff(customers []string) (moved bool, err error) {
 	}
 	return moved, nil
 }
+
+// rescheduleAtOnce is how many accounts are listed anew between two batches.
+const rescheduleAtOnce = 1000
+
+// reschedule lists some accounts anew while the schedule is older than the program: another version may make other
+// things due, such as reviews of tiers. No batch is open.
+func (p *partition) reschedule() error {
+	if now := p.e.cfg.Programs.history.Load(); p.listedBy != now {
+		p.listedBy, p.listing, p.listAfter = now, true, nil
+	}
+	if !p.listing {
+		return nil
+	}
+	next, err := p.store.Reschedule(p.listAfter, rescheduleAtOnce)
+	if err != nil {
+		return fmt.Errorf("listing what is due anew: %w", err)
+	}
+	p.listAfter, p.listing = next, next != nil
+	return nil
+}

@@ -143,10 +143,14 @@ func (w *worker) settle(batch []*decider, out *outbox) error {
 	return nil
 }
 
+// catchingUpFrom is the backlog from which on state may write less often.
+const catchingUpFrom = 10_000
+
 // report tells those who wait, the status and the metrics.
 func (w *worker) report(d *decider, out *outbox, end int) {
 	p := d.p
 	waiting := p.backlog()
+	p.store.CatchingUp(waiting > catchingUpFrom)
 	p.tenure.set(func(s *PartitionStatus) {
 		s.Ledger, s.End = p.now.position.Ledger, p.now.position.Ledger
 		s.Clock, s.Waiting, s.Sweeping = p.now.clock.at, waiting, p.now.sweep

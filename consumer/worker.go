@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -30,6 +31,8 @@ type worker struct {
 	parts map[int32]*partition
 
 	out outbox
+	// retryAt is when a session begins anew to take up partitions whose state broke; zero: none did.
+	retryAt time.Time
 	// committedAt is when offsets were last committed, with or without decisions.
 	committedAt time.Time
 }
@@ -188,6 +191,10 @@ func (w *worker) step(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return nil
 	}
+	if !w.retryAt.IsZero() && time.Now().After(w.retryAt) {
+		w.retryAt = time.Time{}
+		return errors.New("partitions whose state broke are restored from the ledger")
+	}
 	if err := w.fetchErrors(fetches); err != nil {
 		return err
 	}
@@ -195,10 +202,25 @@ func (w *worker) step(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(batch) == 0 {
-		return nil
+	if len(batch) > 0 {
+		if err := w.transact(ctx, batch); err != nil {
+			return err
+		}
 	}
-	return w.transact(ctx, batch)
+	w.reschedule()
+	return nil
+}
+
+// reschedule goes on listing accounts for a program that is newer than the schedule.
+func (w *worker) reschedule() {
+	w.mu.Lock()
+	parts := slices.Collect(maps.Values(w.parts))
+	w.mu.Unlock()
+	for _, p := range parts {
+		if err := p.reschedule(); err != nil {
+			w.stop(p.id, err)
+		}
+	}
 }
 
 // idlePoll is how long a poll waits for records: then partitions are looked at whose time has come without any.
@@ -246,8 +268,15 @@ func (w *worker) fetchErrors(fetches kgo.Fetches) error {
 	return fatal
 }
 
-// stop gives a partition up until the next assignment and says why. The others go on.
+// brokenPause is how long a partition whose state broke is left alone before it is restored.
+const brokenPause = 5 * time.Second
+
+// stop gives a partition up and says why. The others go on. A partition whose state broke, and nothing else, is restored
+// from the ledger after a while.
 func (w *worker) stop(partition int32, reason error) {
+	if !errors.Is(reason, errStopped) {
+		w.retryAt = time.Now().Add(brokenPause)
+	}
 	w.mu.Lock()
 	delete(w.parts, partition)
 	w.mu.Unlock()
@@ -266,18 +295,10 @@ func (w *worker) pause(partition int32) {
 
 // admit hands the polled records to their partitions and returns the partitions that have something to do.
 func (w *worker) admit(ctx context.Context, fetches kgo.Fetches) ([]*partition, error) {
-	w.mu.Lock()
-	parts := make([]*partition, 0, len(w.parts))
-	for _, p := range w.parts {
-		parts = append(parts, p)
-	}
-	byID := w.parts
-	w.mu.Unlock()
-
 	var failed error
 	fetches.EachPartition(func(f kgo.FetchTopicPartition) {
 		w.mu.Lock()
-		p := byID[f.Partition]
+		p := w.parts[f.Partition]
 		w.mu.Unlock()
 		if p == nil || len(f.Records) == 0 || failed != nil {
 			return
@@ -297,6 +318,9 @@ func (w *worker) admit(ctx context.Context, fetches kgo.Fetches) ([]*partition, 
 	if failed != nil {
 		return nil, failed
 	}
+	w.mu.Lock()
+	parts := slices.Collect(maps.Values(w.parts))
+	w.mu.Unlock()
 	parts = slices.DeleteFunc(parts, func(p *partition) bool { return p.gone || !p.ready() })
 	slices.SortFunc(parts, func(a, b *partition) int { return int(a.id - b.id) })
 	return parts, nil

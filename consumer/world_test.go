@@ -245,7 +245,9 @@ func (w *world) start(name, dir string, change ...func(*consumer.Config)) *insta
 		w.t.Fatal(err)
 	}
 	stateCfg := state.DefaultConfig(dir)
-	stateCfg.CacheBytes, stateCfg.MemTableBytes, stateCfg.AccountsMax = 16<<20, 4<<20, 100_000
+	if _, bench := w.t.(*testing.B); !bench {
+		stateCfg.CacheBytes, stateCfg.MemTableBytes, stateCfg.AccountsMax = 16<<20, 4<<20, 100_000
+	}
 	stateCfg.NextDue = i.programs.NextDue
 	if i.store, err = state.Open(stateCfg, log); err != nil {
 		w.t.Fatal(err)

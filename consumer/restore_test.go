@@ -1,0 +1,317 @@
+package consumer_test
+
+import (
+	"crypto/sha256"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/accrue-loyalty/accrue/consumer"
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/program"
+	"github.com/accrue-loyalty/accrue/projector"
+	"github.com/accrue-loyalty/accrue/schemas"
+	"github.com/accrue-loyalty/accrue/state"
+)
+
+// restored folds the ledger into a new folder without any engine.
+func (w *world) restored(p int32) *state.Partition {
+	w.t.Helper()
+	versions, err := w.client.Programs(w.ctx())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	cfg := state.DefaultConfig(w.t.TempDir())
+	cfg.NextDue = consumer.FixedPrograms(versions...).NextDue
+	store, err := state.Open(cfg, testLog(w.t))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = store.Close() })
+	part, err := store.Partition(p)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	reader := projector.New(w.client.Reader(), w.codec, schemas.TopicLedger.Name(w.prefix))
+	if err := reader.Restore(w.ctx(), part, func(int64, int64) {}); err != nil {
+		w.t.Fatal(err)
+	}
+	return part
+}
+
+// TestAColdStartEndsInTheSameBytes compares what the engine left in its folder with a fold of the ledger alone.
+func TestAColdStartEndsInTheSameBytes(t *testing.T) {
+	for _, size := range []struct {
+		name   string
+		events int
+	}{{"through batches", 2_000}, {"in bulk", 60_000}} {
+		t.Run(size.name, func(t *testing.T) {
+			w := newWorld(t, 2)
+			w.publish(heldProgram)
+			i := w.start("one", "")
+			all := history(5, size.events/40, 40)
+			w.send(all[:len(all)/2]...)
+			w.decided()
+			w.tick(all[len(all)/2].Head().At)
+			w.send(all[len(all)/2:]...)
+			w.decided()
+			i.settled()
+			i.cancel()
+			if err := <-i.done; err != nil {
+				t.Fatal(err)
+			}
+			i.done <- nil
+			for p := range w.partitions {
+				live, err := i.store.Partition(p)
+				if err != nil {
+					t.Fatal(err)
+				}
+				cold := w.restored(p)
+				if err := state.Compare(live, cold); err != nil {
+					t.Errorf("partition %d: %v", p, err)
+				}
+				if a, b := live.Position(), cold.Position(); a.Ledger != b.Ledger || a.Chain != b.Chain || a.Clock != b.Clock {
+					t.Errorf("partition %d stands at %+v, cold at %+v", p, a, b)
+				}
+			}
+			w.audit()
+		})
+	}
+}
+
+func TestAPartitionWhoseGroupIsAheadOfItsLedgerIsNotDecided(t *testing.T) {
+	w := newWorld(t, 2)
+	w.publish(plainProgram)
+	for _, c := range customers(20) {
+		w.send(order(c, "o-"+c, t0, 1000))
+	}
+	// The group says that partition 0 was decided, the ledger is empty.
+	var offsets kadm.Offsets
+	offsets.AddOffset(schemas.TopicOrders.Name(w.prefix), 0, 3, -1)
+	if _, err := w.admin.CommitOffsets(w.ctx(), w.prefix+"engine", offsets); err != nil {
+		t.Fatal(err)
+	}
+	i := w.start("one", "")
+	eventually(t, "one partition is stopped, the other runs", func() bool {
+		s := i.engine.Status()
+		return len(s) == 2 && s[0].Phase == consumer.Stopped && s[1].Phase == consumer.Running
+	})
+	if reason := i.engine.Status()[0].Err; !strings.Contains(reason, "the ledger lacks decisions") {
+		t.Errorf("the reason given is %q", reason)
+	}
+	if i.engine.Authoritative(0) {
+		t.Error("a stopped partition is called authoritative")
+	}
+	eventually(t, "the other partition is decided", func() bool { return len(w.ledger(1)) > 0 })
+	if n := len(w.ledger(0)); n > 0 {
+		t.Errorf("%d decisions were made in the stopped partition", n)
+	}
+}
+
+func TestAFolderOfAnotherLedgerIsRefused(t *testing.T) {
+	w := newWorld(t, 1)
+	w.publish(plainProgram)
+	i := w.start("one", "")
+	w.send(order("c", "o", t0, 1000))
+	w.decided()
+	i.settled()
+	dir := i.dir
+	i.stop()
+
+	other := newWorld(t, 1)
+	other.publish(plainProgram)
+	j := other.start("one", "")
+	other.send(order("d", "o", t0, 1000), order("d", "p", t0, 1000))
+	other.decided()
+	j.stop()
+	j = other.start("one", dir)
+	eventually(t, "the partition is stopped", func() bool {
+		s := j.engine.Status()
+		return len(s) == 1 && s[0].Phase == consumer.Stopped
+	})
+	if reason := j.engine.Status()[0].Err; !strings.Contains(reason, projector.ErrOtherLedger.Error()) {
+		t.Errorf("the reason given is %q", reason)
+	}
+}
+
+// forge writes the ledger of one world to another, with one record changed, and its inputs.
+func (w *world) forge(change func(offset int, d *events.Decision)) *world {
+	w.t.Helper()
+	f := newWorld(w.t, w.partitions)
+	f.publish(plainProgram)
+	for _, t := range schemas.Inputs() {
+		f.copyTopic(w, t, nil)
+	}
+	n := 0
+	f.copyTopic(w, schemas.TopicLedger, func(rec *kgo.Record) {
+		var d events.Decision
+		if err := w.codec.DecodeDecision(rec.Value, &d); err != nil {
+			w.t.Fatal(err)
+		}
+		change(n, &d)
+		n++
+		value, err := w.codec.AppendDecision(nil, &d)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		rec.Value = value
+	})
+	return f
+}
+
+// copyTopic copies the records of a one-partition topic, as long as no markers lie between them.
+func (w *world) copyTopic(from *world, t schemas.Topic, change func(*kgo.Record)) {
+	w.t.Helper()
+	name := t.Name(from.prefix)
+	span, err := from.client.Reader().Span(w.ctx(), name, 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	err = from.client.Reader().Read(w.ctx(), name, 0, 0, span.End, func(c projector.Chunk) error {
+		for _, rec := range c.Records {
+			if rec.Attrs.IsControl() {
+				continue
+			}
+			if change != nil {
+				change(rec)
+			}
+			w.sendRecord(&wg, t, &kgo.Record{Key: rec.Key, Value: rec.Value, Timestamp: rec.Timestamp, Partition: 0})
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	wg.Wait()
+}
+
+func TestVerifyFindsWhatWasPlanted(t *testing.T) {
+	w := newWorld(t, 1)
+	w.publish(plainProgram)
+	w.start("one", "")
+	w.send(shopping(9, 5, 100)...)
+	w.decided()
+	w.audit()
+	for name, plant := range map[string]struct {
+		change func(n int, d *events.Decision)
+		want   string
+		offset int
+	}{
+		"points that nobody earned": {func(n int, d *events.Decision) {
+			if n == 50 && len(d.Entries) > 0 {
+				d.Entries[0].Points++
+			}
+		}, "something else", 50},
+		"another result": {func(n int, d *events.Decision) {
+			if n == 60 {
+				d.Result, d.Reason = events.Refused, "balance_too_low"
+			}
+		}, "something else", 60},
+		"a cause decided twice": {func(n int, d *events.Decision) {
+			if n == 70 {
+				d.Cause.Offset--
+			}
+		}, "skipped or decided twice", 70},
+		"a changed hash": {func(n int, d *events.Decision) {
+			if n == 80 {
+				d.Chain[0] ^= 1
+			}
+		}, "hash", 80},
+	} {
+		t.Run(name, func(t *testing.T) {
+			chained := events.Hash{}
+			f := w.forge(func(n int, d *events.Decision) {
+				if name != "a changed hash" {
+					d.Chain = chained // whoever forges a record can forge the hashes behind it
+				}
+				plant.change(n, d)
+				value, err := w.codec.AppendDecision(nil, d)
+				if err != nil {
+					t.Fatal(err)
+				}
+				chained = sha256.Sum256(value)
+			})
+			report, err := f.client.Verify(f.ctx(), consumer.VerifyConfig{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := report.Differences()
+			if len(found) != 1 || int(found[0].Offset) != plant.offset || !strings.Contains(found[0].What, plant.want) {
+				t.Fatalf("verify found %v, want %q at %d", found, plant.want, plant.offset)
+			}
+			t.Log(found[0].String())
+		})
+	}
+}
+
+func TestANewVersionWithTiersIsReviewedByTheClock(t *testing.T) {
+	w := newWorld(t, 2)
+	w.publish(plainProgram)
+	i := w.start("one", "")
+	for _, c := range customers(10) {
+		w.send(order(c, "o-"+c, t0, 100_000))
+	}
+	w.decided()
+	_, err := w.client.PublishProgram(w.ctx(), program.Draft{
+		Source: []byte(plainProgram + tiers), File: "test.yaml", EffectiveAt: t0 + day, Immediately: true, Now: t0 + 1,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the version is known", func() bool { return len(i.programs.History()) == 2 })
+	for _, c := range customers(10) {
+		w.send(order(c, "p-"+c, t0+2*day, 100))
+	}
+	w.decided()
+	if got := i.account("c-0000").Tier; got != "Silver" {
+		t.Errorf("after an order under the new version the tier is %q, want Silver", got)
+	}
+	w.tick(t0 + 400*day)
+	eventually(t, "the tier is gone by a tick", func() bool { a := i.account("c-0000"); return a.Tier == "" || a.Tier == "Base" })
+	w.audit()
+}
+
+const tiers = `
+tiers:
+  metric: spend
+  window: {rolling_months: 6}
+  levels:
+    - {name: Base, from: 0}
+    - {name: Silver, from: 500, multiplier: 1.5}
+`
+
+func TestSumsOfAllAccountsMatchTheLedger(t *testing.T) {
+	w := newWorld(t, 4)
+	w.publish(plainProgram)
+	i := w.start("one", "")
+	w.send(history(11, 50, 30)...)
+	w.decided()
+	i.settled()
+	var issued, held events.Points
+	for _, d := range w.decisions() {
+		for _, e := range d.Entries {
+			switch e.Type {
+			case events.Earn:
+				issued += e.Points
+			case events.Confirm, events.Expire, events.Revoke, events.CancelPending, events.Forfeit:
+				issued -= e.Points
+			case events.Reinstate:
+				issued += e.Points
+			}
+		}
+	}
+	for _, c := range customers(50) {
+		if a := i.account(c); a != nil {
+			b := a.Balance()
+			held += b.Active + b.Pending + b.Reserved
+		}
+	}
+	if issued != held {
+		t.Errorf("the ledger's movements sum to %d points, the accounts hold %d", issued, held)
+	}
+	w.audit()
+}
