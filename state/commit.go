@@ -81,9 +81,8 @@ func (p *Partition) publish(t *touched, limit int) {
 	s.tail, s.chunks = r.advance(s.tail, s.chunks, t.entries, p.filter.add)
 	for i := range r.own.list {
 		w := &r.own.list[i]
-		if kind := w.key[0]; w.value != nil && kind != keyChunk && kind != keyIndex {
-			r.key = append(r.key[:0], w.key...)
-			p.filter.add(hashKey(r.key))
+		if w.isFiltered() {
+			p.filter.add(hashKey(w.key()))
 		}
 	}
 
@@ -100,7 +99,7 @@ func (p *Partition) publish(t *touched, limit int) {
 		sh.dirty = map[string][]byte{}
 	}
 	for i := range r.own.list {
-		sh.dirty[r.own.list[i].key] = r.own.list[i].value
+		sh.dirty[string(r.own.list[i].key())] = r.own.list[i].value()
 	}
 	sh.mu.Unlock()
 	p.waiting.records += len(r.own.list)

@@ -23,7 +23,7 @@ type Config struct {
 	// faster after a crash but folds fewer rewrites of an account. Default 32 MiB.
 	MemTableBytes uint64
 	// AccountsMax bounds the decoded accounts in memory over all partitions (1 to 2 KB each), apart from those that wait
-	// to be written. It decides the speed with many customers. Default 200,000.
+	// to be written. It decides the speed with many customers. Default 100,000.
 	AccountsMax int
 	// FlushEvents is how many decisions of a partition may wait in memory before they are written. Default 50,000.
 	FlushEvents int
@@ -32,7 +32,7 @@ type Config struct {
 	// FilterBits is what the memory filter spends on an id that was seen: 12 let about 1 in 200 unknown ids through to a
 	// look-up. Default 12.
 	FilterBits int
-	// RestoreBytes bounds what all running restores hold in memory; Go's collector may need as much again. Default 384 MiB.
+	// RestoreBytes bounds what all running restores hold in memory; Go's collector may need as much again. Default 512 MiB.
 	RestoreBytes int64
 	// NextDue returns the first instant after the given one at which a tick may have something to do for the account, or
 	// 0. It is called by the owners of partitions, several at a time. Nil: nothing is ever due.
@@ -47,11 +47,11 @@ func DefaultConfig(dir string) Config {
 		Dir:           dir,
 		CacheBytes:    256 << 20,
 		MemTableBytes: 32 << 20,
-		AccountsMax:   200_000,
+		AccountsMax:   100_000,
 		FlushEvents:   50_000,
 		FlushInterval: time.Second,
 		FilterBits:    12,
-		RestoreBytes:  384 << 20,
+		RestoreBytes:  512 << 20,
 	}
 }
 

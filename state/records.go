@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -30,7 +31,8 @@ type Records struct {
 	event string
 	id    idHash
 	err   error
-	key   []byte
+	// key and value are for putting keys and values together.
+	key, value []byte
 }
 
 type ownSeen struct {
@@ -146,7 +148,8 @@ func (r *Records) Order(id string) *loyalty.Order {
 // PutOrder implements [loyalty.Records].
 func (r *Records) PutOrder(o *loyalty.Order) {
 	r.key = appendIDKey(r.key[:0], keyOrder, r.customer, o.ID)
-	r.own.put(r.key, loyalty.AppendOrder(nil, o))
+	r.value = loyalty.AppendOrder(r.value[:0], o)
+	r.own.put(r.key, r.value)
 }
 
 // Redemption implements [loyalty.Records].
@@ -167,7 +170,8 @@ func (r *Records) Redemption(id string) *loyalty.Redemption {
 // PutRedemption implements [loyalty.Records].
 func (r *Records) PutRedemption(x *loyalty.Redemption) {
 	r.key = appendIDKey(r.key[:0], keyRedemption, r.customer, x.ID)
-	r.own.put(r.key, loyalty.AppendRedemption(nil, x))
+	r.value = loyalty.AppendRedemption(r.value[:0], x)
+	r.own.put(r.key, r.value)
 }
 
 // Referenced implements [loyalty.Records].
@@ -267,7 +271,7 @@ func (r *Records) everything() map[string][]byte {
 	}
 	if r.state != nil {
 		// Memory first: what leaves it while the disk is read is on the disk as it was in memory.
-		memory := r.p.shardOf(r.customer).recordsWith(prefixes)
+		older, newer := r.p.shardOf(r.customer).recordsWith(prefixes)
 		for _, prefix := range prefixes {
 			if err := r.p.scan(prefix, func(key, value []byte) {
 				found[string(key)] = append([]byte{}, value...)
@@ -275,25 +279,28 @@ func (r *Records) everything() map[string][]byte {
 				r.fail(err)
 			}
 		}
-		overlay(found, memory)
+		for _, records := range []map[string][]byte{older, newer} {
+			for key, value := range records {
+				overlay(found, key, value)
+			}
+		}
 	}
-	for _, w := range r.own.list {
+	for i := range r.own.list {
+		w := &r.own.list[i]
 		for _, prefix := range prefixes {
-			if hasPrefix(w.key, prefix) {
-				overlay(found, []write{w})
+			if bytes.HasPrefix(w.key(), prefix) {
+				overlay(found, string(w.key()), w.value())
 			}
 		}
 	}
 	return found
 }
 
-func overlay(found map[string][]byte, list []write) {
-	for _, w := range list {
-		if w.value == nil {
-			delete(found, w.key)
-		} else {
-			found[w.key] = w.value
-		}
+func overlay(found map[string][]byte, key string, value []byte) {
+	if value == nil {
+		delete(found, key)
+	} else {
+		found[key] = value
 	}
 }
 
@@ -301,21 +308,22 @@ func hasPrefix(key string, prefix []byte) bool {
 	return len(key) >= len(prefix) && key[:len(prefix)] == string(prefix)
 }
 
-// recordsWith lists what memory knows of the keys with one of the prefixes, older first.
-func (s *shard) recordsWith(prefixes [][]byte) []write {
+// recordsWith returns what memory knows of the keys with one of the prefixes.
+func (s *shard) recordsWith(prefixes [][]byte) (older, newer map[string][]byte) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	var list []write
-	for _, m := range []map[string][]byte{s.flushing, s.dirty} {
-		for key, value := range m {
+	pick := func(from map[string][]byte) map[string][]byte {
+		found := map[string][]byte{}
+		for key, value := range from {
 			for _, prefix := range prefixes {
 				if hasPrefix(key, prefix) {
-					list = append(list, write{key, value})
+					found[key] = value
 				}
 			}
 		}
+		return found
 	}
-	return list
+	return pick(s.flushing), pick(s.dirty)
 }
 
 // scan calls f for every key on the disk that begins with prefix.

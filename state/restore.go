@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -8,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
@@ -26,8 +26,9 @@ import (
 type Restore struct {
 	p        *Partition
 	accounts map[string]*touched
-	// bytes is a guess at the memory taken.
+	// bytes is a guess at the memory taken, unwritten of it by what the next round writes.
 	bytes     int64
+	unwritten int64
 	rounds    int
 	decisions int64
 	began     time.Time
@@ -36,9 +37,9 @@ type Restore struct {
 
 // What things take in memory, roughly, as measured with accounts of five lots.
 const (
-	restoreAccountBytes  = 900
-	restoreDecisionBytes = 160
-	restoreWriteBytes    = 64
+	restoreAccountBytes  = 800
+	restoreDecisionBytes = 300
+	restoreWriteBytes    = 40
 	// restoreTableBytes is where a sorted table ends and the next begins.
 	restoreTableBytes = 48 << 20
 )
@@ -96,11 +97,11 @@ func (r *Restore) Fold(d *events.Decision) error {
 	s.tail, s.chunks = t.records.advance(s.tail, s.chunks, t.entries, r.p.filter.add)
 	s.last = d.Offset
 	r.bytes += restoreDecisionBytes
-	for _, w := range t.records.own.list[before:] {
-		r.bytes += int64(len(w.key)+len(w.value)) + restoreWriteBytes
-		if kind := w.key[0]; w.value != nil && kind != keyChunk && kind != keyIndex {
-			t.records.key = append(t.records.key[:0], w.key...)
-			r.p.filter.add(hashKey(t.records.key))
+	own := t.records.own.list
+	for i := min(before, len(own)); i < len(own); i++ {
+		r.unwritten += int64(len(own[i].both)) + restoreWriteBytes
+		if own[i].isFiltered() {
+			r.p.filter.add(hashKey(own[i].key()))
 		}
 	}
 	t.dirty = true
@@ -115,13 +116,13 @@ func (r *Restore) touch(customer string) (*touched, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.bytes += restoreAccountBytes
 	if s == nil {
 		s = &snapshot{account: loyalty.NewAccount(customer), last: -1}
 	}
 	t := &touched{customer: customer, account: s.account}
 	t.records.open(r.p, customer, s)
 	r.accounts[customer] = t
-	r.bytes += restoreAccountBytes
 	return t, nil
 }
 
@@ -129,14 +130,14 @@ func (r *Restore) touch(customer string) (*touched, error) {
 // a restore that is cut off later goes on from there.
 func (r *Restore) Mark(position Position) error {
 	limit := r.p.store.cfg.RestoreBytes / int64(max(r.p.store.restoring.Load(), 1))
-	if r.bytes < limit {
+	if r.bytes+r.unwritten < limit {
 		return nil
 	}
 	if err := r.write(&position); err != nil {
 		return err
 	}
-	// Accounts stay if they leave room for as much again.
-	if r.bytes > limit/2 {
+	// Accounts stay if they leave room for records.
+	if r.bytes > limit*3/4 {
 		clear(r.accounts)
 		r.bytes = 0
 	}
@@ -149,17 +150,7 @@ func (r *Restore) Finish(position Position) error {
 	if err := r.write(&position); err != nil {
 		return err
 	}
-	p := r.p
-	limit := p.store.accountsPerShard()
-	for _, t := range r.accounts {
-		sh := p.shardOf(t.customer)
-		sh.mu.Lock()
-		if len(sh.ring) < limit {
-			sh.place(t.customer, limit).state.Store(t.records.state)
-		}
-		sh.mu.Unlock()
-	}
-	p.log.Info("restored", slog.Int64("decisions", r.decisions), slog.Int("rounds", r.rounds),
+	r.p.log.Info("restored", slog.Int64("decisions", r.decisions), slog.Int("rounds", r.rounds),
 		slog.Duration("took", time.Since(r.began)))
 	return nil
 }
@@ -190,11 +181,10 @@ func (r *Restore) write(position *Position) error {
 	}
 	p.position.Store(position)
 	p.stats.restored.Add(r.decisions)
-	r.bytes = 0
+	r.unwritten = 0
 	for _, t := range r.accounts {
-		t.dirty = false
+		t.dirty, t.written = false, 0
 		t.records.own.reset()
-		r.bytes += restoreAccountBytes
 	}
 	return nil
 }
@@ -239,7 +229,7 @@ func (r *Restore) dirty() []*touched {
 	}
 	slices.SortFunc(list, func(a, b *touched) int { return compareCustomers(a.customer, b.customer) })
 	for _, t := range list {
-		slices.SortFunc(t.records.own.list, func(a, b write) int { return strings.Compare(a.key, b.key) })
+		slices.SortFunc(t.records.own.list, func(a, b write) int { return bytes.Compare(a.key(), b.key()) })
 		t.records.own.index = nil
 	}
 	return list
@@ -250,27 +240,28 @@ func compareCustomers(a, b string) int {
 	if len(a) != len(b) {
 		return cmp.Compare(string(appendText(nil, a)[:2]), string(appendText(nil, b)[:2]))
 	}
-	return strings.Compare(a, b)
+	return cmp.Compare(a, b)
 }
 
 // records writes what the accounts have of one kind.
 func (r *Restore) records(t *tables, kind byte, list []*touched) {
-	var key, value []byte
-	for _, x := range list {
-		if kind == keyAccount {
+	if kind == keyAccount {
+		var key, value []byte
+		for _, x := range list {
 			key = appendKey(key[:0], keyAccount, x.customer)
 			value = appendSnapshot(value[:0], x.records.state)
 			t.set(key, value)
-			continue
 		}
+		return
+	}
+	for _, x := range list {
 		own := x.records.own.list
-		at, _ := slices.BinarySearchFunc(own, kind, func(w write, kind byte) int { return cmp.Compare(w.key[0], kind) })
-		for ; at < len(own) && own[at].key[0] == kind; at++ {
-			key = append(key[:0], own[at].key...)
-			if own[at].value == nil {
-				t.delete(key)
+		for ; x.written < len(own) && own[x.written].both[0] == kind; x.written++ {
+			w := &own[x.written]
+			if w.isDeleted {
+				t.delete(w.key())
 			} else {
-				t.set(key, own[at].value)
+				t.set(w.key(), w.value())
 			}
 		}
 	}

@@ -1,9 +1,30 @@
 package state
 
-// write is one record on its way to the disk; a nil value deletes it.
+import "bytes"
+
+// write is the latest value of a record on its way to the disk. Key and value share one array, which is never written to
+// again.
 type write struct {
-	key   string
-	value []byte
+	both      []byte
+	keyBytes  uint16
+	isDeleted bool
+}
+
+func (w *write) key() []byte { return w.both[:w.keyBytes] }
+
+// value returns nil for a deletion, and something else for an empty value.
+func (w *write) value() []byte {
+	if w.isDeleted {
+		return nil
+	}
+	return w.both[w.keyBytes:len(w.both):len(w.both)]
+}
+
+// isFiltered reports whether the filter has to know the key. Chunks are asked for by number, and the index only after the
+// filter was asked for the id.
+func (w *write) isFiltered() bool {
+	kind := w.both[0]
+	return !w.isDeleted && kind != keyChunk && kind != keyIndex
 }
 
 // writes are the latest values of some keys, mostly very few.
@@ -25,42 +46,39 @@ func (w *writes) find(key []byte) int {
 	}
 	// The latest is asked for most.
 	for i := len(w.list) - 1; i >= 0; i-- {
-		if w.list[i].key == string(key) {
+		if bytes.Equal(w.list[i].key(), key) {
 			return i
 		}
 	}
 	return -1
 }
 
-// get returns the value written to key; found is set for deletions too.
+// get returns the value written to key; found is set for deletions too, whose value is nil.
 func (w *writes) get(key []byte) (value []byte, found bool) {
 	if i := w.find(key); i >= 0 {
-		return w.list[i].value, true
+		return w.list[i].value(), true
 	}
 	return nil, false
 }
 
-// put keeps value, which must not change any more. It reports whether the key is new to the list.
-func (w *writes) put(key, value []byte) bool {
+// put copies key and value; a nil value deletes.
+func (w *writes) put(key, value []byte) {
+	x := write{both: make([]byte, 0, len(key)+len(value)), keyBytes: uint16(len(key)), isDeleted: value == nil}
+	x.both = append(append(x.both, key...), value...)
 	if i := w.find(key); i >= 0 {
-		w.list[i].value = value
-		return false
+		w.list[i] = x
+		return
 	}
-	w.list = append(w.list, write{string(key), value})
+	w.list = append(w.list, x)
 	switch {
 	case w.index != nil:
-		w.index[w.list[len(w.list)-1].key] = len(w.list) - 1
+		w.index[string(key)] = len(w.list) - 1
 	case len(w.list) > writesIndexed:
 		w.index = make(map[string]int, 2*len(w.list))
 		for i := range w.list {
-			w.index[w.list[i].key] = i
+			w.index[string(w.list[i].key())] = i
 		}
 	}
-	return true
 }
 
-func (w *writes) reset() {
-	clear(w.list)
-	w.list = w.list[:0]
-	w.index = nil
-}
+func (w *writes) reset() { *w = writes{} }
