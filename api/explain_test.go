@@ -34,7 +34,7 @@ func TestExplain(t *testing.T) {
 		if x.Missing != "" || len(x.Steps) == 0 || len(x.Lots) != 1 || x.Lots[0].Active != 150 || x.Program == nil {
 			t.Errorf("the explanation is %+v", x)
 		}
-		says(t, x, "Order o2 was placed, at 2026-11-22T09:00:00.000Z", "150 points earned", "by rule base", "line 1", "3/2",
+		says(t, x, "Order o2 was placed, at 2026-11-22T09:00:00.000Z", "150 points earned", "by rule base", "line 1", "× 1.5 as Gold",
 			"tier Gold", "test-rewards, version 1", "Ledger: partition", "decided on orders")
 	})
 	t.Run("a return, a refusal and a repetition say why", func(t *testing.T) {

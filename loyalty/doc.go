@@ -11,6 +11,7 @@
 // An [Account] holds what nearly every decision needs. What grows with a customer's history (orders, closed
 // redemptions, ids already seen) is reached through [Records].
 //
-// Reading the source: program.go (what rules say), account.go (what is remembered), decide.go (one event), earn.go
-// (how points are reckoned), reverse.go (returns and cancellations), redeem.go, tick.go (what time does), evolve.go.
+// Reading the source: program.go (what rules say), account.go (what is remembered), decide.go (one event), earn.go (what
+// an event grants), reckon.go (how points are reckoned), lots.go, reverse.go (returns and cancellations), redeem.go,
+// cross.go (what crosses customers), tick.go (what time does), tier.go, evolve.go (the fold).
 package loyalty

@@ -15,13 +15,3 @@ type Input struct {
 	// Trace, when not nil, is filled with how the points were reckoned.
 	Trace *Trace
 }
-
-// Trace records how points were reckoned, for people.
-type Trace struct{ Steps []TraceStep }
-
-// TraceStep is one line of the reckoning.
-type TraceStep struct {
-	// Subject is the line, rule, cap or lot that the step is about.
-	Subject string `json:"subject"`
-	Text    string `json:"text"`
-}

@@ -1,0 +1,105 @@
+package loyalty
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/accrue-loyalty/accrue/events"
+)
+
+type lotDates struct{ active, expires events.Instant }
+
+func (d *decider) datesOf(r *Rule) lotDates {
+	hold, expiry := d.p.holdOf(r), d.p.expiryOf(r)
+	if _, order := d.in.Event.(*events.OrderPlaced); order && hold.UntilFulfilled {
+		return lotDates{}
+	}
+	active := d.p.Calendar.Add(d.at, hold.After)
+	return lotDates{active, d.p.expires(expiry, active)}
+}
+
+func (p *Program) holdOf(r *Rule) *Hold {
+	if r != nil && r.Hold != nil {
+		return r.Hold
+	}
+	return &p.Hold
+}
+
+func (p *Program) expiryOf(r *Rule) *Expiry {
+	if r != nil && r.Expiry != nil {
+		return r.Expiry
+	}
+	return &p.Expiry
+}
+
+func (d *decider) chooseLots(parts []part) {
+	if len(parts) == 1 {
+		if parts[0].granted > 0 {
+			parts[0].lot = d.a.LotLast + 1
+		}
+		return
+	}
+	type key struct {
+		fulfilled       bool
+		unit            Unit
+		n               int64
+		active, expires events.Instant
+		expiry          Expiry
+	}
+	type choice struct {
+		key  key
+		part *part
+	}
+	var choices []choice
+	for i := range parts {
+		p := &parts[i]
+		if p.granted == 0 {
+			continue
+		}
+		hold, dates := d.p.holdOf(p.rule.Rule), d.datesOf(p.rule.Rule)
+		k := key{hold.UntilFulfilled, hold.After.Unit, hold.After.N, dates.active, dates.expires, *d.p.expiryOf(p.rule.Rule)}
+		choices = append(choices, choice{k, p})
+	}
+	if len(choices) > 1 {
+		slices.SortStableFunc(choices, func(a, b choice) int {
+			return cmp.Or(
+				compareBools(a.key.fulfilled, b.key.fulfilled), cmp.Compare(a.key.unit, b.key.unit),
+				cmp.Compare(a.key.n, b.key.n), cmp.Compare(a.key.active, b.key.active),
+				cmp.Compare(a.key.expires, b.key.expires))
+		})
+	}
+	id := d.a.LotLast
+	for i := range choices {
+		if i == 0 || choices[i].key != choices[i-1].key {
+			id++
+		}
+		choices[i].part.lot = id
+	}
+}
+
+func compareBools(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	default:
+		return 1
+	}
+}
+
+func (d *decider) extend() {
+	until := d.p.expires(&d.p.Expiry, d.at)
+	for i := range d.a.Lots {
+		l := &d.a.Lots[i]
+		if l.ExpiresAt == 0 || l.ExpiresAt <= d.now || l.ExpiresAt >= until {
+			continue
+		}
+		d.date(events.LotDates{Lot: l.ID, ActiveAt: l.ActiveAt, ExpiresAt: until})
+	}
+}
+
+func (d *decider) date(x events.LotDates) {
+	d.made.Facts.Dates = append(d.made.Facts.Dates, x)
+	d.dates(x)
+}

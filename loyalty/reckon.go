@@ -1,0 +1,275 @@
+package loyalty
+
+import (
+	"math"
+	"slices"
+
+	"github.com/accrue-loyalty/accrue/events"
+)
+
+type sale struct {
+	event *events.OrderPlaced
+	// bases are the lines' bases, basis their sum, in minor units of the program's currency.
+	bases []Exact
+	basis Exact
+}
+
+type part struct {
+	rule  *preparedRule
+	exact Exact
+	// byLine is the exact grant of each of the order's lines, for per rules that are rounded by line.
+	byLine []Exact
+	// lines are the indexes of the lines that the rule saw; nil: all.
+	lines          []int32
+	asked, granted events.Points
+	lot            int64
+}
+
+func (d *decider) reckon(e events.Event, s *sale) (parts []part, ok bool) {
+	rules := d.q.rules[e.EventType()]
+	if len(rules) == 0 {
+		return nil, true
+	}
+	factor := ExactInt(1)
+	for i := range rules {
+		if r := &rules[i]; r.Kind == Multiply && d.matches(r, e) {
+			factor = factor.Mul(r.factor)
+			if d.in.Trace != nil {
+				d.trace(r.ID, "matches: multiplies by %s", r.factor.decimal())
+			}
+		}
+	}
+	tier := ExactInt(1)
+	if d.p.Tiers != nil {
+		tier = d.q.multiplier[d.p.level(d.a.Tier)]
+	}
+	parts = make([]part, 0, len(rules))
+	exclusive := false
+	for i := range rules {
+		r := &rules[i]
+		if r.Kind == Multiply || !d.matches(r, e) {
+			continue
+		}
+		if p, ok := d.partOf(r, e, s, factor, tier); ok {
+			parts = append(parts, p)
+			exclusive = exclusive || r.Exclusive
+		}
+	}
+	if exclusive {
+		best := 0
+		for i := range parts {
+			if parts[i].exact.Cmp(parts[best].exact) > 0 {
+				best = i
+			}
+		}
+		d.trace(parts[best].rule.ID, "grants most and applies alone, because a matching rule is exclusive")
+		parts = parts[best : best+1]
+	}
+	if !d.round(parts, s) || !d.fits(parts) {
+		return nil, false
+	}
+	d.traceRounded(parts)
+	d.cap(parts, s)
+	return parts, true
+}
+
+func (d *decider) matches(r *preparedRule, e events.Event) bool {
+	if r.From != 0 && d.at < r.From || r.Until != 0 && d.at >= r.Until {
+		return false
+	}
+	if r.Limit != nil {
+		if d.a.counted(r.ID, r.Limit.Every, d.p.Calendar.Start(d.at, r.Limit.Every)) >= r.Limit.Times {
+			d.trace(r.ID, "has been granted as often as its limit allows")
+			return false
+		}
+	}
+	if r.When == nil {
+		return true
+	}
+	ok, err := r.When.Match(e)
+	return ok && err == nil
+}
+
+func (d *decider) partOf(r *preparedRule, e events.Event, s *sale, factor, tier Exact) (part, bool) {
+	p := part{rule: r}
+	points := r.points
+	if r.PointsOf != nil {
+		points = Exact{}
+		if n, err := r.PointsOf.Points(e); err == nil && n.Sign() > 0 {
+			points = ExactRat(n)
+		}
+	}
+	if s == nil {
+		p.exact = points
+		if r.Kind != Fixed {
+			p.exact = Exact{}
+		}
+	} else {
+		basis, ok := s.basis, true
+		if r.Lines != nil {
+			basis, ok = p.match(s)
+		}
+		if !ok {
+			return p, false
+		}
+		switch r.Kind {
+		case Per:
+			perUnit := points.Quo(r.unit)
+			p.exact = basis.Mul(perUnit)
+			if d.p.Stage == StageLine {
+				p.spreadByLine(s, perUnit.Mul(factor).Mul(tier))
+			}
+		case Every:
+			steps, ok := basis.Quo(r.unit).Floor()
+			if !ok {
+				steps = math.MaxInt64
+			}
+			p.exact = ExactInt(steps).Mul(points)
+		case Fixed:
+			p.exact = points
+		case Multiply:
+		}
+		d.tracePart(&p, basis, points)
+	}
+	if r.Kind == Fixed {
+		factor = ExactInt(1)
+		if !r.Tier {
+			tier = ExactInt(1)
+		}
+	}
+	p.exact = p.exact.Mul(factor).Mul(tier)
+	d.traceFactors(&p, factor, tier)
+	if r.Max != nil && p.exact.Cmp(r.max) > 0 {
+		for i := range p.byLine {
+			p.byLine[i] = p.byLine[i].Mul(r.max).Quo(p.exact)
+		}
+		p.exact = r.max
+		d.trace(r.ID, "at most %s", r.max.decimal())
+	}
+	return p, true
+}
+
+func (p *part) match(s *sale) (basis Exact, ok bool) {
+	for i := range s.event.Lines {
+		if yes, err := p.rule.Lines.MatchLine(s.event, &s.event.Lines[i]); yes && err == nil {
+			p.lines = append(p.lines, int32(i))
+			basis = basis.Add(s.bases[i])
+		}
+	}
+	return basis, len(p.lines) > 0
+}
+
+func (p *part) spreadByLine(s *sale, perUnit Exact) {
+	p.byLine = make([]Exact, len(s.bases))
+	if p.lines == nil {
+		for i, b := range s.bases {
+			p.byLine[i] = b.Mul(perUnit)
+		}
+		return
+	}
+	for _, i := range p.lines {
+		p.byLine[i] = s.bases[i].Mul(perUnit)
+	}
+}
+
+func (d *decider) round(parts []part, s *sale) bool {
+	if d.p.Stage == StageOrder || s == nil {
+		return d.roundSum(parts, func(p *part) (Exact, bool) { return p.exact, true })
+	}
+	for i := range s.bases {
+		ok := d.roundSum(parts, func(p *part) (Exact, bool) {
+			if p.byLine == nil {
+				return Exact{}, false
+			}
+			return p.byLine[i], true
+		})
+		if !ok {
+			return false
+		}
+	}
+	return d.roundSum(parts, func(p *part) (Exact, bool) { return p.exact, p.byLine == nil })
+}
+
+func (d *decider) roundSum(parts []part, share func(*part) (exact Exact, counts bool)) bool {
+	if len(parts) == 1 {
+		x, counts := share(&parts[0])
+		if !counts {
+			return true
+		}
+		n, ok := x.Round(d.p.Rounding)
+		sum := parts[0].asked + events.Points(n)
+		parts[0].asked = sum
+		return ok && sum >= 0
+	}
+	type remainder struct {
+		part *part
+		rest Exact
+	}
+	var sum Exact
+	var whole int64
+	rests := make([]remainder, 0, len(parts))
+	for i := range parts {
+		x, counts := share(&parts[i])
+		if !counts {
+			continue
+		}
+		sum = sum.Add(x)
+		n, ok := x.Floor()
+		if !ok || whole > math.MaxInt64-n {
+			return false
+		}
+		whole += n
+		parts[i].asked += events.Points(n)
+		rests = append(rests, remainder{&parts[i], x.Sub(ExactInt(n))})
+	}
+	total, ok := sum.Round(d.p.Rounding)
+	if !ok {
+		return false
+	}
+	slices.SortStableFunc(rests, func(a, b remainder) int { return b.rest.Cmp(a.rest) })
+	for i := range total - whole {
+		rests[i].part.asked++
+	}
+	return true
+}
+
+func (d *decider) fits(parts []part) bool {
+	room := int64(math.MaxInt64) - int64(d.a.Totals.Issued)
+	for i := range parts {
+		n := int64(parts[i].asked)
+		if n < 0 || n > room {
+			return false
+		}
+		room -= n
+		parts[i].granted = parts[i].asked
+	}
+	return true
+}
+
+func (d *decider) cap(parts []part, s *sale) {
+	var total events.Points
+	for i := range parts {
+		total += parts[i].granted
+	}
+	limit := func(room events.Points, name string) {
+		room = max(room, 0)
+		if over := total - room; over > 0 {
+			d.trace(name, "leaves room for %d of %d points", room, total)
+			for i := len(parts) - 1; i >= 0 && over > 0; i-- {
+				n := min(parts[i].granted, over)
+				parts[i].granted -= n
+				over -= n
+			}
+			total = room
+		}
+	}
+	if d.p.ShareOfOrder != nil && s != nil {
+		if n, ok := d.q.share.Mul(s.basis).Quo(d.q.pointValue).Floor(); ok {
+			limit(events.Points(n), "share of order")
+		}
+	}
+	for _, c := range d.p.Caps {
+		used := d.a.counted("", c.Every, d.p.Calendar.Start(d.at, c.Every))
+		limit(c.Points-events.Points(used), "cap")
+	}
+}
