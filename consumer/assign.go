@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -192,20 +193,28 @@ func (e *Engine) openState(id int32) (*state.Partition, error) {
 // offsetsCommitted are the group's committed offsets.
 type offsetsCommitted = kadm.OffsetResponses
 
-// committed asks for the group's offsets.
+// committed asks for the group's offsets. A coordinator that is not there yet, or moves, is waited for.
 func (c *Client) committed(ctx context.Context) (offsetsCommitted, error) {
-	all, err := c.admin.FetchOffsets(ctx, c.cfg.group())
-	if errors.Is(err, kerr.GroupIDNotFound) {
-		return nil, nil // nobody has committed yet
+	for {
+		all, err := c.admin.FetchOffsets(ctx, c.cfg.group())
+		if errors.Is(err, kerr.GroupIDNotFound) {
+			return nil, nil // nobody has committed yet
+		}
+		if err == nil {
+			err = all.Error()
+		}
+		if err == nil {
+			return all, nil
+		}
+		if ctx.Err() != nil || !kerr.IsRetriable(err) {
+			return nil, fmt.Errorf("asking for the offsets of the group %s: %w", c.cfg.group(), err)
+		}
+		sleep(ctx, coordinatorPause)
 	}
-	if err == nil {
-		err = all.Error()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("asking for the offsets of the group %s: %w", c.cfg.group(), err)
-	}
-	return all, nil
 }
+
+// coordinatorPause is how long a coordinator that is not available is left alone.
+const coordinatorPause = 100 * time.Millisecond
 
 // startFrom sets the partition's course from its state, and what the group's offsets say beyond that.
 func (p *partition) startFrom(ctx context.Context, committed offsetsCommitted) error {

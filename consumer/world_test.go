@@ -25,8 +25,6 @@ import (
 	"github.com/accrue-loyalty/accrue/state"
 )
 
-func TestMain(m *testing.M) { os.Exit(kafkatest.Run(m)) }
-
 // plainProgram gives a point a dollar at once, for a year.
 const plainProgram = `
 program: test

@@ -26,6 +26,8 @@ const (
 	fetchWait = 250 * time.Millisecond
 	// retryPause is the pause before a fetch is repeated after an error that passes by itself.
 	retryPause = 50 * time.Millisecond
+	// unknownTopicWait is how long a topic may be unknown after it was created.
+	unknownTopicWait = 3 * time.Second
 )
 
 // Reader reads topics by position, committed records only. It is safe for concurrent use.
@@ -107,18 +109,35 @@ func (r *Reader) Read(ctx context.Context, topic string, partition int32, from, 
 // Fetch returns what one fetch from the offset at answers, of about bytesMax. The chunk is empty, with Next == at, when
 // nothing came within a short wait. Errors that pass by themselves (a leader that moved) are waited out.
 func (r *Reader) Fetch(ctx context.Context, topic string, partition int32, at int64, bytesMax int32) (Chunk, error) {
+	var c Chunk
+	err := r.persist(ctx, topic, func() (err error) {
+		c, err = r.fetchOnce(ctx, topic, partition, at, bytesMax)
+		return err
+	})
+	if err != nil {
+		return Chunk{}, fmt.Errorf("reading %s-%d@%d: %w", topic, partition, at, err)
+	}
+	return c, nil
+}
+
+// persist repeats fn while its errors are of those that pass by themselves. A topic that does not exist is given the time
+// that the brokers may need to hear of it.
+func (r *Reader) persist(ctx context.Context, topic string, fn func() error) error {
+	began := time.Now()
 	for {
-		c, err := r.fetchOnce(ctx, topic, partition, at, bytesMax)
-		if err == nil {
-			return c, nil
-		}
-		if !passing(err) || ctx.Err() != nil {
-			return Chunk{}, fmt.Errorf("reading %s-%d@%d: %w", topic, partition, at, err)
+		err := fn()
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case !passing(err), errors.Is(err, kerr.UnknownTopicOrPartition) && time.Since(began) > unknownTopicWait:
+			return err
 		}
 		r.forget(topic)
 		select {
 		case <-ctx.Done():
-			return Chunk{}, ctx.Err()
+			return ctx.Err()
 		case <-time.After(retryPause):
 		}
 	}
@@ -196,6 +215,12 @@ func (r *Reader) forget(topic string) {
 	r.mu.Unlock()
 }
 
+// placeSurely is place, repeated while errors pass by themselves.
+func (r *Reader) placeSurely(ctx context.Context, topic string) (p topicPlace, err error) {
+	err = r.persist(ctx, topic, func() (err error) { p, err = r.place(ctx, topic); return err })
+	return p, err
+}
+
 // place returns where a topic's leaders are.
 func (r *Reader) place(ctx context.Context, topic string) (topicPlace, error) {
 	r.mu.Lock()
@@ -237,7 +262,7 @@ func (r *Reader) place(ctx context.Context, topic string) (topicPlace, error) {
 // Partitions returns how many partitions a topic has.
 func (r *Reader) Partitions(ctx context.Context, topic string) (int32, error) {
 	r.forget(topic)
-	place, err := r.place(ctx, topic)
+	place, err := r.placeSurely(ctx, topic)
 	if err != nil {
 		return 0, fmt.Errorf("asking for the partitions of %s: %w", topic, err)
 	}
@@ -246,7 +271,7 @@ func (r *Reader) Partitions(ctx context.Context, topic string) (int32, error) {
 
 // TopicID returns a topic's id, zero on brokers that know none.
 func (r *Reader) TopicID(ctx context.Context, topic string) ([16]byte, error) {
-	place, err := r.place(ctx, topic)
+	place, err := r.placeSurely(ctx, topic)
 	if err != nil {
 		return [16]byte{}, fmt.Errorf("asking for the id of %s: %w", topic, err)
 	}
@@ -269,11 +294,13 @@ func (r *Reader) Span(ctx context.Context, topic string, partition int32) (Span,
 		isolation int8
 		into      *int64
 	}{{-2, 0, &s.Start}, {-1, 1, &s.Stable}, {-1, 0, &s.End}} {
-		offset, err := r.listOffset(ctx, topic, partition, want.at, want.isolation)
+		err := r.persist(ctx, topic, func() (err error) {
+			*want.into, err = r.listOffset(ctx, topic, partition, want.at, want.isolation)
+			return err
+		})
 		if err != nil {
 			return Span{}, fmt.Errorf("asking for the bounds of %s-%d: %w", topic, partition, err)
 		}
-		*want.into = offset
 	}
 	return s, nil
 }

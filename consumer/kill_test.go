@@ -1,0 +1,220 @@
+package consumer_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/accrue-loyalty/accrue/consumer"
+	"github.com/accrue-loyalty/accrue/internal/kafkatest"
+	"github.com/accrue-loyalty/accrue/schemas"
+	"github.com/accrue-loyalty/accrue/state"
+)
+
+// childVariable holds, as JSON, what a copy of this test binary is to run instead of tests: an engine to be killed.
+const childVariable = "ACCRUE_TEST_ENGINE"
+
+type child struct {
+	Brokers []string
+	Prefix  string
+	Dir     string
+	Name    string
+}
+
+func TestMain(m *testing.M) {
+	if text := os.Getenv(childVariable); text != "" {
+		var c child
+		err := json.Unmarshal([]byte(text), &c)
+		if err == nil {
+			err = c.run()
+		}
+		fmt.Fprintln(os.Stderr, "child:", err)
+		os.Exit(1)
+	}
+	os.Exit(kafkatest.Run(m))
+}
+
+// run is a whole instance. It ends by being killed.
+func (c *child) run() error {
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	kafka := consumer.DefaultKafkaConfig(c.Brokers...)
+	kafka.Prefix, kafka.SessionTimeout = c.Prefix, 6*time.Second
+	client, err := consumer.NewClient(kafka, schemas.NewCodec())
+	if err != nil {
+		return err
+	}
+	ctx := context.Background()
+	programs, err := client.FollowPrograms(ctx, log)
+	if err != nil {
+		return err
+	}
+	stateCfg := state.DefaultConfig(c.Dir)
+	stateCfg.NextDue = programs.NextDue
+	stateCfg.MemTableBytes = 4 << 20
+	store, err := state.Open(stateCfg, log)
+	if err != nil {
+		return err
+	}
+	cfg := consumer.DefaultConfig()
+	cfg.Client, cfg.Programs, cfg.Store, cfg.Instance, cfg.Log = client, programs, store, c.Name, log
+	cfg.Clock.Every = 0
+	engine, err := consumer.New(cfg)
+	if err != nil {
+		return err
+	}
+	return engine.Run(ctx)
+}
+
+// spawn starts an instance as a process of its own.
+func (w *world) spawn(name, dir string) *exec.Cmd {
+	w.t.Helper()
+	text, err := json.Marshal(child{Brokers: w.brokers, Prefix: w.prefix, Dir: dir, Name: name})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childVariable+"="+string(text))
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	return cmd
+}
+
+// kills is how often the process is killed; ACCRUE_TEST_KILLS sets it.
+func kills() int {
+	if n, err := strconv.Atoi(os.Getenv("ACCRUE_TEST_KILLS")); err == nil {
+		return n
+	}
+	return 30
+}
+
+// TestRealKillNine kills an instance with -9 at random instants under load and compares the end with a calm run.
+func TestRealKillNine(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute")
+	}
+	names := customers(200)
+	all := shopping(21, 200, 20_000)
+	want := undisturbed(t, all, names)
+
+	w := newRealWorld(t, 4)
+	w.publish(plainProgram)
+	dir := t.TempDir()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 1))
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		for n := 0; n < len(all); n += 100 {
+			w.send(all[n:min(n+100, len(all))]...)
+			time.Sleep(time.Duration(kills()) * 10 * time.Millisecond / 2)
+		}
+	}()
+	// Most instants lie in the first second, where a process starts, restores, joins and decides its first batches.
+	for range kills() {
+		p := w.spawn("one", dir)
+		time.Sleep(time.Duration(100+r.IntN(1400)) * time.Millisecond)
+		if err := p.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = p.Wait()
+	}
+	decided := len(w.decisions())
+	p := w.spawn("one", dir)
+	defer func() { _ = p.Process.Kill(); _ = p.Wait() }()
+	<-sent
+	w.decided()
+	_ = p.Process.Kill()
+	_ = p.Wait()
+	t.Logf("%d of %d events were decided between %d kills", decided, len(all), kills())
+	if decided == 0 {
+		t.Error("nothing was decided between the kills: the test shows nothing")
+	}
+	i := w.start("one", dir)
+	eventually(t, "the engine runs", func() bool { return running(i, 4) })
+	w.audit()
+	sameAccounts(t, want, i.accounts(names))
+}
+
+// TestRealEngine runs the engine's main ways on the broker that the environment names.
+func TestRealEngine(t *testing.T) {
+	w := newRealWorld(t, 4)
+	w.publish(heldProgram)
+	names := customers(50)
+	all := history(31, 50, 60)
+	one := w.start("one", "")
+	w.send(all[:len(all)/3]...)
+	w.decided()
+	two := w.start("two", "")
+	sent := make(chan struct{})
+	go func() { defer close(sent); w.sendSlowly(all[len(all)/3 : 2*len(all)/3]) }()
+	eventually(t, "the partitions are shared", func() bool { return running(one, 2) && running(two, 2) })
+	<-sent
+	w.decided()
+	w.tick(all[2*len(all)/3].Head().At)
+	dir := one.dir
+	one.stop()
+	w.send(all[2*len(all)/3:]...)
+	w.send(all[:100]...) // again
+	one = w.start("one", dir)
+	w.decided()
+	w.tick(all[len(all)-1].Head().At + 60*day)
+	two.stop()
+	eventually(t, "one instance has all and has worked off the tick", func() bool {
+		if !running(one, 4) {
+			return false
+		}
+		for _, s := range one.engine.Status() {
+			if s.Clock != all[len(all)-1].Head().At+60*day || s.Sweeping {
+				return false
+			}
+		}
+		return true
+	})
+	w.audit()
+	warm := one.accounts(names)
+	one.stop()
+	cold := w.start("cold", "")
+	eventually(t, "the cold start is done", func() bool { return running(cold, 4) })
+	sameAccounts(t, warm, cold.accounts(names))
+}
+
+// TestRealPausedOwner stops an owner for longer than its session, lets another take over, and wakes it up.
+func TestRealPausedOwner(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	names := customers(40)
+	all := shopping(23, 40, 2_000)
+	want := undisturbed(t, all, names)
+	w := newRealWorld(t, 4)
+	w.publish(plainProgram)
+	paused := w.spawn("paused", t.TempDir())
+	defer func() { _ = paused.Process.Kill(); _ = paused.Wait() }()
+	w.send(all[:500]...)
+	w.decided()
+	sent := make(chan struct{})
+	go func() { defer close(sent); w.sendSlowly(all[500:1500]) }()
+	time.Sleep(50 * time.Millisecond)
+	stop(t, paused.Process)
+	i := w.start("two", "")
+	<-sent
+	w.decided()
+	wake(t, paused.Process)
+	w.send(all[1500:]...)
+	w.decided()
+	_ = paused.Process.Kill()
+	_ = paused.Wait()
+	eventually(t, "the second has all", func() bool { return running(i, 4) })
+	w.audit()
+	sameAccounts(t, want, i.accounts(names))
+}
