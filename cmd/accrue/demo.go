@@ -16,7 +16,6 @@ import (
 
 	"github.com/accrue-loyalty/accrue/analytics"
 	"github.com/accrue-loyalty/accrue/api"
-	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/internal/intake"
 	"github.com/accrue-loyalty/accrue/program"
@@ -64,7 +63,6 @@ type demonstration struct {
 	Version    string             `json:"version"`
 	Addresses  Addresses          `json:"addresses"`
 	Import     imported           `json:"import"`
-	Decisions  int64              `json:"decisions"`
 	Balances   []balanceAnswer    `json:"balances"`
 	Explained  api.Explanation    `json:"explained"`
 	Redemption demoRedemption     `json:"redemption"`
@@ -211,9 +209,6 @@ func (t *demoTour) importHistory() error {
 		return err
 	}
 	t.now.from, t.now.began = at.Time(), time.Now()
-	for _, p := range t.instance.places.Places() {
-		t.found.Decisions += p.Folded
-	}
 	t.say("CDNOW, January 1997 to June 1998: %s imported, with a tick at each of %d midnights, in %.1f s (%s a second).\n",
 		grouped(sum.Published, "purchase"), sum.Ticks, sum.Seconds, thousands(int64(float64(sum.Published)/sum.Seconds)))
 	return nil
@@ -335,47 +330,4 @@ It stays up; Ctrl-C ends it. Kafka is at %s, the API at %s. In another terminal:
   accrue calculate 07592 --amount 59.90 --url %s
   accrue report cohorts --brokers %s --registry %s --heatmap cohorts.html
   curl %s/v1/customers/07592/lots`, a.Brokers, a.API, a.API, a.API, a.API, a.Brokers, a.Registry, a.API)
-}
-
-// How often what happens in this process is looked at.
-const inProcessPause = 200 * time.Microsecond
-
-// decided returns once this process has decided everything below upTo. It is what asking Kafka would answer, without
-// asking.
-func (i *instance) decided(ctx context.Context, upTo consumer.Offsets) error {
-	return until(ctx, func() bool {
-		for topic, partitions := range upTo {
-			for id, next := range partitions {
-				p, ok := i.store.Lookup(id)
-				if !ok || p.Position().Inputs[string(topic)] < next {
-					return false
-				}
-			}
-		}
-		return true
-	})
-}
-
-// ticked returns once all partitions' clocks stand at t, and what that made due is done.
-func (i *instance) ticked(ctx context.Context, t events.Instant) error {
-	return until(ctx, func() bool {
-		all := i.engine.Status()
-		for _, s := range all {
-			if s.Clock < t || s.Sweeping {
-				return false
-			}
-		}
-		return int32(len(all)) == i.places.count
-	})
-}
-
-func until(ctx context.Context, ok func() bool) error {
-	for !ok() {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(inProcessPause):
-		}
-	}
-	return nil
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/internal/embedded"
 	"github.com/accrue-loyalty/accrue/program"
@@ -62,13 +64,17 @@ func (c *devCommand) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	a := w.addresses(i)
-	r.note("accrue dev is up; Ctrl-C ends it.\n  API       %s\n  Kafka     %s\n  registry  %s\n  kept in   %s", a.API, a.Brokers, a.Registry, c.Dir)
-	r.ready(a)
-	if err := i.run(r.ctx, log); err != nil {
-		return engineStopped(err)
-	}
-	return nil
+	g, ctx := errgroup.WithContext(r.ctx)
+	g.Go(func() error { return i.run(ctx, log) })
+	g.Go(func() error {
+		a := w.addresses(i)
+		r.note("accrue dev is up; Ctrl-C ends it.\n  API       %s\n  Kafka     %s\n  registry  %s\n  kept in   %s", a.API, a.Brokers, a.Registry, c.Dir)
+		if i.owned(ctx) == nil {
+			r.ready(a)
+		}
+		return nil
+	})
+	return engineStopped(g.Wait())
 }
 
 // world is a broker and a registry in this process with accrue's topics, and a cluster to reach them.

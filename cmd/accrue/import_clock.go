@@ -9,6 +9,7 @@ import (
 	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/loyalty"
+	"github.com/accrue-loyalty/accrue/schemas"
 )
 
 // systemClock returns the latest time of any partition's clock, 0 when none was set.
@@ -26,7 +27,9 @@ func systemClock(ctx context.Context, cl *cluster) (events.Instant, error) {
 
 // drive publishes history with the ticks that belong to it, as `accrue simulate --tick day` has them: before an event,
 // one for each local midnight that the highest event time passes. A tick is sent once everything before it is decided;
-// what comes after it is sent later, and bears a later time, by which the engine orders what it has polled.
+// what comes after it is sent later, and bears a later time, by which the engine orders what it has polled. A customer's
+// events are decided in the order of the files, also when they are on several topics; what crosses customers within a day
+// (transfers, merges, rewards of referrals) the partitions do in their own time.
 func (c *importCommand) drive(r *run, cl *cluster, p *publisher, batch []events.Event, note *checkpoint, sum *imported, told func()) (err error) {
 	history, err := cl.client.Programs(r.ctx)
 	if err != nil {
@@ -54,7 +57,7 @@ func (c *importCommand) drive(r *run, cl *cluster, p *publisher, batch []events.
 			return cl.client.WaitDecided(ctx, upTo, func(int64) {})
 		}
 	}
-	d := &driving{run: r, p: p, clock: clock, decided: decided, calendar: func(at events.Instant) loyalty.Calendar { return history.At(at).Calendar }}
+	d := &driving{run: r, client: cl.client, p: p, clock: clock, decided: decided, waiting: map[string]schemas.Topic{}, calendar: func(at events.Instant) loyalty.Calendar { return history.At(at).Calendar }}
 	for _, e := range batch[:note.published()] {
 		d.latest = max(d.latest, e.Head().At)
 	}
@@ -70,28 +73,40 @@ func (c *importCommand) drive(r *run, cl *cluster, p *publisher, batch []events.
 			err = d.tick(e.Head().At)
 			d.handled = i + 1
 		} else {
-			err = p.send(r.ctx, e, d.stamp())
+			err = d.publish(e)
 			d.handled = i + 1
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if err := c.end(d); err != nil {
+	if err := c.finish(d); err != nil {
 		return err
 	}
 	sum.Ticks = d.ticks
 	return note.note(int64(len(batch)))
 }
 
-// end decides what is left and ticks on to the end that was asked for.
-func (c *importCommand) end(d *driving) error {
+// end returns the time of --until, 0 when it was not given.
+func (c *importCommand) end(calendar loyalty.Calendar) (events.Instant, error) {
+	if c.Until == "" {
+		return 0, nil
+	}
+	at, err := parseTime(c.Until, calendar)
+	if err != nil {
+		return 0, wrongUsage(fmt.Errorf("--until: %w", err))
+	}
+	return at, nil
+}
+
+// finish decides what is left and ticks on to the end that was asked for.
+func (c *importCommand) finish(d *driving) error {
 	if c.Until == "" {
 		return d.settle()
 	}
-	until, err := parseTime(c.Until, d.calendar(d.latest))
+	until, err := c.end(d.calendar(d.latest))
 	if err != nil {
-		return wrongUsage(fmt.Errorf("--until: %w", err))
+		return err
 	}
 	if until < d.latest {
 		return wrongUsage(fmt.Errorf("--until: %s lies before the last event, at %s", until, d.latest))
@@ -99,7 +114,10 @@ func (c *importCommand) end(d *driving) error {
 	if err := d.passMidnights(until, func() error { return nil }); err != nil {
 		return err
 	}
-	return d.tick(until)
+	if err := d.tick(until); err != nil || c.decided != nil {
+		return err
+	}
+	return d.taken()
 }
 
 // takeClock becomes the clock's driver. A history that was imported before finds the clock within or past itself.
@@ -118,6 +136,7 @@ func (c *importCommand) takeClock(r *run, cl *cluster, first events.Instant) (*c
 // driving is one drive through history.
 type driving struct {
 	run      *run
+	client   *consumer.Client
 	p        *publisher
 	clock    *consumer.ClockDriver
 	decided  func(context.Context, consumer.Offsets) error
@@ -125,6 +144,8 @@ type driving struct {
 
 	// latest is the highest event time so far.
 	latest events.Instant
+	// waiting has the topic of each customer's events that were sent since everything was decided.
+	waiting map[string]schemas.Topic
 	// handled is how many events were sent, noted how many of them are in the checkpoint.
 	handled, noted int
 	ticks          int64
@@ -147,6 +168,19 @@ func (d *driving) stamp() time.Time {
 		return after
 	}
 	return now
+}
+
+// publish sends an event. The engine keeps the order of one topic, not that between two: so what the customer has on
+// another topic is decided before.
+func (d *driving) publish(e events.Event) error {
+	customer, topic := e.Head().Customer, schemas.TopicOf(e.EventType())
+	if before, waits := d.waiting[customer]; waits && before != topic {
+		if err := d.settle(); err != nil {
+			return err
+		}
+	}
+	d.waiting[customer] = topic
+	return d.p.send(d.run.ctx, e, d.stamp())
 }
 
 // passMidnights ticks at each local midnight after the highest event time, up to and including at; before the first
@@ -198,6 +232,23 @@ func (d *driving) settle() error {
 	}
 	if err := d.decided(d.run.ctx, d.p.sentSoFar()); err != nil {
 		return fmt.Errorf("waiting for decisions: %w", err)
+	}
+	clear(d.waiting)
+	return nil
+}
+
+// taken waits until the engine has taken the last tick. It says so within some seconds where nothing was due.
+func (d *driving) taken() error {
+	ends := consumer.Offsets{}
+	for partition := range d.p.partitions {
+		span, err := d.client.Reader().Span(d.run.ctx, d.client.Name(schemas.TopicClock), partition)
+		if err != nil {
+			return fmt.Errorf("looking at the clock: %w", err)
+		}
+		ends.Add(schemas.TopicClock, partition, span.End-1)
+	}
+	if err := d.decided(d.run.ctx, ends); err != nil {
+		return fmt.Errorf("waiting for the clock: %w", err)
 	}
 	return nil
 }

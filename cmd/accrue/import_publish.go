@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/loyalty"
 )
 
 // checkpointEvery is how many events are published between two notes of how far an import is.
@@ -102,14 +103,23 @@ func (c *importCommand) mayPublish(r *run, cl *cluster, rest []events.Event, sum
 	if c.Late || clock == 0 || len(rest) == 0 {
 		return nil
 	}
+	end := sum.Last
+	if c.Until != "" {
+		// The calendar's timezone makes a day's difference at most, which the allowance covers.
+		until, err := c.end(loyalty.Calendar{})
+		if err != nil {
+			return err
+		}
+		end = max(end, until)
+	}
 	switch {
 	case !c.DriveClock && sum.First < clock-events.Instant(historyAge.Milliseconds()):
 		return couldNot(fmt.Errorf("the system's clock stands at %s, and these events begin at %s", clock, sum.First),
 			"Decided now, points that should have been spent or expired in between would be late, or the events refused as stale.\n"+
 				"Import history into a system without a clock yet (another --prefix, before `accrue run` ticks) with --drive-clock,\n"+
 				"or, if late decisions are what you want, pass --late.")
-	case c.DriveClock && sum.Last < clock-events.Instant(historyAge.Milliseconds()):
-		return couldNot(fmt.Errorf("the system's clock stands at %s, past the end of this history at %s, and never goes back", clock, sum.Last),
+	case c.DriveClock && end < clock-events.Instant(historyAge.Milliseconds()):
+		return couldNot(fmt.Errorf("the system's clock stands at %s, past the end of this history at %s, and never goes back", clock, end),
 			"If it was imported before, there is nothing to do. Otherwise import it into a system without a clock yet, or pass --late.")
 	}
 	return nil

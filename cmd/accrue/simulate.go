@@ -119,7 +119,7 @@ func (c *simulateCommand) decide(r *run, engine *sim.Engine) error {
 		return err
 	}
 	if n := rejects.count(); n > 0 {
-		r.note("%d lines are no events and were left out; see %s", n, c.Rejects)
+		r.note("%s left out, because they hold no events: see %s", grouped(n, "line"), c.Rejects)
 	}
 	return rejects.commit()
 }

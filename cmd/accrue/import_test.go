@@ -1,0 +1,126 @@
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const shopMap = "name: shop\ntimezone: America/New_York\ncurrency: USD\nevent: OrderPlaced\n" +
+	"columns: {customer: customer, order: number, at: date, amount: total}\n"
+
+func TestImportSaysWhatIsWrongWithAFile(t *testing.T) {
+	m := write(t, "shop.map.yaml", shopMap)
+	missing := write(t, "orders.csv", "custmer,number,date,total\nann,1,2026-01-01,10.00\n")
+	accrue(t, "", "import", missing, "--map", m, "--dry-run").want(t, 1,
+		`no column "customer", which the map reads for "customer"; its columns are custmer, number, date, total. Did you mean "custmer"?`)
+	accrue(t, "", "import", missing).want(t, 2, "looks like CSV", "--map")
+	accrue(t, "", "import", "nowhere.csv", "--map", m).want(t, 3, "nowhere.csv")
+	accrue(t, "", "import", missing, "--map", write(t, "bad.yaml", "nam: x\n")).want(t, 1, "field nam is no key of a map")
+
+	bad := write(t, "orders.csv", "customer,number,date,total\nann,1,2026-01-01,10.00\nbob,2,2026-01-01,ten\n")
+	accrue(t, "", "import", bad, "--map", m, "--brokers", "127.0.0.1:1").want(t, 1, "nothing was published", `line 3: amount (total): "ten" is no amount`, "--rejects")
+	rejects := filepath.Join(t.TempDir(), "rejects.jsonl")
+	o := accrue(t, "", "import", bad, "--map", m, "--dry-run", "--rejects", rejects, "-o", "json").want(t, 0)
+	sum := decode[map[string]any](t, o.stdout)
+	if sum["read"] != 2.0 || sum["events"] != 1.0 || sum["rejected"] != 1.0 || sum["published"] != 0.0 {
+		t.Errorf("summary %v", sum)
+	}
+	if b, err := os.ReadFile(rejects); err != nil || !strings.Contains(string(b), `"line":3,"rows":1,"reason":"amount (total)`) {
+		t.Errorf("rejects %s, %v", b, err)
+	}
+}
+
+func TestImportWithoutABrokerSaysSo(t *testing.T) {
+	began := time.Now()
+	accrue(t, orderLine("1", "ann", "2026-01-01T12:00:00Z", "500"), "import", "-", "--brokers", "127.0.0.1:1").want(t, 3, "127.0.0.1:1 does not answer", "Is it running", "accrue dev")
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("it took %v to say so", took)
+	}
+}
+
+func TestImportConvertsForSimulate(t *testing.T) {
+	m := write(t, "shop.map.yaml", shopMap)
+	orders := write(t, "orders.csv", "customer,number,date,total\nbob,2,2026-01-02,20.00\nann,1,2026-01-01,10.00\n")
+	o := accrue(t, "", "import", orders, "--map", m, "--convert", "-").want(t, 0, "2 lines of 1 file made 2 events")
+	sim := accrue(t, o.stdout, "simulate", "--program", write(t, "p.yaml", plainProgram), "--events", "-").want(t, 0)
+	if !strings.HasPrefix(o.stdout, `{"type":"OrderPlaced","id":"shop:1","customer":"ann"`) || strings.Count(sim.stdout, "\n") != 2 {
+		t.Errorf("converted to %s, which gives %s", o.stdout, sim.stdout)
+	}
+}
+
+// TestImportingAgainChangesNothing drives the clock through a small history twice, and compares with the simulation.
+func TestImportingAgainChangesNothing(t *testing.T) {
+	s := dev(t)
+	var lines strings.Builder
+	for day := range 40 {
+		at := time.Date(1997, 3, 1+day, 15, 0, 0, 0, time.UTC).Format(time.RFC3339)
+		for i, customer := range []string{"ann", "bob", "cid"}[:1+day%3] {
+			lines.WriteString(orderLine(fmt.Sprintf("%d-%d", day, i), customer, at, fmt.Sprint(1000+100*day)))
+		}
+	}
+	file := write(t, "orders.jsonl", lines.String())
+	note := filepath.Join(t.TempDir(), "note")
+	args := s.cluster("import", file, "--drive-clock", "--until", "1997-04-15", "-o", "json")
+	first := decode[map[string]any](t, accrue(t, "", append(args, "--resume", note)...).want(t, 0).stdout)
+	if first["published"] != first["events"] || first["ticks"] != 46.0 {
+		t.Errorf("first import %v, want all published, and a tick for each midnight and one for the end", first)
+	}
+	simulated := accrue(t, lines.String(), "simulate", "--program", "demo/program.yaml", "--events", "-", "--tick", "day", "--until", "1997-04-15").want(t, 0)
+	before := map[string]string{}
+	for line := range strings.Lines(simulated.stdout) {
+		want := decode[map[string]any](t, line)
+		customer := want["customer"].(string)
+		before[customer] = balanceOf(t, s, customer)
+		got := decode[map[string]any](t, before[customer])
+		// The API says what can be spent now, in 2026: everything has expired since. What was done is the same.
+		if fmt.Sprint(got["totals"]) != fmt.Sprint(want["totals"]) || got["pending"] != want["pending"] {
+			t.Errorf("%s: the engine has %s, the simulation %s", customer, before[customer], line)
+		}
+	}
+	if len(before) != 3 {
+		t.Fatalf("the simulation has %d customers", len(before))
+	}
+	// With the note, nothing is sent; without, all of it is recognised.
+	again := decode[map[string]any](t, accrue(t, "", append(args, "--resume", note)...).want(t, 0).stdout)
+	if again["published"] != 0.0 || again["resumed"] != first["events"] {
+		t.Errorf("resumed import %v", again)
+	}
+	accrue(t, "", args...).want(t, 0)
+	for customer, balance := range before {
+		if got := balanceOf(t, s, customer); got != balance {
+			t.Errorf("%s had %s, has %s", customer, balance, got)
+		}
+	}
+	accrue(t, "", append(s.cluster("import", write(t, "other.jsonl", orderLine("x", "ann", "1997-03-01T00:00:00Z", "1"))), "--resume", note)...).want(t, 2, "other events")
+	o := accrue(t, "", s.cluster("verify")...).want(t, 0)
+	if !strings.Contains(o.stdout, "0 differences") {
+		t.Errorf("verify: %s", o.stdout)
+	}
+}
+
+// balanceOf returns a customer's balance without what changes with time and place.
+func balanceOf(t *testing.T, s *service, customer string) string {
+	t.Helper()
+	b := decode[map[string]any](t, accrue(t, "", "balance", customer, "--url", s.API, "-o", "json").want(t, 0).stdout)
+	return fmt.Sprintf(`{"pending":%v,"active":%v,"reserved":%v,"totals":%s}`, b["pending"], b["active"], b["reserved"], mustJSON(t, b["totals"]))
+}
+
+// TestOldHistoryIsRefusedByALiveSystem lets the wall clock tick first.
+func TestOldHistoryIsRefusedByALiveSystem(t *testing.T) {
+	s := dev(t, "--tick", "20ms")
+	now := time.Now().UTC().Format(time.RFC3339)
+	accrue(t, orderLine("1", "ann", now, "500"), s.cluster("import", "-")...).want(t, 0)
+	old := write(t, "old.jsonl", orderLine("2", "bob", "1997-01-01T12:00:00Z", "500")+orderLine("3", "bob", "1997-02-01T12:00:00Z", "500"))
+	eventually(t, "the clock has ticked and old history is refused", func() bool {
+		return accrue(t, "", s.cluster("import", old, "--dry-run=false")...).code == 3
+	})
+	accrue(t, "", s.cluster("import", old)...).want(t, 3, "the system's clock stands at", "these events begin at 1997-01-01", "--drive-clock", "--late")
+	accrue(t, "", s.cluster("import", old, "--drive-clock")...).want(t, 3, "never goes back")
+	accrue(t, "", s.cluster("import", old, "--late")...).want(t, 0)
+	ticks := `{"type":"Tick","id":"t","at":"` + now + `"}`
+	accrue(t, ticks, s.cluster("import", "-", "--late")...).want(t, 2, "Tick events", "--drive-clock")
+}

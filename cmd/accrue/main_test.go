@@ -1,0 +1,161 @@
+package main_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	main "github.com/accrue-loyalty/accrue/cmd/accrue"
+)
+
+// outcome is what a run of the program left.
+type outcome struct {
+	code           int
+	stdout, stderr string
+}
+
+// accrue runs the program to its end.
+func accrue(t *testing.T, stdin string, args ...string) outcome {
+	t.Helper()
+	var out, errs bytes.Buffer
+	m := &main.Main{Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &errs}
+	code := m.Run(t.Context(), args)
+	return outcome{code, out.String(), errs.String()}
+}
+
+// want checks the exit code, and that standard error says all of the texts.
+func (o outcome) want(t *testing.T, code int, texts ...string) outcome {
+	t.Helper()
+	if o.code != code {
+		t.Errorf("exit code %d, want %d\nstdout: %s\nstderr: %s", o.code, code, clip(o.stdout), clip(o.stderr))
+	}
+	for _, text := range texts {
+		if !strings.Contains(o.stderr, text) {
+			t.Errorf("standard error lacks %q:\n%s", text, clip(o.stderr))
+		}
+	}
+	return o
+}
+
+func clip(s string) string {
+	if len(s) > 2000 {
+		return s[:2000] + "…"
+	}
+	return s
+}
+
+// write puts a file in a folder of the test's own.
+func write(t *testing.T, name, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// service is a command that stays up.
+type service struct {
+	main.Addresses
+	main *main.Main
+	done chan int
+	log  *lockedBuffer
+}
+
+// lockedBuffer takes what a running command prints.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// serve starts a command that stays up, and ends it with the test.
+func serve(t *testing.T, args ...string) *service {
+	t.Helper()
+	s := &service{done: make(chan int, 1), log: &lockedBuffer{}}
+	ready := make(chan main.Addresses, 1)
+	s.main = &main.Main{Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: s.log, Ready: func(a main.Addresses) { ready <- a }}
+	go func() { s.done <- s.main.Run(context.Background(), args) }()
+	t.Cleanup(s.main.Close)
+	select {
+	case s.Addresses = <-ready:
+	case code := <-s.done:
+		t.Fatalf("it ended with exit code %d:\n%s", code, s.log)
+	case <-time.After(time.Minute):
+		t.Fatalf("it did not come up:\n%s", s.log)
+	}
+	return s
+}
+
+// dev starts a broker, a registry, the engine and its API on free ports. The clock does not tick.
+func dev(t *testing.T, more ...string) *service {
+	t.Helper()
+	return serve(t, append([]string{"dev", "--dir", t.TempDir(), "--port", "0", "--registry-port", "0", "--listen", "127.0.0.1:0",
+		"--tick", "0", "--log-level", "error", "--program", "demo/program.yaml"}, more...)...)
+}
+
+// cluster are the flags that reach the service's broker.
+func (s *service) cluster(args ...string) []string {
+	return append(args, "--brokers", s.Brokers, "--registry", s.Registry)
+}
+
+// eventually asks until ok, for a minute.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("not within a minute: %s", what)
+}
+
+func decode[T any](t *testing.T, text string) T {
+	t.Helper()
+	var v T
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatalf("%v in %s", err, clip(text))
+	}
+	return v
+}
+
+func TestEveryCommandHelps(t *testing.T) {
+	for _, c := range []string{"", "demo", "dev", "run", "healthcheck", "topics", "topics create", "topics check", "program",
+		"program validate", "program publish", "program show", "program diff", "program schema", "simulate", "import", "verify",
+		"report", "report cohorts", "balance", "lots", "statement", "tier", "explain", "redeem", "confirm", "cancel", "adjust",
+		"calculate", "version", "completion"} {
+		o := accrue(t, "", append(strings.Fields(c), "--help")...)
+		if o.code != 0 || !strings.Contains(o.stdout, "Usage: accrue") {
+			t.Errorf("%s --help: exit code %d, printed %s%s", c, o.code, o.stdout, o.stderr)
+		}
+	}
+}
+
+func TestWrongUsageSaysSo(t *testing.T) {
+	accrue(t, "").want(t, 2, "Try `accrue demo`")
+	accrue(t, "", "simulat").want(t, 2, `did you mean "simulate"`)
+	accrue(t, "", "simulate").want(t, 2, "--events", "Try `accrue simulate --help`")
+	accrue(t, "", "balance", "ann", "--url", "nowhere").want(t, 2, "--url", "http://127.0.0.1:8080")
+	o := accrue(t, "", "simulate", "--output", "json").want(t, 2)
+	if e := decode[map[string]any](t, o.stderr); e["exit"] != 2.0 || e["hint"] == "" {
+		t.Errorf("the error as JSON is %s", o.stderr)
+	}
+}

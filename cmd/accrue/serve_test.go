@@ -1,0 +1,130 @@
+package main_test
+
+import (
+	"encoding/json"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func mustJSON(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// TestOneCustomerFromOrderToRedemption goes through the client commands.
+func TestOneCustomerFromOrderToRedemption(t *testing.T) {
+	s := dev(t, "--program", "testdata/plain.yaml")
+	url := "--url=" + s.API
+	accrue(t, "", "balance", "ann", url).want(t, 1, "nothing has been decided for this customer yet", "unknown_customer")
+	accrue(t, orderLine("1", "ann", "2026-01-01T12:00:00Z", "50000"), s.cluster("import", "-")...).want(t, 0)
+	eventually(t, "the order is decided", func() bool { return accrue(t, "", "balance", "ann", url).code == 0 })
+	say := func(wants []string, args ...string) {
+		t.Helper()
+		o := accrue(t, "", append(args, url)...).want(t, 0)
+		for _, want := range wants {
+			if !strings.Contains(o.stdout, want) {
+				t.Errorf("accrue %s printed %q, want %q in it", strings.Join(args, " "), o.stdout, want)
+			}
+		}
+	}
+	say([]string{"500 points to spend", "tier Basic"}, "balance", "ann")
+	say([]string{"500", "2026-01-01"}, "lots", "ann")
+	say([]string{"APPLIED", "EARN 500"}, "statement", "ann")
+	say([]string{"Basic", "Plus"}, "tier", "ann")
+	say([]string{"base: 500.00 USD at 1 point for each 1.00 USD", "500 points earned"}, "explain", "ann", "1")
+	say([]string{"would earn 12 points", "12 by base"}, "calculate", "ann", "--amount", "12.50")
+	say([]string{"redemption r1: reserved, 200 points; balance 300", "lapses at"}, "redeem", "ann", "200", "--redemption", "r1")
+	say([]string{"redemption r1: reserved, 200 points"}, "redeem", "ann", "200", "--redemption", "r1")
+	say([]string{"confirmed, 200 points; balance 300"}, "confirm", "ann", "r1")
+	say([]string{"cancelled, 200 points; balance 500"}, "cancel", "ann", "r1")
+	say([]string{"APPLIED: ADJUST_DOWN 50; balance 450"}, "adjust", "ann", "--points=-50", "--reason", "counted twice", "--actor", "ada")
+	accrue(t, "", "adjust", "ann", "--points", "-5000", "--reason", "x", "--actor", "ada", url).want(t, 1)
+	accrue(t, "", "redeem", "ann", "5000", url).want(t, 1, "balance_too_low", "450 spendable")
+	accrue(t, "", "redeem", "ann", "--points", "x", url).want(t, 2)
+	accrue(t, "", "calculate", "ann", "--amount", "12.505", url).want(t, 2, "more decimals")
+	accrue(t, "", "calculate", "ann", "--amount", "12.50", "--currency", "XYZ", url).want(t, 2, `"XYZ" is no ISO 4217 currency`)
+	accrue(t, "", "explain", "ann", "nothing", url).want(t, 1)
+	accrue(t, "", "healthcheck", "--url", s.API+"/readyz").want(t, 0)
+	accrue(t, "", "healthcheck", "--url", "http://127.0.0.1:1/readyz").want(t, 1, "not healthy")
+	accrue(t, "", "balance", "ann", "--url", "http://127.0.0.1:1").want(t, 3, "Is an instance running there?")
+	o := accrue(t, "", "balance", "ann", url, "-o", "json").want(t, 0)
+	if b := decode[map[string]any](t, o.stdout); b["active"] != 450.0 || b["position"] == "" {
+		t.Errorf("the balance as JSON is %s", o.stdout)
+	}
+	accrue(t, "", s.cluster("verify", "--partition", "0", "--partition", "1")...).want(t, 0)
+	accrue(t, "", s.cluster("verify", "--partition", "99")...).want(t, 3, "no partition 99")
+}
+
+func TestProgramsArePublishedOnce(t *testing.T) {
+	s := dev(t, "--program", "testdata/plain.yaml")
+	o := accrue(t, "", s.cluster("program", "publish", "testdata/plain.yaml")...).want(t, 0)
+	if !strings.Contains(o.stdout, "nothing to do") {
+		t.Errorf("publishing it again: %s", o.stdout)
+	}
+	other := write(t, "other.yaml", plainProgram)
+	accrue(t, "", s.cluster("program", "publish", other, "--at", "2020-01-01")...).want(t, 2, "--now")
+	o = accrue(t, "", s.cluster("program", "publish", other)...).want(t, 0)
+	if !strings.Contains(o.stdout, "is version 2") {
+		t.Errorf("publishing another: %s", o.stdout)
+	}
+	if o = accrue(t, "", s.cluster("program", "show")...).want(t, 0); strings.Count(o.stdout, "20") < 4 {
+		t.Errorf("the versions: %s", o.stdout)
+	}
+	if o = accrue(t, "", s.cluster("program", "show", "2", "--source")...).want(t, 0); !strings.Contains(o.stdout, "revision: 1\n") {
+		t.Errorf("the published source must name the revision: %s", o.stdout)
+	}
+	if o = accrue(t, "", s.cluster("program", "diff", "1", other)...).want(t, 1); !strings.Contains(o.stdout, "tier") {
+		t.Errorf("the differences: %s", o.stdout)
+	}
+	accrue(t, "", s.cluster("program", "show", "9")...).want(t, 1, "there is no version 9; the latest is 2")
+	accrue(t, "", s.cluster("topics", "check")...).want(t, 0)
+	accrue(t, "", s.cluster("topics", "check", "--prefix", "other.")...).want(t, 1)
+	accrue(t, "", s.cluster("topics", "create", "--partitions", "3")...).want(t, 1, "has 4 partitions already, asked were 3")
+	accrue(t, "", s.cluster("report", "cohorts", "--prefix", "other.")...).want(t, 3, "accrue topics create")
+	accrue(t, "", s.cluster("report", "cohorts", "--heatmap", "x.png")...).want(t, 2, ".svg")
+}
+
+func TestASecondInstanceWithTheSameFolderIsRefused(t *testing.T) {
+	s := dev(t)
+	run := append(s.cluster("run", "--listen", "127.0.0.1:0", "--log-level", "error", "--tick", "0", "--instance", "a"), "--dir", t.TempDir())
+	serve(t, run...)
+	accrue(t, "", run...).want(t, 3, "uses that folder", "--dir")
+}
+
+func TestAPortInUseIsNamed(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	dir := t.TempDir()
+	for _, args := range [][]string{
+		{"--port", port, "--registry-port", "0", "--listen", "127.0.0.1:0"},
+		{"--port", "0", "--registry-port", port, "--listen", "127.0.0.1:0"},
+		{"--port", "0", "--registry-port", "0", "--listen", "127.0.0.1:" + port},
+	} {
+		accrue(t, "", append([]string{"dev", "--dir", filepath.Join(dir, "x"), "--log-level", "error"}, args...)...).want(t, 3, "127.0.0.1:"+port, "port")
+	}
+}
+
+func TestADevFolderKeepsWhatIsInIt(t *testing.T) {
+	dir := t.TempDir()
+	s := dev(t, "--dir", dir)
+	accrue(t, "", "dev", "--dir", dir, "--port", "0", "--registry-port", "0", "--listen", "127.0.0.1:0", "--log-level", "error").want(t, 3, "in use by another process")
+	accrue(t, orderLine("1", "ann", "2026-01-01T12:00:00Z", "50000"), s.cluster("import", "-")...).want(t, 0)
+	eventually(t, "the order is decided", func() bool { return accrue(t, "", "balance", "ann", "--url", s.API).code == 0 })
+	before := balanceOf(t, s, "ann")
+	s.main.Close()
+	s = dev(t, "--dir", dir)
+	eventually(t, "the state is restored", func() bool { return accrue(t, "", "balance", "ann", "--url", s.API).code == 0 })
+	if after := balanceOf(t, s, "ann"); after != before {
+		t.Errorf("before %s, after a restart %s", before, after)
+	}
+}
