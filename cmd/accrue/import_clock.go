@@ -57,7 +57,7 @@ func (c *importCommand) drive(r *run, cl *cluster, p *publisher, batch []events.
 			return cl.client.WaitDecided(ctx, upTo, func(int64) {})
 		}
 	}
-	d := &driving{run: r, p: p, clock: clock, decided: decided, waiting: map[string]schemas.Topic{}, calendar: func(at events.Instant) loyalty.Calendar { return history.At(at).Calendar }}
+	d := &driving{run: r, client: cl.client, p: p, clock: clock, decided: decided, waiting: map[string]schemas.Topic{}, calendar: func(at events.Instant) loyalty.Calendar { return history.At(at).Calendar }}
 	for _, e := range batch[:note.published()] {
 		d.latest = max(d.latest, e.Head().At)
 	}
@@ -80,21 +80,33 @@ func (c *importCommand) drive(r *run, cl *cluster, p *publisher, batch []events.
 			return err
 		}
 	}
-	if err := c.end(d); err != nil {
+	if err := c.finish(d); err != nil {
 		return err
 	}
 	sum.Ticks = d.ticks
 	return note.note(int64(len(batch)))
 }
 
-// end decides what is left and ticks on to the end that was asked for.
-func (c *importCommand) end(d *driving) error {
+// end returns the time of --until, 0 when it was not given.
+func (c *importCommand) end(calendar loyalty.Calendar) (events.Instant, error) {
+	if c.Until == "" {
+		return 0, nil
+	}
+	at, err := parseTime(c.Until, calendar)
+	if err != nil {
+		return 0, wrongUsage(fmt.Errorf("--until: %w", err))
+	}
+	return at, nil
+}
+
+// finish decides what is left and ticks on to the end that was asked for.
+func (c *importCommand) finish(d *driving) error {
 	if c.Until == "" {
 		return d.settle()
 	}
-	until, err := parseTime(c.Until, d.calendar(d.latest))
+	until, err := c.end(d.calendar(d.latest))
 	if err != nil {
-		return wrongUsage(fmt.Errorf("--until: %w", err))
+		return err
 	}
 	if until < d.latest {
 		return wrongUsage(fmt.Errorf("--until: %s lies before the last event, at %s", until, d.latest))
@@ -102,7 +114,10 @@ func (c *importCommand) end(d *driving) error {
 	if err := d.passMidnights(until, func() error { return nil }); err != nil {
 		return err
 	}
-	return d.tick(until)
+	if err := d.tick(until); err != nil || c.decided != nil {
+		return err
+	}
+	return d.taken()
 }
 
 // takeClock becomes the clock's driver. A history that was imported before finds the clock within or past itself.
@@ -121,6 +136,7 @@ func (c *importCommand) takeClock(r *run, cl *cluster, first events.Instant) (*c
 // driving is one drive through history.
 type driving struct {
 	run      *run
+	client   *consumer.Client
 	p        *publisher
 	clock    *consumer.ClockDriver
 	decided  func(context.Context, consumer.Offsets) error
@@ -218,5 +234,21 @@ func (d *driving) settle() error {
 		return fmt.Errorf("waiting for decisions: %w", err)
 	}
 	clear(d.waiting)
+	return nil
+}
+
+// taken waits until the engine has taken the last tick. It says so within some seconds where nothing was due.
+func (d *driving) taken() error {
+	ends := consumer.Offsets{}
+	for partition := range d.p.partitions {
+		span, err := d.client.Reader().Span(d.run.ctx, d.client.Name(schemas.TopicClock), partition)
+		if err != nil {
+			return fmt.Errorf("looking at the clock: %w", err)
+		}
+		ends.Add(schemas.TopicClock, partition, span.End-1)
+	}
+	if err := d.decided(d.run.ctx, ends); err != nil {
+		return fmt.Errorf("waiting for the clock: %w", err)
+	}
 	return nil
 }
