@@ -151,7 +151,7 @@ func BenchmarkCommit(b *testing.B) {
 
 // BenchmarkRestore restores 5,000,000 decisions of 1,000,000 accounts, two of 8 partitions at a time.
 func BenchmarkRestore(b *testing.B) {
-	const partitions, accounts, decisions = 2, 125_000, 625_000
+	const partitions, accounts, decisions = 8, 125_000, 625_000
 	for b.Loop() {
 		s := diskStore(b, nil)
 		cpu, began := cpuSeconds(), time.Now()

@@ -23,6 +23,8 @@ type shard struct {
 	// dirty are records committed since the last flush began, flushing those of the flush under way; by key. An empty
 	// value (nil) is a deletion.
 	dirty, flushing map[string][]byte
+	// expected is how many records the last flush took.
+	expected int
 	// evictions counts slots that left. A reader who read the disk meanwhile must not cache what it found: the account
 	// may have been changed, written and evicted since.
 	evictions uint64

@@ -96,7 +96,8 @@ func (p *Partition) publish(t *touched, limit int) {
 		p.waiting.slots = append(p.waiting.slots, slot)
 	}
 	if sh.dirty == nil && len(r.own.list) > 0 {
-		sh.dirty = map[string][]byte{}
+		// As many as last time is the best guess, and spares growing.
+		sh.dirty = make(map[string][]byte, sh.expected)
 	}
 	for i := range r.own.list {
 		sh.dirty[string(r.own.list[i].key())] = r.own.list[i].value()

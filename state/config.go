@@ -32,7 +32,7 @@ type Config struct {
 	// FilterBits is what the memory filter spends on an id that was seen: 12 let about 1 in 200 unknown ids through to a
 	// look-up. Default 12.
 	FilterBits int
-	// RestoreBytes bounds what all running restores hold in memory; Go's collector may need as much again. Default 512 MiB.
+	// RestoreBytes bounds what all running restores hold in memory; Go's collector may need as much again. Default 384 MiB.
 	RestoreBytes int64
 	// NextDue returns the first instant after the given one at which a tick may have something to do for the account, or
 	// 0. It is called by the owners of partitions, several at a time. Nil: nothing is ever due.
@@ -51,7 +51,7 @@ func DefaultConfig(dir string) Config {
 		FlushEvents:   50_000,
 		FlushInterval: time.Second,
 		FilterBits:    12,
-		RestoreBytes:  512 << 20,
+		RestoreBytes:  384 << 20,
 	}
 }
 

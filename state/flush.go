@@ -200,7 +200,7 @@ func (p *Partition) capture() *flush {
 	for i := range p.shards {
 		sh := &p.shards[i]
 		sh.mu.Lock()
-		sh.flushing, sh.dirty = sh.dirty, nil
+		sh.flushing, sh.dirty, sh.expected = sh.dirty, nil, len(sh.dirty)
 		sh.mu.Unlock()
 	}
 	s.writing, s.unwritten = s.unwritten, map[int64][]listing{}
