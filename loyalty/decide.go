@@ -38,7 +38,7 @@ func newDecider(p *Program, a *Account, r Records, in Input) *decider {
 		Program: events.ProgramRef{Version: p.Version, Hash: p.Hash},
 		Facts:   events.Facts{Type: in.Event.EventType(), At: h.At},
 	}
-	d.fold = fold{a: a, r: r, d: &d.made}
+	d.init(a, r, &d.made)
 	return d
 }
 

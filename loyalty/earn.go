@@ -7,9 +7,11 @@ import (
 	"github.com/accrue-loyalty/accrue/events"
 )
 
+// orderPlaced records an order and grants what it earns.
 func (d *decider) orderPlaced(e *events.OrderPlaced) {
-	if o := d.knownOrder(e.Order); o != nil && o.Placed {
-		if o.Cancelled {
+	known := d.knownOrder(e.Order)
+	if known != nil && known.Placed {
+		if known.Cancelled {
 			d.refuse("order_cancelled")
 		} else {
 			d.result(events.Duplicate, "duplicate_order")
@@ -22,14 +24,9 @@ func (d *decider) orderPlaced(e *events.OrderPlaced) {
 		return
 	}
 	first := d.a.LatestOrder == 0
-	o := &Order{Rate: fact.Rate, Deducted: fact.Deducted, Lines: make([]OrderLine, len(fact.Lines))}
-	for i, l := range fact.Lines {
-		o.Lines[i] = OrderLine{Line: l.Line, Amount: l.Amount, Discount: l.Discount}
-	}
+	o := newOrder(fact)
 	s := &sale{event: e, bases: o.bases()}
-	for _, b := range s.bases {
-		s.basis = s.basis.Add(b)
-	}
+	s.basis = sum(s.bases)
 	d.traceOrder(e, s)
 	parts, ok := d.reckon(e, s)
 	if !ok {
@@ -49,7 +46,7 @@ func (d *decider) orderPlaced(e *events.OrderPlaced) {
 		fact.Rules = append(fact.Rules, events.RuleFact{Rule: referralRule, Fixed: true})
 	}
 	d.made.Facts.Order = fact
-	d.placeOrder(fact)
+	d.placeOrder(fact, known, o, s.basis)
 	d.grant(e, e.Order, parts, heldOut)
 	if referral {
 		d.rewardReferral(e)
@@ -57,9 +54,10 @@ func (d *decider) orderPlaced(e *events.OrderPlaced) {
 	if !heldOut {
 		d.upgrade()
 	}
-	d.applyWaiting(d.order(e.Order))
+	d.applyWaiting(o)
 }
 
+// orderFact checks an order and notes what returns need of it; reason says why it is refused.
 func (d *decider) orderFact(e *events.OrderPlaced) (fact *events.OrderFact, reason string) {
 	b := d.p.Basis
 	fact = &events.OrderFact{Order: e.Order, Redemption: e.Redemption, Lines: make([]events.LineFact, len(e.Lines))}
@@ -107,6 +105,7 @@ func (d *decider) orderFact(e *events.OrderPlaced) (fact *events.OrderFact, reas
 	return fact, ""
 }
 
+// repeated reports whether line i's id stands before it. Orders of many lines are looked up in a map.
 func repeated(lines []events.Line, i int) bool {
 	if len(lines) > 32 {
 		if i > 0 {
@@ -126,6 +125,7 @@ func repeated(lines []events.Line, i int) bool {
 	return false
 }
 
+// earnFrom grants what an event other than an order earns, into lots that belong to source.
 func (d *decider) earnFrom(e events.Event, source string) {
 	if len(d.q.rules[e.EventType()]) == 0 {
 		return
@@ -138,6 +138,7 @@ func (d *decider) earnFrom(e events.Event, source string) {
 	d.grant(e, source, parts, d.p.heldOut(d.a.Customer))
 }
 
+// grant writes the parts as EARN entries into lots, and counts them for limits and caps.
 func (d *decider) grant(e events.Event, source string, parts []part, heldOut bool) {
 	_, placed := e.(*events.OrderPlaced)
 	entryOrder := source
@@ -184,6 +185,7 @@ func (d *decider) grant(e events.Event, source string, parts []part, heldOut boo
 	}
 }
 
+// withhold notes what a customer of the control group would have earned.
 func (d *decider) withhold(order string, parts []part) {
 	for i := range parts {
 		if p := &parts[i]; p.asked > 0 {

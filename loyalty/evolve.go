@@ -10,8 +10,9 @@ import (
 // Decide cannot have made, which is a bug or a ledger that something else wrote to.
 func Evolve(a *Account, r Records, d *events.Decision) {
 	f := newFold(a, r, d)
-	if d.Facts.Order != nil {
-		f.placeOrder(d.Facts.Order)
+	if x := d.Facts.Order; x != nil {
+		o := newOrder(x)
+		f.placeOrder(x, f.knownOrder(x.Order), o, sum(o.bases()))
 	}
 	if d.Facts.Merged != nil {
 		f.takeOver(d.Facts.Merged)
@@ -35,6 +36,8 @@ type fold struct {
 	redemptions []*Redemption
 	// claims are clawbacks so far: what was asked and what was found, by order.
 	claims []claim
+	// Nearly every decision touches one order.
+	firstOrder [1]*Order
 }
 
 type claim struct {
@@ -43,9 +46,15 @@ type claim struct {
 }
 
 func newFold(a *Account, r Records, d *events.Decision) *fold {
-	f := &fold{a: a, r: r, d: d}
+	f := &fold{}
+	f.init(a, r, d)
 	f.setSource()
 	return f
+}
+
+func (f *fold) init(a *Account, r Records, d *events.Decision) {
+	f.a, f.r, f.d = a, r, d
+	f.orders = f.firstOrder[:0]
 }
 
 // setSource finds what the decision's entries without an order belong to.

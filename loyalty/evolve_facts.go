@@ -62,27 +62,37 @@ func (a *Account) end() {
 	}
 }
 
-func (f *fold) placeOrder(x *events.OrderFact) {
-	o := f.order(x.Order)
-	o.Placed = true
-	o.Version = f.d.Program.Version
-	o.At = f.d.Facts.At
-	o.Deducted, o.Rate = x.Deducted, x.Rate
-	o.Lines = make([]OrderLine, len(x.Lines))
+// newOrder is the record of an order that was just placed.
+func newOrder(x *events.OrderFact) *Order {
+	o := &Order{ID: x.Order, Placed: true, Deducted: x.Deducted, Rate: x.Rate, Lines: make([]OrderLine, len(x.Lines))}
 	for i, l := range x.Lines {
 		o.Lines[i] = OrderLine{Line: l.Line, Amount: l.Amount, Discount: l.Discount}
 	}
+	return o
+}
+
+// placeOrder records o, which is [newOrder] of x and earns on basis. known is what was known of the order before it
+// was placed, or nil.
+func (f *fold) placeOrder(x *events.OrderFact, known, o *Order, basis Exact) {
+	o.Version = f.d.Program.Version
+	o.At = f.d.Facts.At
 	if len(x.Rules) > 0 {
 		o.Grants = make([]Grant, len(x.Rules))
 		for i, r := range x.Rules {
 			o.Grants[i] = Grant{Rule: r.Rule, Fixed: r.Fixed, Lines: r.Lines}
 		}
 	}
+	if known == nil {
+		f.orders = append(f.orders, o)
+	} else {
+		o.Redemptions = known.Redemptions
+		f.orders[slices.Index(f.orders, known)] = o
+	}
 	if x.Redemption != "" {
 		f.linkRedemption(x.Redemption, x.Order)
 	}
 	f.a.LatestOrder = max(f.a.LatestOrder, o.At)
-	f.a.qualify(o.At, o.qualifies(), 0)
+	f.a.qualify(o.At, basis, 0)
 }
 
 // linkRedemption ties a redemption and an order, either of which may be unknown so far.

@@ -7,8 +7,10 @@ import (
 	"github.com/accrue-loyalty/accrue/events"
 )
 
+// lotDates are when points of a lot become active and go.
 type lotDates struct{ active, expires events.Instant }
 
+// datesOf returns the dates of points that a rule grants now. Until an order is fulfilled they are not known.
 func (d *decider) datesOf(r *Rule) lotDates {
 	hold, expiry := d.p.holdOf(r), d.p.expiryOf(r)
 	if _, order := d.in.Event.(*events.OrderPlaced); order && hold.UntilFulfilled {
@@ -32,6 +34,7 @@ func (p *Program) expiryOf(r *Rule) *Expiry {
 	return &p.Expiry
 }
 
+// chooseLots gives parts of the same hold and dates the same new lot; ids count up by hold, then dates.
 func (d *decider) chooseLots(parts []part) {
 	if len(parts) == 1 {
 		if parts[0].granted > 0 {
@@ -88,6 +91,7 @@ func compareBools(a, b bool) int {
 	}
 }
 
+// extend prolongs every unexpired lot after activity, as if it had become active now; never earlier.
 func (d *decider) extend() {
 	until := d.p.expires(&d.p.Expiry, d.at)
 	for i := range d.a.Lots {

@@ -50,24 +50,31 @@ func (f *fold) takeOver(encoded []byte) {
 		l.ID = renamed(l.ID)
 		f.a.Lots = append(f.a.Lots, l)
 	}
-	rename := func(r *Redemption) {
+	names := map[string]string{}
+	adopt := func(r *Redemption) bool {
 		for i := range r.Parts {
 			r.Parts[i].Lot = renamed(r.Parts[i].Lot)
 		}
+		return f.adoptRedemption(r, names)
 	}
 	for _, r := range from.Reservations {
-		rename(r)
-		f.a.Reservations = append(f.a.Reservations, r)
+		if adopt(r) {
+			f.a.Reservations = append(f.a.Reservations, r)
+		}
 	}
 	for _, r := range set.Redemptions {
-		rename(r)
-		if f.redemption(r.ID) == nil {
+		if adopt(r) {
 			f.redemptions = append(f.redemptions, r)
 		}
 	}
 	for _, o := range set.Orders {
 		for i := range o.Grants {
 			o.Grants[i].Lot = renamed(o.Grants[i].Lot)
+		}
+		for i, id := range o.Redemptions {
+			if name, ok := names[id]; ok {
+				o.Redemptions[i] = name
+			}
 		}
 		f.adoptOrder(o)
 	}
@@ -85,6 +92,45 @@ func (f *fold) takeOver(encoded []byte) {
 	}
 	f.a.Waiting = append(f.a.Waiting, from.Waiting...)
 	f.a.LatestOrder = max(f.a.LatestOrder, from.LatestOrder)
+}
+
+// adoptRedemption prepares a redemption of an account that ended for the survivor; false: there is nothing to take over.
+// Where the survivor has used the same id, its own keeps it and the other gets a name that no command can mean: its
+// points still lapse, or go back with the order that they paid for.
+func (f *fold) adoptRedemption(r *Redemption, names map[string]string) bool {
+	own := f.redemption(r.ID)
+	switch {
+	case own == nil:
+	case r.State == "":
+		// Only orders have named it.
+		for _, order := range r.Orders {
+			if !slices.Contains(own.Orders, order) {
+				own.Orders = append(own.Orders, order)
+			}
+		}
+		return false
+	case own.State == "":
+		for _, order := range own.Orders {
+			if !slices.Contains(r.Orders, order) {
+				r.Orders = append(r.Orders, order)
+			}
+		}
+		f.redemptions = slices.DeleteFunc(f.redemptions, func(x *Redemption) bool { return x == own })
+	default:
+		names[r.ID] = r.ID + "@" + f.mergedFrom()
+		r.ID = names[r.ID]
+	}
+	return true
+}
+
+// mergedFrom is the customer whose account the decision takes over.
+func (f *fold) mergedFrom() string {
+	for _, ref := range f.d.Facts.References {
+		if ref.Kind == events.TypeMergeCredited {
+			return ref.ID
+		}
+	}
+	return ""
 }
 
 // adoptOrder takes over an order's record. Where the survivor has placed the same order id, its own record stays.

@@ -55,6 +55,14 @@ func (o *Order) bases() []Exact {
 	return out
 }
 
+func sum(numbers []Exact) Exact {
+	var total Exact
+	for _, n := range numbers {
+		total = total.Add(n)
+	}
+	return total
+}
+
 // rate panics on a rate that Decide did not write.
 func (o *Order) rate() Exact {
 	x, err := ParseExact(o.Rate)
@@ -81,12 +89,12 @@ func (o *Order) qualifies() Exact {
 	if o.Ended || !o.Placed {
 		return Exact{}
 	}
-	var sum Exact
+	var left Exact
 	bases := o.bases()
 	for i, b := range bases {
-		sum = sum.Add(b).Sub(o.returnedOf(i, b))
+		left = left.Add(b).Sub(o.returnedOf(i, b))
 	}
-	return sum
+	return left
 }
 
 // due returns what the grant has to give back by now.

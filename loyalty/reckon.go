@@ -7,6 +7,7 @@ import (
 	"github.com/accrue-loyalty/accrue/events"
 )
 
+// sale is an order while its points are reckoned.
 type sale struct {
 	event *events.OrderPlaced
 	// bases are the lines' bases, basis their sum, in minor units of the program's currency.
@@ -14,6 +15,7 @@ type sale struct {
 	basis Exact
 }
 
+// part is what one rule grants for one event.
 type part struct {
 	rule  *preparedRule
 	exact Exact
@@ -25,6 +27,7 @@ type part struct {
 	lot            int64
 }
 
+// reckon works out each rule's part: exact, rounded, spread and capped. ok is false when a number does not fit.
 func (d *decider) reckon(e events.Event, s *sale) (parts []part, ok bool) {
 	rules := d.q.rules[e.EventType()]
 	if len(rules) == 0 {
@@ -73,6 +76,7 @@ func (d *decider) reckon(e events.Event, s *sale) (parts []part, ok bool) {
 	return parts, true
 }
 
+// matches tests everything of a rule but its lines.
 func (d *decider) matches(r *preparedRule, e events.Event) bool {
 	if r.From != 0 && d.at < r.From || r.Until != 0 && d.at >= r.Until {
 		return false
@@ -90,6 +94,7 @@ func (d *decider) matches(r *preparedRule, e events.Event) bool {
 	return ok && err == nil
 }
 
+// partOf reckons a rule's exact points; ok is false when none of the order's lines match.
 func (d *decider) partOf(r *preparedRule, e events.Event, s *sale, factor, tier Exact) (part, bool) {
 	p := part{rule: r}
 	points := r.points
@@ -149,6 +154,7 @@ func (d *decider) partOf(r *preparedRule, e events.Event, s *sale, factor, tier 
 	return p, true
 }
 
+// match finds the lines that the rule sees and their basis.
 func (p *part) match(s *sale) (basis Exact, ok bool) {
 	for i := range s.event.Lines {
 		if yes, err := p.rule.Lines.MatchLine(s.event, &s.event.Lines[i]); yes && err == nil {
@@ -172,6 +178,8 @@ func (p *part) spreadByLine(s *sale, perUnit Exact) {
 	}
 }
 
+// round makes the parts whole. By order: their sum is rounded once and spread over them. By line: so is the sum of
+// the per rules for each line, and the rest as one more sum.
 func (d *decider) round(parts []part, s *sale) bool {
 	if d.p.Stage == StageOrder || s == nil {
 		return d.roundSum(parts, func(p *part) (Exact, bool) { return p.exact, true })
@@ -190,6 +198,7 @@ func (d *decider) round(parts []part, s *sale) bool {
 	return d.roundSum(parts, func(p *part) (Exact, bool) { return p.exact, p.byLine == nil })
 }
 
+// roundSum rounds the sum of what share picks, and adds it to asked by largest remainder, ties by rule id.
 func (d *decider) roundSum(parts []part, share func(*part) (exact Exact, counts bool)) bool {
 	if len(parts) == 1 {
 		x, counts := share(&parts[0])
@@ -233,6 +242,7 @@ func (d *decider) roundSum(parts []part, share func(*part) (exact Exact, counts 
 	return true
 }
 
+// fits reports whether the account's totals can take the points.
 func (d *decider) fits(parts []part) bool {
 	room := int64(math.MaxInt64) - int64(d.a.Totals.Issued)
 	for i := range parts {
@@ -246,6 +256,7 @@ func (d *decider) fits(parts []part) bool {
 	return true
 }
 
+// cap takes what is beyond the caps from the last rule id first: the share of the order, then the customer's.
 func (d *decider) cap(parts []part, s *sale) {
 	var total events.Points
 	for i := range parts {
