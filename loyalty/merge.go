@@ -95,8 +95,8 @@ func (f *fold) takeOver(encoded []byte) {
 }
 
 // adoptRedemption prepares a redemption of an account that ended for the survivor; false: there is nothing to take over.
-// Where the survivor has used the same id, its own keeps it and the other gets a name that no command can mean: its
-// points still lapse, or go back with the order that they paid for.
+// Where the survivor has used the same id, its own keeps it and the other's gets the ended account's name: its points
+// still lapse, or go back with the order that they paid for.
 func (f *fold) adoptRedemption(r *Redemption, names map[string]string) bool {
 	own := f.redemption(r.ID)
 	switch {
