@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -35,7 +36,7 @@ func (w *worker) transact(ctx context.Context, parts []*partition) error {
 		}
 		batch = append(batch, d)
 	}
-	if len(w.out.records) == 0 && time.Since(w.committedAt) < offsetsEvery {
+	if len(w.out.records) == 0 && time.Since(w.committedAt) < offsetsEvery && !driven(batch) {
 		// Only time has passed. The positions are committed with the next decisions, or soon.
 		return w.settle(batch, nil)
 	}
@@ -62,6 +63,14 @@ func (w *worker) transact(ctx context.Context, parts []*partition) error {
 	w.committedAt = time.Now()
 	w.e.cfg.Metrics.Batch(len(w.out.decisions), decided.Sub(began), w.committedAt.Sub(decided))
 	return w.settle(batch, &w.out)
+}
+
+// driven reports whether the batch applied a tick of somebody who drives the clock through history: he waits for it to be
+// committed before he goes on, also where nothing was due.
+func driven(batch []*decider) bool {
+	return slices.ContainsFunc(batch, func(d *decider) bool {
+		return d.p.next.clock.lenient && d.p.next.clock.offset != d.p.now.clock.offset
+	})
 }
 
 // end commits what was produced together with the positions of the batch. With an error the session can't go on;
