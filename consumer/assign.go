@@ -54,11 +54,13 @@ func (w *worker) assigned(ctx context.Context, offsets map[string]map[int32]kgo.
 		return nil, err
 	}
 	close(taken)
+	<-w.opened
 	start := make(map[string]map[int32]kgo.Offset)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for p := range taken {
 		w.parts[p.id] = p
+		w.resume(p.id) // it may have been stopped earlier in this session
 		for t, at := range p.fetched {
 			if start[p.names[t]] == nil {
 				start[p.names[t]] = make(map[int32]kgo.Offset)

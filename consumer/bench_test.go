@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -104,12 +105,7 @@ func (w *world) echo(n int) (float64, time.Duration) {
 		w.t.Fatal(err)
 	}
 	began, before := time.Now(), cpu()
-	s, err := kgo.NewGroupTransactSession(kgo.SeedBrokers(w.brokers...), kgo.ConsumerGroup(w.prefix+"echo"), kgo.ConsumeTopics(schemas.TopicOrders.Name(w.prefix)),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.TransactionalID(w.prefix+"echo"), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.ProducerBatchCompression(kgo.Lz4Compression()), kgo.MaxBufferedRecords(1<<20), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.BlockRebalanceOnPoll())
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	s := w.echoSession()
 	defer s.Close()
 	for done := 0; done < n; {
 		fetches := s.PollRecords(w.t.Context(), 50_000)
@@ -129,4 +125,104 @@ func (w *world) echo(n int) (float64, time.Duration) {
 		s.AllowRebalance()
 	}
 	return float64(n) / time.Since(began).Seconds(), cpu() - before
+}
+
+func (w *world) echoSession() *kgo.GroupTransactSession {
+	s, err := kgo.NewGroupTransactSession(kgo.SeedBrokers(w.brokers...), kgo.ConsumerGroup(w.prefix+"echo"), kgo.ConsumeTopics(schemas.TopicOrders.Name(w.prefix)),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.TransactionalID(w.prefix+"echo"), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.ProducerBatchCompression(kgo.Lz4Compression()), kgo.MaxBufferedRecords(1<<20), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.BlockRebalanceOnPoll(), kgo.ProducerLinger(0))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// BenchmarkRealLatency sends 200 lone orders a second and reports how long each takes from being sent until its decision
+// is answered.
+func BenchmarkRealLatency(b *testing.B) {
+	w := newRealWorld(b, 8)
+	w.publish(plainProgram)
+	i := w.start("one", "")
+	eventually(b, "the engine is authoritative", func() bool {
+		for p := range int32(8) {
+			if !i.engine.Authoritative(p) {
+				return false
+			}
+		}
+		return true
+	})
+	var took []time.Duration
+	every := time.NewTicker(5 * time.Millisecond)
+	defer every.Stop()
+	n := 0
+	done := make(chan time.Duration, 10_000)
+	for b.Loop() {
+		for range 2000 {
+			<-every.C
+			n++
+			c := fmt.Sprintf("c-%d", n%500)
+			o := order(c, fmt.Sprint(n), t0+events.Instant(n), 1000)
+			answer, _, err := i.engine.Await(b.Context(), c, o.ID)
+			if err != nil {
+				b.Fatal(err)
+			}
+			sent := time.Now()
+			value, err := w.codec.AppendEvent(nil, o)
+			if err != nil {
+				b.Fatal(err)
+			}
+			w.producer.Produce(b.Context(), &kgo.Record{Topic: schemas.TopicOrders.Name(w.prefix), Key: schemas.Key(c), Value: value, Partition: schemas.Partition(c, 8)}, nil)
+			go func() { <-answer; done <- time.Since(sent) }()
+		}
+		for range 2000 {
+			took = append(took, <-done)
+		}
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+	b.ReportMetric(float64(took[len(took)*999/1000].Microseconds())/1000, "p99.9-ms")
+	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkRealEchoLatency is the same for a bare exactly-once loop over the same records: the limit.
+func BenchmarkRealEchoLatency(b *testing.B) {
+	w := newRealWorld(b, 8)
+	out := w.prefix + "echo"
+	if _, err := w.admin.CreateTopic(w.ctx(), w.partitions, 1, nil, out); err != nil {
+		b.Fatal(err)
+	}
+	s := w.echoSession()
+	defer s.Close()
+	var took []time.Duration
+	go func() {
+		every := time.NewTicker(5 * time.Millisecond)
+		defer every.Stop()
+		for n := 0; b.Context().Err() == nil; n++ {
+			<-every.C
+			c := fmt.Sprintf("c-%d", n%500)
+			w.producer.Produce(b.Context(), &kgo.Record{Topic: schemas.TopicOrders.Name(w.prefix), Key: schemas.Key(c), Value: make([]byte, 150), Partition: schemas.Partition(c, 8), Timestamp: time.Now()}, nil)
+		}
+	}()
+	for b.Loop() {
+		for len(took) < 2000 {
+			fetches := s.PollRecords(b.Context(), 10_000)
+			if err := s.Begin(); err != nil {
+				b.Fatal(err)
+			}
+			fetches.EachRecord(func(r *kgo.Record) {
+				s.Produce(b.Context(), &kgo.Record{Topic: out, Key: r.Key, Value: r.Value, Partition: r.Partition}, nil)
+			})
+			if _, err := s.End(b.Context(), kgo.TryCommit); err != nil {
+				b.Fatal(err)
+			}
+			fetches.EachRecord(func(r *kgo.Record) { took = append(took, time.Since(r.Timestamp)) })
+			s.AllowRebalance()
+		}
+	}
+	took = took[200:] // joining the group
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+	b.ReportMetric(0, "ns/op")
 }

@@ -74,3 +74,12 @@ func (q *queues) empty(h *heads) bool {
 	}
 	return true
 }
+
+// count returns how many records wait.
+func (q *queues) count() int {
+	n := 0
+	for t := range q {
+		n += len(q[t])
+	}
+	return n
+}

@@ -53,6 +53,8 @@ type partition struct {
 
 	// blockedUntil is set while a record waits for the schema registry.
 	blockedUntil time.Time
+	// paused is set while nothing is fetched, because too much waits.
+	paused bool
 }
 
 // course is what batches move along.

@@ -48,8 +48,10 @@ func (w *worker) transact(ctx context.Context, parts []*partition) error {
 		drop()
 		return fmt.Errorf("beginning a transaction: %w", err)
 	}
+	// The batch at hand is ended also when the engine is to stop.
+	producing := context.WithoutCancel(ctx)
 	for i := range w.out.records {
-		w.session.Produce(ctx, &w.out.records[i], w.out.delivered)
+		w.session.Produce(producing, &w.out.records[i], w.out.delivered)
 	}
 	outcome, err := w.end(batch)
 	w.e.cfg.Metrics.Outcome(outcome)
@@ -60,7 +62,7 @@ func (w *worker) transact(ctx context.Context, parts []*partition) error {
 		}
 		return err
 	}
-	w.committedAt = time.Now()
+	w.committedAt, w.lastBatch = time.Now(), len(w.out.decisions)
 	w.e.cfg.Metrics.Batch(len(w.out.decisions), decided.Sub(began), w.committedAt.Sub(decided))
 	return w.settle(batch, &w.out)
 }

@@ -23,7 +23,9 @@ type worker struct {
 	batchBytes int32
 	lease      *lease
 
+	// session may be used by the client's callbacks once opened is closed.
 	session *kgo.GroupTransactSession
+	opened  chan struct{}
 
 	// mu guards parts: the client's callbacks add and remove partitions. They don't run between a poll and the end of
 	// the batch it began, so the worker's goroutine may use what it found for the length of a batch.
@@ -33,8 +35,10 @@ type worker struct {
 	out outbox
 	// retryAt is when a session begins anew to take up partitions whose state broke; zero: none did.
 	retryAt time.Time
-	// committedAt is when offsets were last committed, with or without decisions.
+	// committedAt is when offsets were last committed, with or without decisions; lastBatch, how many decisions went
+	// with them.
 	committedAt time.Time
+	lastBatch   int
 }
 
 func newWorker(e *Engine, n int, batchBytes int32) *worker {
@@ -133,11 +137,13 @@ const outboxMax = 1 << 20
 
 // runSession works until ctx is done or the session can't go on.
 func (w *worker) runSession(ctx context.Context) error {
+	w.opened = make(chan struct{})
 	session, err := w.open()
 	if err != nil {
 		return fmt.Errorf("opening a session: %w", err)
 	}
 	w.session = session
+	close(w.opened)
 	leaseCtx, endLease := context.WithCancel(ctx)
 	leaseDone := make(chan struct{})
 	defer func() {
@@ -186,6 +192,7 @@ const offsetsEvery = 5 * time.Second
 
 // step polls once and takes what came to its commit.
 func (w *worker) step(ctx context.Context) error {
+	w.space(ctx)
 	fetches := w.poll(ctx)
 	defer w.session.AllowRebalance()
 	if ctx.Err() != nil {
@@ -207,21 +214,39 @@ func (w *worker) step(ctx context.Context) error {
 			return err
 		}
 	}
-	w.reschedule()
+	w.lookAfter()
 	return nil
 }
 
-// reschedule goes on listing accounts for a program that is newer than the schedule.
-func (w *worker) reschedule() {
+// lookAfter does what partitions need between batches.
+func (w *worker) lookAfter() {
 	w.mu.Lock()
 	parts := slices.Collect(maps.Values(w.parts))
 	w.mu.Unlock()
 	for _, p := range parts {
+		w.throttle(p)
 		if err := p.reschedule(); err != nil {
 			w.stop(p.id, err)
 		}
 	}
 }
+
+// commitSpacing is the least time between two commits while there is little to do. A broker often refuses the first
+// record of a transaction that begins right after another's commit, and the client then waits longer than this.
+const commitSpacing = 5 * time.Millisecond
+
+// space waits until enough time has passed since a small batch was committed. A lone event after a quiet time does not
+// wait, nor does a backlog.
+func (w *worker) space(ctx context.Context) {
+	if w.lastBatch < smallBatch {
+		if rest := commitSpacing - time.Since(w.committedAt); rest > 0 {
+			sleep(ctx, rest)
+		}
+	}
+}
+
+// smallBatch is the number of decisions below which a batch says that there is no backlog.
+const smallBatch = 256
 
 // idlePoll is how long a poll waits for records: then partitions are looked at whose time has come without any.
 const idlePoll = time.Second
@@ -286,11 +311,32 @@ func (w *worker) stop(partition int32, reason error) {
 
 // pause keeps the records of a partition from being fetched.
 func (w *worker) pause(partition int32) {
-	all := make(map[string][]int32)
+	w.session.Client().PauseFetchPartitions(w.topicsOf(partition))
+}
+
+// resume is the opposite of pause.
+func (w *worker) resume(partition int32) {
+	w.session.Client().ResumeFetchPartitions(w.topicsOf(partition))
+}
+
+func (w *worker) topicsOf(partition int32) map[string][]int32 {
+	all := make(map[string][]int32, topicCount)
 	for _, t := range inputNames {
 		all[w.e.client.Name(t)] = []int32{partition}
 	}
-	w.session.Client().PauseFetchPartitions(all)
+	return all
+}
+
+// throttle stops fetching for partitions whose records can't be decided for now, before they fill the memory.
+func (w *worker) throttle(p *partition) {
+	full := p.waiting.count() > w.e.cfg.Limits.Records
+	switch {
+	case full && !p.paused:
+		w.pause(p.id)
+	case !full && p.paused:
+		w.resume(p.id)
+	}
+	p.paused = full
 }
 
 // admit hands the polled records to their partitions and returns the partitions that have something to do.

@@ -1,0 +1,145 @@
+package consumer_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/accrue-loyalty/accrue/consumer"
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/schemas"
+)
+
+// explosive is a condition that panics for one customer, as a bug in the rules might.
+type explosive struct{ customer string }
+
+func (x explosive) Match(e events.Event) (bool, error) {
+	if e.Head().Customer == x.customer {
+		panic("a bug")
+	}
+	return true, nil
+}
+
+func TestACustomerWhoCannotBeDecidedIsParkedAndOthersGoOn(t *testing.T) {
+	w := newWorld(t, 1)
+	w.publish(plainProgram)
+	versions, err := w.client.Programs(w.ctx())
+	if err != nil {
+		t.Fatal(err)
+	}
+	versions[0].Earn[0].When = explosive{"bad"}
+	i := w.start("one", "", func(c *consumer.Config) { c.Programs = consumer.FixedPrograms(versions...) })
+	var all []events.Event
+	for n := range 10 {
+		at := t0 + events.Instant(n)
+		all = append(all, order("good", fmt.Sprintf("g-%d", n), at, 1000), order("bad", fmt.Sprintf("b-%d", n), at, 1000))
+	}
+	w.send(all...)
+	w.decided()
+	if got := i.active("good"); got != 100 {
+		t.Errorf("the other customer has %d points, want 100", got)
+	}
+	reasons := map[string]int{}
+	for _, d := range w.decisions() {
+		if d.Result == events.Parked {
+			reasons[d.Reason]++
+		}
+	}
+	if reasons["decision_panicked"] != 1 || reasons["behind_parked"] != 9 {
+		t.Errorf("parked for %v, want one panic and nine behind it", reasons)
+	}
+	if n := len(w.deadLetters()); n != 10 {
+		t.Errorf("%d dead letters, want 10", n)
+	}
+	w.audit()
+}
+
+// TestAbortedRecordsOfProducersAreNotDecided has a producer give up a transaction; what it wrote is in the log all the
+// same, and a tick behind it must not wait for it.
+func TestAbortedRecordsOfProducersAreNotDecided(t *testing.T) {
+	w := newWorld(t, 1)
+	w.publish(heldProgram)
+	i := w.start("one", "")
+	cl, err := kgo.NewClient(kgo.SeedBrokers(w.brokers...), kgo.TransactionalID("shop"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	for n, commit := range []kgo.TransactionEndTry{kgo.TryCommit, kgo.TryAbort, kgo.TryCommit, kgo.TryAbort} {
+		if err := cl.BeginTransaction(); err != nil {
+			t.Fatal(err)
+		}
+		o := order("c", fmt.Sprint(n), t0, 1000)
+		value, err := w.codec.AppendEvent(nil, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec := &kgo.Record{Topic: schemas.TopicOrders.Name(w.prefix), Key: []byte("c"), Value: value, Timestamp: t0.Time()}
+		if err := cl.ProduceSync(w.ctx(), rec).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		if err := cl.EndTransaction(w.ctx(), commit); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the committed orders are decided", func() bool { return len(w.ledger(0)) == 2 })
+	w.tick(t0 + 8*day)
+	eventually(t, "the tick is applied although aborted records lie before it", func() bool { return i.active("c") == 20 })
+	w.audit()
+	dir := i.dir
+	i.stop()
+	i = w.start("one", dir)
+	w.send(order("c", "last", t0+8*day, 1000))
+	eventually(t, "it goes on after a restart", func() bool { return len(w.ledger(0)) == 4 })
+	w.audit()
+}
+
+func TestTicksWithNothingToDoLeaveNoRecord(t *testing.T) {
+	w := newWorld(t, 1)
+	w.publish(plainProgram)
+	i := w.start("one", "", func(c *consumer.Config) { c.Clock.Every = 10 * time.Millisecond })
+	w.send(order("c", "o", t0, 1000))
+	w.decided()
+	eventually(t, "the clock ticks", func() bool { return i.engine.Status()[0].Clock > t0 })
+	at := i.engine.Status()[0].Clock
+	eventually(t, "it goes on ticking", func() bool { return i.engine.Status()[0].Clock > at+100 })
+	if n := len(w.ledger(0)); n != 1 {
+		t.Errorf("the ledger has %d records, want 1", n)
+	}
+	at = i.engine.Status()[0].Clock
+	dir := i.dir
+	i.stop()
+	i = w.start("one", dir)
+	eventually(t, "the engine runs", func() bool { return running(i, 1) })
+	// The last ticks may be read again; none was lost for good.
+	eventually(t, "the clock is where it was", func() bool { return i.engine.Status()[0].Clock >= at })
+	w.audit()
+}
+
+func TestABatchIsDecidedInOrderOfTimeAcrossTopics(t *testing.T) {
+	w := newWorld(t, 1)
+	w.publish(plainProgram)
+	// The returns were published before their orders, but happened after them. All are there when the engine starts.
+	var orders, returns []events.Event
+	for n := range 100 {
+		o := order("c", fmt.Sprint(n), t0+events.Instant(n)*minute, 1000)
+		orders = append(orders, o)
+		returns = append(returns, &events.OrderReturned{Header: events.Header{ID: fmt.Sprintf("r-%d", n), Customer: "c", At: o.At + 1}, Order: o.Order, Return: fmt.Sprint(n)})
+	}
+	w.send(returns...)
+	w.send(orders...)
+	w.start("one", "", oneWorker)
+	w.decided()
+	for n, d := range w.ledger(0) {
+		want := events.TypeOrderPlaced
+		if n%2 == 1 {
+			want = events.TypeOrderReturned
+		}
+		if d.Facts.Type != want || d.Result != events.Applied {
+			t.Fatalf("decision %d is %s %s, want %s applied", n, d.Facts.Type, d.Result, want)
+		}
+	}
+	w.audit()
+}
