@@ -48,7 +48,12 @@ race: ## the same under the race detector
 .PHONY: test-jvm
 test-jvm: ## the real-broker tests on Apache Kafka and Apicurio on this machine's Java
 	@scripts/kafka-jars.sh && scripts/registry-jars.sh
-	ACCRUE_KAFKA=jvm ACCRUE_TEST_REGISTRY=jvm ACCRUE_REQUIRE_KAFKA=1 ACCRUE_REQUIRE_REGISTRY=1 scripts/test-real.sh
+	ACCRUE_KAFKA=jvm ACCRUE_TEST_REGISTRY=jvm ACCRUE_REQUIRE_KAFKA=1 ACCRUE_REQUIRE_REGISTRY=1 scripts/test-real.sh -run '^TestReal' -skip '^TestReal(Shops|ForeignProducers)'
+
+.PHONY: lanes
+lanes: ## real shops' histories, and producers in other languages, on a real broker
+	@scripts/lane.sh shops
+	@scripts/lane.sh foreign
 
 .PHONY: test-container
 test-container: ## the real-broker tests on KAFKA_IMAGE (default apache/kafka:4.3.1)

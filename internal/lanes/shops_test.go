@@ -55,6 +55,7 @@ func TestRealShops(t *testing.T) {
 	}
 	for _, s := range shops {
 		t.Run(s.name, func(t *testing.T) {
+			t.Parallel() // imports mostly wait: for the decisions of a day, before the next
 			for _, f := range s.files {
 				if _, err := os.Stat(f); err != nil {
 					skip(t, requireShops, "the shop's export is not here: %v. ACCRUE_SHOPS names its folder", err)
