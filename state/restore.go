@@ -26,6 +26,9 @@ import (
 type Restore struct {
 	p        *Partition
 	accounts map[string]*touched
+	// packed are accounts that made room, as they were written: much smaller, and much faster to get than from the disk.
+	packed      map[string][]byte
+	packedBytes int64
 	// bytes is a guess at the memory taken, unwritten of it by what the next round writes.
 	bytes     int64
 	unwritten int64
@@ -40,6 +43,7 @@ const (
 	restoreAccountBytes  = 800
 	restoreDecisionBytes = 300
 	restoreWriteBytes    = 40
+	restorePackedBytes   = 80
 	// restoreTableBytes is where a sorted table ends and the next begins.
 	restoreTableBytes = 48 << 20
 )
@@ -112,7 +116,7 @@ func (r *Restore) touch(customer string) (*touched, error) {
 	if t := r.accounts[customer]; t != nil {
 		return t, nil
 	}
-	s, err := r.p.fetch(customer)
+	s, err := r.unpack(customer)
 	if err != nil {
 		return nil, err
 	}
@@ -124,6 +128,37 @@ func (r *Restore) touch(customer string) (*touched, error) {
 	t.records.open(r.p, customer, s)
 	r.accounts[customer] = t
 	return t, nil
+}
+
+// unpack returns what was written of an account, or nil.
+func (r *Restore) unpack(customer string) (*snapshot, error) {
+	if value := r.packed[customer]; value != nil {
+		return decodeSnapshot(customer, value)
+	}
+	return r.p.fetch(customer)
+}
+
+// pack lets go of the decoded accounts, which are all written.
+func (r *Restore) pack(limit int64) {
+	if r.packed == nil {
+		r.packed = make(map[string][]byte, len(r.accounts))
+	}
+	var value []byte
+	for customer, t := range r.accounts {
+		value = appendSnapshot(value[:0], t.records.state)
+		if old, ok := r.packed[customer]; ok {
+			r.packedBytes -= int64(len(old))
+		} else {
+			r.packedBytes += restorePackedBytes
+		}
+		r.packed[customer] = bytes.Clone(value)
+		r.packedBytes += int64(len(value))
+	}
+	if r.packedBytes > limit/2 {
+		r.packed, r.packedBytes = nil, 0
+	}
+	clear(r.accounts)
+	r.bytes = r.packedBytes
 }
 
 // Mark says that everything below position was folded. When much has gathered it is written, together with the position:
@@ -138,8 +173,7 @@ func (r *Restore) Mark(position Position) error {
 	}
 	// Accounts stay if they leave room for records.
 	if r.bytes > limit*3/4 {
-		clear(r.accounts)
-		r.bytes = 0
+		r.pack(limit)
 	}
 	return nil
 }
@@ -161,7 +195,7 @@ func (r *Restore) Abandon() {
 		return
 	}
 	r.ended = true
-	r.accounts = nil
+	r.accounts, r.packed = nil, nil
 	r.p.batchOpen = false
 	r.p.store.restoring.Add(-1)
 }
