@@ -1,6 +1,7 @@
 package loyalty
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -124,6 +125,9 @@ func (m *MemoryRecords) All() *RecordSet {
 	for _, order := range slices.Sorted(maps.Keys(m.expired)) {
 		s.Expired = append(s.Expired, m.expired[order]...)
 	}
+	slices.SortStableFunc(s.Expired, func(a, b ExpiredLot) int {
+		return cmp.Or(cmp.Compare(a.Order, b.Order), cmp.Compare(a.Lot, b.Lot))
+	})
 	return s
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"runtime/pprof"
 	"time"
 
@@ -16,6 +17,7 @@ type serveFlags struct {
 	Listen   string `env:"ACCRUE_LISTEN" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where the API listens; port 0 takes any free one ($ACCRUE_LISTEN)."`
 	Workers  int    `env:"ACCRUE_WORKERS" default:"2" help:"Batches decided and committed at once ($ACCRUE_WORKERS)."`
 	CacheMiB int64  `name:"cache-mib" env:"ACCRUE_CACHE_MIB" default:"256" help:"Memory for the state's blocks ($ACCRUE_CACHE_MIB)."`
+	Memory   int64  `name:"memory-mib" env:"ACCRUE_MEMORY_MIB" default:"1400" help:"Memory for everything, as a target: the collector works harder near it."`
 	HashKey  string `env:"ACCRUE_HASH_KEY" placeholder:"…" help:"Secret that e-mail, IP and postal addresses handed to the API are hashed with, 16 bytes or more; better in $ACCRUE_HASH_KEY."`
 	logFlags
 }
@@ -52,6 +54,7 @@ func (c *runCommand) Run(r *run) error {
 		return err
 	}
 	defer stop()
+	c.limitMemory()
 	log := c.logger(r)
 	cl, err := c.reach(r.ctx, true, log)
 	if err != nil {
@@ -79,6 +82,23 @@ func (c *runCommand) Run(r *run) error {
 	log.Info("accrue is down")
 	return nil
 }
+
+// limitMemory lets garbage pile up as long as there is room, which saves the collector work, and no further. What
+// the user set by Go's own variables stays.
+func (c *serveFlags) limitMemory() {
+	if os.Getenv("GOMEMLIMIT") != "" || os.Getenv("GOGC") != "" {
+		return
+	}
+	// Pebble's cache and write buffers are not Go's to count.
+	rest := c.Memory - c.CacheMiB - buffersMiB
+	debug.SetMemoryLimit(max(rest, buffersMiB) << 20)
+	debug.SetGCPercent(gcPercent)
+}
+
+const (
+	buffersMiB = 256
+	gcPercent  = 300
+)
 
 // startProfile profiles the process until the returned function is called; file "" profiles nothing.
 func startProfile(file string) (stop func(), err error) {
