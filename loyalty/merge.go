@@ -139,7 +139,12 @@ func (f *fold) adoptOrder(o *Order) {
 	switch {
 	case own == nil:
 		f.orders = append(f.orders, o)
+	case own.Placed && o.Placed:
 	case own.Placed:
+		// The other account's redemptions have only named it.
+		for _, id := range o.Redemptions {
+			own.link(id)
+		}
 	default:
 		for _, id := range own.Redemptions {
 			o.link(id)
