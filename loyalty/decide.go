@@ -2,6 +2,7 @@ package loyalty
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/accrue-loyalty/accrue/events"
 )
@@ -13,6 +14,7 @@ import (
 // Everything due for the account at or before in.Clock must have been done by [DecideTick].
 func Decide(p *Program, a *Account, r Records, in Input) (events.Decision, []events.Event) {
 	d := newDecider(p, a, r, in)
+	defer d.free()
 	d.decide()
 	return d.close()
 }
@@ -32,7 +34,8 @@ type decider struct {
 
 func newDecider(p *Program, a *Account, r Records, in Input) *decider {
 	h := in.Event.Head()
-	d := &decider{p: p, q: p.ready(), in: in, at: h.At, now: max(h.At, in.Clock)}
+	d := deciders.Get().(*decider)
+	d.p, d.q, d.in, d.at, d.now = p, p.ready(), in, h.At, max(h.At, in.Clock)
 	d.made = events.Decision{
 		Cause: in.Cause, Customer: a.Customer, Clock: in.Clock,
 		Program: events.ProgramRef{Version: p.Version, Hash: p.Hash},
@@ -40,6 +43,14 @@ func newDecider(p *Program, a *Account, r Records, in Input) *decider {
 	}
 	d.init(a, r, &d.made)
 	return d
+}
+
+// deciders recycles what every event needs once. Nothing that Decide returns points into a decider.
+var deciders = sync.Pool{New: func() any { return new(decider) }}
+
+func (d *decider) free() {
+	*d = decider{}
+	deciders.Put(d)
 }
 
 // close completes the decision with the balance and tier that it left.

@@ -12,6 +12,7 @@ func DecideTick(p *Program, a *Account, r Records, tick events.Instant, cause ev
 		return events.Decision{}, false
 	}
 	d := newDecider(p, a, r, Input{Event: &events.Tick{Header: events.Header{At: tick}}, Cause: cause, Clock: tick})
+	defer d.free()
 	reviewed := max(a.Clock, a.TierSince)
 	for {
 		step, at := d.nextStep(reviewed)
