@@ -152,6 +152,9 @@ func (a *Account) lot(id int64) *Lot {
 }
 
 func (a *Account) findLot(id int64) *Lot {
+	if n := len(a.Lots); n == 0 || a.Lots[n-1].ID < id {
+		return nil // Most lots that are asked for are about to be made.
+	}
 	i, ok := slices.BinarySearchFunc(a.Lots, id, func(l Lot, id int64) int { return int(l.ID - id) })
 	if !ok {
 		return nil
@@ -169,6 +172,10 @@ func (f *fold) addLot(e *events.Entry, order string) *Lot {
 
 func (a *Account) insertLot(l Lot) *Lot {
 	a.LotLast = max(a.LotLast, l.ID)
+	if n := len(a.Lots); n == 0 || a.Lots[n-1].ID < l.ID {
+		a.Lots = append(a.Lots, l)
+		return &a.Lots[n]
+	}
 	i, _ := slices.BinarySearchFunc(a.Lots, l.ID, func(l Lot, id int64) int { return int(l.ID - id) })
 	a.Lots = slices.Insert(a.Lots, i, l)
 	return &a.Lots[i]
