@@ -82,7 +82,9 @@ func (s *shop) live(t *testing.T) {
 	sys.must("topics", "create", "--partitions", "4")
 	sys.must("program", "publish", s.program, "--at", s.begins, "--now")
 	one := sys.start()
-	s.imports(sys)
+	if ticks := s.imports(sys); ticks < 300 {
+		t.Errorf("%d ticks drove the clock through more than a year of days with orders", ticks)
+	}
 	first := one.balances(customers)
 	compare(t, "after the import, against simulate", first, expected)
 	s.totals(t, first, want)
@@ -91,7 +93,9 @@ func (s *shop) live(t *testing.T) {
 
 	two := sys.start() // with an empty folder: all of it comes from the ledger
 	compare(t, "restored from the ledger", two.balances(customers), first)
-	s.imports(sys)
+	if ticks := s.imports(sys); ticks > 1 {
+		t.Errorf("the second import sent %d ticks to a clock that is past them", ticks)
+	}
 	compare(t, "after importing everything a second time", two.balances(customers), first)
 	if again := s.cohorts(sys, want); !reflect.DeepEqual(again.Cohorts, table.Cohorts) {
 		t.Errorf("the second import changed the cohorts")
@@ -99,8 +103,8 @@ func (s *shop) live(t *testing.T) {
 	s.verify(sys)
 }
 
-// imports runs `accrue import` with the clock driven, and checks what it says of the files.
-func (s *shop) imports(sys *system) {
+// imports runs `accrue import` with the clock driven, checks what it says of the files, and returns how many ticks it sent.
+func (s *shop) imports(sys *system) int64 {
 	t := sys.t
 	t.Helper()
 	var did struct {
@@ -112,6 +116,7 @@ func (s *shop) imports(sys *system) {
 		t.Errorf("import says %+v; want %d events, %d rows skipped, none rejected", did, s.events(), s.skipped)
 	}
 	t.Logf("imported %d events with %d ticks in %.1f s", did.Published, did.Ticks, did.Seconds)
+	return did.Ticks
 }
 
 // verify decides both imports once more: every event of them has one decision, and all are what the rules say.
