@@ -32,5 +32,6 @@ cd "$ROOT"
 # A process group of its own, so that what the blocks leave running ends with them.
 setsid bash -euo pipefail -x -c "$script" &
 pid=$!
-trap 'kill -- -$pid 2>/dev/null || true; rm -rf "$README_DIR"' EXIT
+# Ended processes may still be writing as they go.
+trap 'kill -- -$pid 2>/dev/null || true; sleep 2; kill -9 -- -$pid 2>/dev/null || true; rm -rf "$README_DIR" || true' EXIT
 wait $pid
