@@ -42,19 +42,22 @@ var built struct {
 // binary returns the path of the accrue binary.
 func binary(t *testing.T) string {
 	t.Helper()
-	built.once.Do(func() {
-		if built.dir, built.err = os.MkdirTemp("", "accrue-lanes-"); built.err != nil {
-			return
-		}
-		out, err := exec.Command("go", "build", "-o", filepath.Join(built.dir, "accrue"), "../../cmd/accrue").CombinedOutput()
-		if err != nil {
-			built.err = fmt.Errorf("building accrue: %w\n%s", err, out)
-		}
-	})
+	built.once.Do(build)
 	if built.err != nil {
 		t.Fatal(built.err)
 	}
 	return filepath.Join(built.dir, "accrue")
+}
+
+// build outlives the test that comes first.
+func build() {
+	if built.dir, built.err = os.MkdirTemp("", "accrue-lanes-"); built.err != nil {
+		return
+	}
+	out, err := exec.Command("go", "build", "-o", filepath.Join(built.dir, "accrue"), "../../cmd/accrue").CombinedOutput()
+	if err != nil {
+		built.err = fmt.Errorf("building accrue: %w\n%s", err, out)
+	}
 }
 
 // system is accrue's topics on the broker, under a prefix of their own.
