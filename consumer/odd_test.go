@@ -1,6 +1,7 @@
 package consumer_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/projector"
 	"github.com/accrue-loyalty/accrue/schemas"
 )
 
@@ -142,4 +144,46 @@ func TestABatchIsDecidedInOrderOfTimeAcrossTopics(t *testing.T) {
 		}
 	}
 	w.audit()
+}
+
+func TestSingleDecisionsAndTheirCausesCanBeReadBack(t *testing.T) {
+	w := newWorld(t, 1)
+	w.publish(plainProgram)
+	i := w.start("one", "")
+	w.sendSlowly(shopping(4, 5, 300)) // many transactions, so markers lie between
+	w.decided()
+	all := w.ledger(0)
+	var offsets []int64
+	for n := len(all) - 1; n >= 0; n -= 7 {
+		offsets = append(offsets, all[n].Offset)
+	}
+	offsets = append(offsets, offsets[0])
+	found, err := i.engine.Projector().Decisions(w.ctx(), 0, offsets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, d := range found {
+		if d.Offset != offsets[n] || d.Partition != 0 {
+			t.Fatalf("decision %d is of offset %d, want %d", n, d.Offset, offsets[n])
+		}
+		e, err := w.client.Cause(w.ctx(), d.Cause)
+		if err != nil || e.Head().ID != d.Cause.Event {
+			t.Fatalf("the cause of offset %d is %v, %v", d.Offset, e, err)
+		}
+	}
+	used := map[int64]bool{}
+	for _, d := range all {
+		used[d.Offset] = true
+	}
+	for offset := range all[len(all)-1].Offset {
+		if !used[offset] {
+			if _, err := i.engine.Projector().Decisions(w.ctx(), 0, []int64{offset}); !errors.Is(err, projector.ErrNoDecision) {
+				t.Errorf("a marker's offset was answered %v", err)
+			}
+			break
+		}
+	}
+	if _, err := i.engine.Projector().Decisions(w.ctx(), 0, []int64{all[len(all)-1].Offset + 1000}); err == nil {
+		t.Error("an offset behind the end was answered")
+	}
 }

@@ -242,7 +242,45 @@ func (c *Client) loadProgram(rec *kgo.Record) (*loyalty.Program, error) {
 // PublishProgram checks a draft, appends it to the program topic and returns it. The draft's Latest is filled in.
 // Versions are counted without gaps, also when two publish at once: one of the two is refused and may be tried again.
 func (c *Client) PublishProgram(ctx context.Context, draft program.Draft) (events.ProgramPublished, error) {
-	// A transactional id of its own fences another publisher that has read the topic but not written yet.
+	cl, err := c.publisher(ctx)
+	if err != nil {
+		return events.ProgramPublished{}, fmt.Errorf("preparing to publish: %w", err)
+	}
+	defer cl.Close()
+	for range publishTries {
+		all, err := c.ProgramSources(ctx)
+		if err != nil {
+			return events.ProgramPublished{}, err
+		}
+		draft.Latest = nil
+		if len(all) > 0 {
+			draft.Latest = &all[len(all)-1]
+		}
+		p, _, err := program.Prepare(draft)
+		if err != nil {
+			return events.ProgramPublished{}, err
+		}
+		if err := c.append(ctx, cl, &p); err != nil {
+			return events.ProgramPublished{}, fmt.Errorf("publishing version %d (it may have been published all the same; look with `accrue program show`): %w", p.Version, err)
+		}
+		// The first transaction of a client that has just heard of its topic may be aborted although the client calls it
+		// committed (franz-go 1.22.2), so its word is not enough.
+		if all, err = c.ProgramSources(ctx); err != nil {
+			return events.ProgramPublished{}, err
+		}
+		if len(all) >= int(p.Version) && all[p.Version-1].Hash == p.Hash {
+			return p, nil
+		}
+	}
+	return events.ProgramPublished{}, errors.New("publishing: the brokers took the version, but it is not in the program topic")
+}
+
+// publishTries bounds how often a version is appended that is not there afterwards.
+const publishTries = 3
+
+// publisher returns a client with a transactional id of its own. It fences another publisher that has read the topic but
+// not written yet.
+func (c *Client) publisher(ctx context.Context) (*kgo.Client, error) {
 	opts := append(c.cfg.common(),
 		kgo.TransactionalID(c.cfg.Prefix+"program-publisher"),
 		kgo.TransactionTimeout(c.cfg.TransactionTimeout),
@@ -251,37 +289,26 @@ func (c *Client) PublishProgram(ctx context.Context, draft program.Draft) (event
 	)
 	cl, err := kgo.NewClient(opts...)
 	if err != nil {
-		return events.ProgramPublished{}, fmt.Errorf("making a Kafka client: %w", err)
+		return nil, err
 	}
-	defer cl.Close()
 	if _, _, err := cl.ProducerID(ctx); err != nil {
-		return events.ProgramPublished{}, fmt.Errorf("preparing to publish: %w", err)
+		cl.Close()
+		return nil, err
 	}
-	all, err := c.ProgramSources(ctx)
+	return cl, nil
+}
+
+// append writes a version in a transaction.
+func (c *Client) append(ctx context.Context, cl *kgo.Client, p *events.ProgramPublished) error {
+	value, err := c.codec.AppendProgram(nil, p)
 	if err != nil {
-		return events.ProgramPublished{}, err
-	}
-	if len(all) > 0 {
-		draft.Latest = &all[len(all)-1]
-	}
-	p, _, err := program.Prepare(draft)
-	if err != nil {
-		return events.ProgramPublished{}, err
-	}
-	value, err := c.codec.AppendProgram(nil, &p)
-	if err != nil {
-		return events.ProgramPublished{}, err
+		return err
 	}
 	if err := cl.BeginTransaction(); err != nil {
-		return events.ProgramPublished{}, fmt.Errorf("publishing: %w", err)
+		return err
 	}
-	rec := &kgo.Record{Topic: c.Name(schemas.TopicProgram), Value: value}
-	produced := cl.ProduceSync(ctx, rec).FirstErr()
-	err = cl.EndTransaction(ctx, produced == nil)
-	if err := errors.Join(produced, err); err != nil {
-		return events.ProgramPublished{}, fmt.Errorf("publishing version %d (it may have been published all the same; look with `accrue program show`): %w", p.Version, err)
-	}
-	return p, nil
+	produced := cl.ProduceSync(ctx, &kgo.Record{Topic: c.Name(schemas.TopicProgram), Value: value}).FirstErr()
+	return errors.Join(produced, cl.Flush(ctx), cl.EndTransaction(ctx, produced == nil))
 }
 
 // sleep waits for d or until ctx is done.

@@ -119,6 +119,8 @@ func (w *worker) open() (*kgo.GroupTransactSession, error) {
 		kgo.OnPartitionsLost(w.revoked),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		// A fetch that began before all partitions were assigned keeps the others waiting for as long.
+		kgo.FetchMaxWait(fetchMaxWait),
 		kgo.KeepControlRecords(),
 		kgo.TransactionalID(w.transactionalID()),
 		kgo.TransactionTimeout(cfg.TransactionTimeout),
@@ -131,6 +133,9 @@ func (w *worker) open() (*kgo.GroupTransactSession, error) {
 	)
 	return kgo.NewGroupTransactSession(opts...)
 }
+
+// fetchMaxWait is how long a broker holds a fetch for which it has no records.
+const fetchMaxWait = 500 * time.Millisecond
 
 // outboxMax bounds what a transaction may produce; beyond it producing waits for the broker.
 const outboxMax = 1 << 20

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -61,6 +62,8 @@ type world struct {
 
 	mu   sync.Mutex
 	sent consumer.Offsets
+	// instances are those of this process that were started and not stopped.
+	instances []*instance
 }
 
 // newWorld starts an embedded broker.
@@ -176,6 +179,23 @@ func (w *world) decided() {
 	if err := w.client.WaitDecided(ctx, w.sent, func(int64) {}); err != nil {
 		w.t.Fatal(err)
 	}
+	// Kafka has the decisions; the state of the owner has them a moment later.
+	if len(w.instances) == 0 {
+		return
+	}
+	for p := range w.partitions {
+		name := schemas.TopicLedger.Name(w.prefix)
+		all := w.ledger(p)
+		if len(all) == 0 {
+			continue
+		}
+		eventually(w.t, fmt.Sprintf("somebody's state has all of %s-%d", name, p), func() bool {
+			return slices.ContainsFunc(w.instances, func(i *instance) bool {
+				part, ok := i.store.Lookup(p)
+				return ok && part.Position().Ledger > all[len(all)-1].Offset
+			})
+		})
+	}
 }
 
 // ledger reads a partition of the ledger.
@@ -261,6 +281,7 @@ func (w *world) start(name, dir string, change ...func(*consumer.Config)) *insta
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	i.cancel = cancel
+	w.instances = append(w.instances, i)
 	go func() { i.done <- i.engine.Run(ctx) }()
 	w.t.Cleanup(i.stop)
 	return i
@@ -273,6 +294,7 @@ func (i *instance) stop() {
 	}
 	i.cancel()
 	i.cancel = nil
+	i.w.instances = slices.DeleteFunc(i.w.instances, func(other *instance) bool { return other == i })
 	if err := <-i.done; err != nil {
 		i.w.t.Errorf("the engine ended with %v", err)
 	}
