@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/accrue-loyalty/accrue/state"
 )
 
@@ -33,6 +35,9 @@ type Config struct {
 	Log *slog.Logger
 	// Metrics takes measurements; [NoMetrics] by default.
 	Metrics Metrics
+	// Hook returns what watches the Kafka client of a worker, once for each client that the worker makes; nil: nothing
+	// does.
+	Hook func(worker int) kgo.Hook
 }
 
 // ClockConfig says who drives the partitions' clocks.

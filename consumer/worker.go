@@ -131,6 +131,9 @@ func (w *worker) open() (*kgo.GroupTransactSession, error) {
 		// A batch is produced as a whole before it is waited for.
 		kgo.MaxBufferedRecords(outboxMax),
 	)
+	if hook := w.e.cfg.Hook; hook != nil {
+		opts = append(opts, kgo.WithHooks(hook(w.n)))
+	}
 	return kgo.NewGroupTransactSession(opts...)
 }
 

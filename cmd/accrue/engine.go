@@ -88,6 +88,7 @@ func newInstance(ctx context.Context, c *cluster, cfg instanceConfig, log *slog.
 	ec.Instance, ec.API, ec.Workers = cfg.name, cfg.advertise, cfg.workers
 	ec.Clock.Every = cfg.tickEvery
 	ec.Metrics = engineMetrics{metrics}
+	ec.Hook = kafkaMetrics(reg)
 	if i.sender, err = newPublisher(ctx, c); err != nil {
 		return nil, err
 	}
