@@ -36,6 +36,9 @@ func (s *shop) events() int64 { return s.orders + s.returns }
 // TestRealShops imports three shops' histories on a real broker, twice, and holds what comes out to what was reckoned by
 // other means.
 func TestRealShops(t *testing.T) {
+	if os.Getenv("ACCRUE_KAFKA") == "" {
+		skip(t, requireShops, "importing shops needs a Kafka broker: scripts/lane.sh shops")
+	}
 	folder := cmp.Or(os.Getenv("ACCRUE_SHOPS"), "../../../shared/data")
 	shops := []shop{
 		{name: "cdnow", mapFile: "../../cmd/accrue/demo/cdnow.map.yaml", program: "testdata/shops/cdnow.program.yaml", begins: "1997-01-01",
@@ -60,9 +63,6 @@ func TestRealShops(t *testing.T) {
 				if _, err := os.Stat(f); err != nil {
 					skip(t, requireShops, "the shop's export is not here: %v. ACCRUE_SHOPS names its folder", err)
 				}
-			}
-			if os.Getenv("ACCRUE_KAFKA") == "" {
-				skip(t, requireShops, "importing shops needs a Kafka broker: ACCRUE_KAFKA=jvm (after scripts/kafka-jars.sh), container or host:port")
 			}
 			s.live(t)
 		})
