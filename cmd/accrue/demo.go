@@ -194,7 +194,7 @@ func (t *demoTour) importHistory() error {
 	if err != nil {
 		return err
 	}
-	cmd := importCommand{DriveClock: true, Until: demoEnd, decided: t.instance.decided}
+	cmd := importCommand{DriveClock: true, Until: demoEnd, decided: t.instance.decided, ticked: t.instance.ticked}
 	if err := cmd.publishTo(t.run, t.world.cluster, batch, sum); err != nil {
 		return err
 	}
@@ -205,7 +205,7 @@ func (t *demoTour) importHistory() error {
 	if err != nil {
 		return err
 	}
-	if err := t.instance.ticked(t.ctx, at); err != nil {
+	if err := t.instance.swept(t.ctx); err != nil {
 		return err
 	}
 	t.now.from, t.now.began = at.Time(), time.Now()

@@ -25,6 +25,7 @@ type devCommand struct {
 	Port         int           `default:"9092" help:"Port of the Kafka broker; 0 takes any free one."`
 	RegistryPort int           `default:"8081" help:"Port of the schema registry; 0 takes any free one."`
 	Partitions   int32         `default:"4" help:"Partitions of new topics."`
+	Sync         bool          `help:"Write every batch through to the disk: slower, and safe when the machine fails, not only the process."`
 	Tick         time.Duration `default:"1s" help:"How often the clock ticks; 0 leaves it to others."`
 	serveFlags
 }
@@ -46,7 +47,7 @@ Example:
 func (c *devCommand) Run(r *run) error {
 	log := c.logger(r)
 	w, err := startWorld(r.ctx, worldConfig{
-		dir: c.Dir, port: c.Port, registryPort: c.RegistryPort, partitions: c.Partitions,
+		dir: c.Dir, port: c.Port, registryPort: c.RegistryPort, partitions: c.Partitions, fast: !c.Sync,
 	}, log)
 	if err != nil {
 		return err
@@ -87,7 +88,8 @@ type worldConfig struct {
 	dir                string // "": in memory
 	port, registryPort int
 	partitions         int32
-	fast               bool
+	// fast leaves it to the system when batches reach the disk.
+	fast bool
 }
 
 // startWorld starts the broker and the registry and makes the topics that are missing.

@@ -29,8 +29,9 @@ type importCommand struct {
 
 	clusterFlags
 
-	// decided waits until records are decided; nil asks Kafka.
+	// decided waits until records are decided, ticked until a tick was taken; nil asks Kafka.
 	decided func(context.Context, consumer.Offsets) error
+	ticked  func(context.Context, events.Instant) error
 }
 
 // Help is shown by --help.

@@ -12,17 +12,19 @@ import (
 	"github.com/accrue-loyalty/accrue/schemas"
 )
 
-// systemClock returns the latest time of any partition's clock, 0 when none was set.
-func systemClock(ctx context.Context, cl *cluster) (events.Instant, error) {
+// systemClock returns the earliest and the latest time of any partition's clock, 0 for one that was not set.
+func systemClock(ctx context.Context, cl *cluster) (earliest, latest events.Instant, err error) {
 	states, err := cl.client.Clocks(ctx)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	var latest events.Instant
-	for _, s := range states {
+	for i, s := range states {
 		latest = max(latest, s.At)
+		if i == 0 || s.At < earliest {
+			earliest = s.At
+		}
 	}
-	return latest, nil
+	return earliest, latest, nil
 }
 
 // drive publishes history with the ticks that belong to it, as `accrue simulate --tick day` has them: before an event,
@@ -42,7 +44,7 @@ func (c *importCommand) drive(r *run, cl *cluster, p *publisher, batch []events.
 	if len(rest) == 0 {
 		return nil
 	}
-	clock, err := c.takeClock(r, cl, rest[0].Head().At)
+	clock, stood, err := c.takeClock(r, cl, rest[0].Head().At)
 	if err != nil {
 		return err
 	}
@@ -51,13 +53,14 @@ func (c *importCommand) drive(r *run, cl *cluster, p *publisher, batch []events.
 		defer cancel()
 		err = errors.Join(err, clock.Close(release))
 	}()
-	decided := c.decided
+	decided, taken := c.decided, c.ticked
 	if decided == nil {
 		decided = func(ctx context.Context, upTo consumer.Offsets) error {
 			return cl.client.WaitDecided(ctx, upTo, func(int64) {})
 		}
+		taken = func(ctx context.Context, _ events.Instant) error { return clockTaken(ctx, cl.client, p.partitions) }
 	}
-	d := &driving{run: r, client: cl.client, p: p, clock: clock, decided: decided, waiting: map[string]schemas.Topic{}, calendar: func(at events.Instant) loyalty.Calendar { return history.At(at).Calendar }}
+	d := &driving{run: r, p: p, clock: clock, decided: decided, clockTaken: taken, stood: stood, waiting: map[string]schemas.Topic{}, calendar: func(at events.Instant) loyalty.Calendar { return history.At(at).Calendar }}
 	for _, e := range batch[:note.published()] {
 		d.latest = max(d.latest, e.Head().At)
 	}
@@ -114,34 +117,36 @@ func (c *importCommand) finish(d *driving) error {
 	if err := d.passMidnights(until, func() error { return nil }); err != nil {
 		return err
 	}
-	if err := d.tick(until); err != nil || c.decided != nil {
-		return err
-	}
-	return d.taken()
+	return d.tick(until)
 }
 
-// takeClock becomes the clock's driver. A history that was imported before finds the clock within or past itself.
-func (c *importCommand) takeClock(r *run, cl *cluster, first events.Instant) (*consumer.ClockDriver, error) {
-	at, err := systemClock(r.ctx, cl)
+// takeClock becomes the clock's driver, and returns where the clock stands. A history that was imported before finds the
+// clock within or past itself.
+func (c *importCommand) takeClock(r *run, cl *cluster, first events.Instant) (*consumer.ClockDriver, events.Instant, error) {
+	earliest, latest, err := systemClock(r.ctx, cl)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	clock, err := cl.client.DriveClock(r.ctx, max(first, at))
+	clock, err := cl.client.DriveClock(r.ctx, max(first, latest))
 	if err != nil {
-		return nil, couldNot(err, "")
+		return nil, 0, couldNot(err, "")
 	}
-	return clock, nil
+	return clock, earliest, nil
 }
 
 // driving is one drive through history.
 type driving struct {
-	run      *run
-	client   *consumer.Client
-	p        *publisher
-	clock    *consumer.ClockDriver
-	decided  func(context.Context, consumer.Offsets) error
-	calendar func(events.Instant) loyalty.Calendar
+	run     *run
+	p       *publisher
+	clock   *consumer.ClockDriver
+	decided func(context.Context, consumer.Offsets) error
+	// clockTaken waits until the engine has taken a tick.
+	clockTaken func(context.Context, events.Instant) error
+	calendar   func(events.Instant) loyalty.Calendar
 
+	// stood is where the clock stood at the beginning: a tick before it says nothing, so none is sent. A history that is
+	// imported again thus goes as fast as its events are decided.
+	stood events.Instant
 	// latest is the highest event time so far.
 	latest events.Instant
 	// waiting has the topic of each customer's events that were sent since everything was decided.
@@ -149,7 +154,8 @@ type driving struct {
 	// handled is how many events were sent, noted how many of them are in the checkpoint.
 	handled, noted int
 	ticks          int64
-	// ticked is when the last tick was sent, by the wall clock.
+	// last is the last tick, ticked when it was sent, by the wall clock.
+	last   events.Instant
 	ticked time.Time
 }
 
@@ -160,8 +166,8 @@ func (d *driving) sinceNote() int64 {
 	return int64(n)
 }
 
-// stamp is the time of the next record: later than the last tick's, because the engine takes records in the order of
-// their times.
+// stamp is the time of the next record: later than the last tick's, because the engine orders what it has polled by
+// time.
 func (d *driving) stamp() time.Time {
 	now := time.Now()
 	if after := d.ticked.Add(time.Millisecond); now.Before(after) {
@@ -191,6 +197,9 @@ func (d *driving) passMidnights(at events.Instant, settled func() error) error {
 	}
 	calendar := d.calendar(d.latest)
 	m := calendar.Next(d.latest, loyalty.Day)
+	for m <= at && m < d.stood {
+		m = calendar.Next(m, loyalty.Day)
+	}
 	if m > at {
 		return nil
 	}
@@ -205,15 +214,18 @@ func (d *driving) passMidnights(at events.Instant, settled func() error) error {
 			return err
 		}
 	}
-	return nil
+	return d.taken()
 }
 
-// tick sends a tick of the files, once everything before it is decided.
+// tick sends a tick of the files, or the last one, once everything before it is decided, and waits for it.
 func (d *driving) tick(at events.Instant) error {
-	if err := d.settle(); err != nil {
+	if err := d.settle(); err != nil || at < d.stood {
 		return err
 	}
-	return d.send(at)
+	if err := d.send(at); err != nil {
+		return err
+	}
+	return d.taken()
 }
 
 func (d *driving) send(at events.Instant) error {
@@ -221,7 +233,7 @@ func (d *driving) send(at events.Instant) error {
 		return fmt.Errorf("ticking at %s: %w", at, err)
 	}
 	d.ticks++
-	d.ticked = time.Now()
+	d.last, d.ticked = at, time.Now()
 	return nil
 }
 
@@ -237,18 +249,26 @@ func (d *driving) settle() error {
 	return nil
 }
 
-// taken waits until the engine has taken the last tick. It says so within some seconds where nothing was due.
+// taken waits until the engine has taken the last tick.
 func (d *driving) taken() error {
-	ends := consumer.Offsets{}
-	for partition := range d.p.partitions {
-		span, err := d.client.Reader().Span(d.run.ctx, d.client.Name(schemas.TopicClock), partition)
-		if err != nil {
-			return fmt.Errorf("looking at the clock: %w", err)
-		}
-		ends.Add(schemas.TopicClock, partition, span.End-1)
+	if d.ticks == 0 {
+		return nil
 	}
-	if err := d.decided(d.run.ctx, ends); err != nil {
+	if err := d.clockTaken(d.run.ctx, d.last); err != nil {
 		return fmt.Errorf("waiting for the clock: %w", err)
 	}
 	return nil
+}
+
+// clockTaken waits until the engine has taken everything that is on the clock topic.
+func clockTaken(ctx context.Context, c *consumer.Client, partitions int32) error {
+	ends := consumer.Offsets{}
+	for partition := range partitions {
+		span, err := c.Reader().Span(ctx, c.Name(schemas.TopicClock), partition)
+		if err != nil {
+			return err
+		}
+		ends.Add(schemas.TopicClock, partition, span.End-1)
+	}
+	return c.WaitDecided(ctx, ends, func(int64) {})
 }

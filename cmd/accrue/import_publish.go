@@ -89,7 +89,7 @@ func (c *importCommand) send(r *run, p *publisher, batch []events.Event, note *c
 // mayPublish refuses what would not become what it was: history that meets a clock that is past it, and ticks that
 // nobody waits for.
 func (c *importCommand) mayPublish(r *run, cl *cluster, rest []events.Event, sum *imported) error {
-	clock, err := systemClock(r.ctx, cl)
+	_, clock, err := systemClock(r.ctx, cl)
 	if err != nil {
 		return topicsMissing(err)
 	}

@@ -27,16 +27,27 @@ func (i *instance) decided(ctx context.Context, upTo consumer.Offsets) error {
 	})
 }
 
-// ticked returns once all partitions' clocks stand at t, and what that made due is done.
+// ticked returns once all partitions' clocks stand at t. What that made due may still be worked off; events are decided
+// as if it had been.
 func (i *instance) ticked(ctx context.Context, t events.Instant) error {
+	return i.all(ctx, func(s consumer.PartitionStatus) bool { return s.Clock >= t })
+}
+
+// swept returns once everything that was due is done.
+func (i *instance) swept(ctx context.Context) error {
+	return i.all(ctx, func(s consumer.PartitionStatus) bool { return !s.Sweeping })
+}
+
+// all returns once all partitions are this process's, and ok.
+func (i *instance) all(ctx context.Context, ok func(consumer.PartitionStatus) bool) error {
 	return until(ctx, func() bool {
-		all := i.engine.Status()
-		for _, s := range all {
-			if s.Clock < t || s.Sweeping {
-				return false
+		n := int32(0)
+		for _, s := range i.engine.Status() {
+			if ok(s) {
+				n++
 			}
 		}
-		return int32(len(all)) == i.places.count
+		return n == i.places.count
 	})
 }
 
