@@ -10,6 +10,8 @@ import (
 type Metrics interface {
 	// Decided counts decisions of one type and result; type "" is a record that could not be read.
 	Decided(t events.Type, r events.Result, n int)
+	// Moved counts points of one type of entry.
+	Moved(t events.EntryType, n events.Points)
 	// Batch is called after each commit: how many records it took, and how long deciding and committing lasted.
 	Batch(records int, deciding, committing time.Duration)
 	// Latency is the time from an input record's timestamp to the commit of its decision, for the newest of a batch.
@@ -43,6 +45,9 @@ type NoMetrics struct{}
 
 // Decided implements [Metrics].
 func (NoMetrics) Decided(events.Type, events.Result, int) {}
+
+// Moved implements [Metrics].
+func (NoMetrics) Moved(events.EntryType, events.Points) {}
 
 // Batch implements [Metrics].
 func (NoMetrics) Batch(int, time.Duration, time.Duration) {}

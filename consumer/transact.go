@@ -9,8 +9,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/accrue-loyalty/accrue/events"
 )
 
 // endTimeout bounds the end of a transaction. It is not tied to the engine's context: an end that is cut short leaves
@@ -171,22 +169,16 @@ func (w *worker) report(d *decider, out *outbox, end int) {
 	if out == nil || end == d.began {
 		return
 	}
-	type kind struct {
-		t events.Type
-		r events.Result
-	}
-	counts := make(map[kind]int)
+	var counts tally
 	waited := w.e.waiters.waited(p.id)
 	for i := d.began; i < end; i++ {
 		made := &out.decisions[i]
-		counts[kind{made.Facts.Type, made.Result}]++
+		counts.add(made)
 		if waited {
 			w.e.waiters.decided(made)
 		}
 	}
-	for k, n := range counts {
-		w.e.cfg.Metrics.Decided(k.t, k.r, n)
-	}
+	counts.report(w.e.cfg.Metrics)
 	if d.newest != 0 {
 		age := time.Since(time.UnixMilli(d.newest))
 		w.e.cfg.Metrics.Latency(age)
