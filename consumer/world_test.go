@@ -171,18 +171,21 @@ func (w *world) sendRecord(wg *sync.WaitGroup, t schemas.Topic, rec *kgo.Record)
 	})
 }
 
-// decided waits until everything that was sent is decided.
-func (w *world) decided() {
+// inLedger waits until everything that was sent is decided, by whomever.
+func (w *world) inLedger() {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 	defer cancel()
 	if err := w.client.WaitDecided(ctx, w.sent, func(int64) {}); err != nil {
 		w.t.Fatal(err)
 	}
-	// Kafka has the decisions; the state of the owner has them a moment later.
-	if len(w.instances) == 0 {
-		return
-	}
+}
+
+// decided waits until everything that was sent is decided, and in the state of this process's instances: Kafka has the
+// decisions a moment earlier.
+func (w *world) decided() {
+	w.t.Helper()
+	w.inLedger()
 	for p := range w.partitions {
 		name := schemas.TopicLedger.Name(w.prefix)
 		all := w.ledger(p)
