@@ -24,6 +24,10 @@ type cli struct {
 	Simulate simulateCommand `cmd:"" group:"rules" help:"Decide a file of events by a program, without Kafka."`
 
 	Import importCommand `cmd:"" group:"data" help:"Publish files of events: JSON lines, or a shop's CSV with a map."`
+	Export exportCommand `cmd:"" group:"data" help:"Write the ledger for other programs: JSON lines or CSV."`
+
+	Deadletter deadletterCommand `cmd:"" group:"data" help:"Records that could not be read."`
+
 	Topics topicsCommand `cmd:"" group:"serve" help:"Make and check the topics."`
 
 	Verify verifyCommand `cmd:"" group:"proof" help:"Decide the whole ledger once more and compare."`

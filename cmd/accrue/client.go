@@ -17,7 +17,7 @@ import (
 
 // apiFlags say where the API is.
 type apiFlags struct {
-	URL string `env:"ACCRUE_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"The API of any instance ($ACCRUE_URL)."`
+	URL string `env:"ACCRUE_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"The API of any instance."`
 }
 
 // requestMax is how long an answer may take: longer than any wait of the server's own.

@@ -24,19 +24,19 @@ import (
 
 // clusterFlags say how Kafka and the schema registry are reached.
 type clusterFlags struct {
-	Brokers []string `group:"kafka" env:"ACCRUE_BROKERS" default:"localhost:9092" placeholder:"HOST:PORT" help:"Kafka brokers to ask first ($ACCRUE_BROKERS)."`
-	Prefix  string   `group:"kafka" env:"ACCRUE_PREFIX" default:"accrue." help:"What all topics' names begin with ($ACCRUE_PREFIX)."`
+	Brokers []string `group:"kafka" env:"ACCRUE_BROKERS" default:"localhost:9092" placeholder:"HOST:PORT" help:"Kafka brokers to ask first."`
+	Prefix  string   `group:"kafka" env:"ACCRUE_PREFIX" default:"accrue." help:"What all topics' names begin with."`
 
-	Registry         []string `group:"kafka" env:"ACCRUE_REGISTRY" placeholder:"URL" help:"Schema registry; without one, records carry Avro fingerprints ($ACCRUE_REGISTRY)."`
-	RegistryUser     string   `group:"kafka" env:"ACCRUE_REGISTRY_USER" placeholder:"NAME" help:"User of the registry ($ACCRUE_REGISTRY_USER)."`
+	Registry         []string `group:"kafka" env:"ACCRUE_REGISTRY" placeholder:"URL" help:"Schema registry; without one, records carry Avro fingerprints."`
+	RegistryUser     string   `group:"kafka" env:"ACCRUE_REGISTRY_USER" placeholder:"NAME" help:"User of the registry."`
 	RegistryPassword string   `group:"kafka" env:"ACCRUE_REGISTRY_PASSWORD" placeholder:"…" help:"Its password; better in $ACCRUE_REGISTRY_PASSWORD."`
 
-	TLS           bool   `group:"kafka" env:"ACCRUE_TLS" help:"Speak TLS to the brokers ($ACCRUE_TLS)."`
-	TLSCA         string `group:"kafka" name:"tls-ca" env:"ACCRUE_TLS_CA" placeholder:"FILE" help:"Authorities to trust, PEM; implies --tls ($ACCRUE_TLS_CA)."`
-	TLSCert       string `group:"kafka" name:"tls-cert" env:"ACCRUE_TLS_CERT" placeholder:"FILE" help:"Our certificate, PEM; implies --tls ($ACCRUE_TLS_CERT)."`
-	TLSKey        string `group:"kafka" name:"tls-key" env:"ACCRUE_TLS_KEY" placeholder:"FILE" help:"Its key, PEM ($ACCRUE_TLS_KEY)."`
-	SASLMechanism string `group:"kafka" name:"sasl-mechanism" env:"ACCRUE_SASL_MECHANISM" enum:"plain,scram-sha-256,scram-sha-512" default:"scram-sha-512" help:"How to log in ($ACCRUE_SASL_MECHANISM)."`
-	SASLUser      string `group:"kafka" name:"sasl-user" env:"ACCRUE_SASL_USER" placeholder:"NAME" help:"Log in as ($ACCRUE_SASL_USER)."`
+	TLS           bool   `group:"kafka" env:"ACCRUE_TLS" help:"Speak TLS to the brokers."`
+	TLSCA         string `group:"kafka" name:"tls-ca" env:"ACCRUE_TLS_CA" placeholder:"FILE" help:"Authorities to trust, PEM; implies --tls."`
+	TLSCert       string `group:"kafka" name:"tls-cert" env:"ACCRUE_TLS_CERT" placeholder:"FILE" help:"Our certificate, PEM; implies --tls."`
+	TLSKey        string `group:"kafka" name:"tls-key" env:"ACCRUE_TLS_KEY" placeholder:"FILE" help:"Its key, PEM."`
+	SASLMechanism string `group:"kafka" name:"sasl-mechanism" env:"ACCRUE_SASL_MECHANISM" enum:"plain,scram-sha-256,scram-sha-512" default:"scram-sha-512" help:"How to log in."`
+	SASLUser      string `group:"kafka" name:"sasl-user" env:"ACCRUE_SASL_USER" placeholder:"NAME" help:"Log in as."`
 	SASLPassword  string `group:"kafka" name:"sasl-password" env:"ACCRUE_SASL_PASSWORD" placeholder:"…" help:"The password; better in $ACCRUE_SASL_PASSWORD."`
 }
 

@@ -20,7 +20,7 @@ import (
 
 // devCommand runs everything in this process, durable in a folder.
 type devCommand struct {
-	Dir          string        `env:"ACCRUE_DIR" default:"./accrue-dev" placeholder:"FOLDER" help:"Where everything is kept ($ACCRUE_DIR)."`
+	Dir          string        `env:"ACCRUE_DIR" default:"./accrue-dev" placeholder:"FOLDER" help:"Where everything is kept."`
 	Program      string        `placeholder:"FILE" help:"Publish this program, if it is not the latest already."`
 	Port         int           `default:"9092" help:"Port of the Kafka broker; 0 takes any free one."`
 	RegistryPort int           `default:"8081" help:"Port of the schema registry; 0 takes any free one."`

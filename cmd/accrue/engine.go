@@ -79,7 +79,7 @@ func newInstance(ctx context.Context, c *cluster, cfg instanceConfig, log *slog.
 	}
 	if i.store, err = state.Open(sc, log); err != nil {
 		if errors.Is(err, state.ErrInUse) {
-			return nil, couldNot(err, "Another instance uses that folder: stop it, or give this one a folder of its own by --dir ($ACCRUE_DIR).")
+			return nil, couldNot(err, "Another instance uses that folder: stop it, or give this one a folder of its own by --dir.")
 		}
 		return nil, err
 	}
@@ -191,7 +191,7 @@ func (m engineMetrics) Outcome(o consumer.Outcome) { m.EngineMetrics.Outcome(str
 
 // logFlags say what is logged.
 type logFlags struct {
-	LogLevel string `enum:"debug,info,warn,error" default:"info" env:"ACCRUE_LOG_LEVEL" help:"What to log: debug, info, warn or error ($ACCRUE_LOG_LEVEL)."`
+	LogLevel string `enum:"debug,info,warn,error" default:"info" env:"ACCRUE_LOG_LEVEL" help:"What to log: debug, info, warn or error."`
 }
 
 // logger returns a logger of JSON lines on standard error.

@@ -14,9 +14,9 @@ import (
 
 // serveFlags say how an instance runs.
 type serveFlags struct {
-	Listen   string `env:"ACCRUE_LISTEN" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where the API listens; port 0 takes any free one ($ACCRUE_LISTEN)."`
-	Workers  int    `env:"ACCRUE_WORKERS" default:"2" help:"Batches decided and committed at once ($ACCRUE_WORKERS)."`
-	CacheMiB int64  `name:"cache-mib" env:"ACCRUE_CACHE_MIB" default:"256" help:"Memory for the state's blocks ($ACCRUE_CACHE_MIB)."`
+	Listen   string `env:"ACCRUE_LISTEN" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where the API listens; port 0 takes any free one."`
+	Workers  int    `env:"ACCRUE_WORKERS" default:"2" help:"Batches decided and committed at once."`
+	CacheMiB int64  `name:"cache-mib" env:"ACCRUE_CACHE_MIB" default:"256" help:"Memory for the state's blocks."`
 	Memory   int64  `name:"memory-mib" env:"ACCRUE_MEMORY_MIB" default:"1400" help:"Memory for everything, as a target: the collector works harder near it."`
 	HashKey  string `env:"ACCRUE_HASH_KEY" placeholder:"…" help:"Secret that e-mail, IP and postal addresses handed to the API are hashed with, 16 bytes or more; better in $ACCRUE_HASH_KEY."`
 	logFlags
@@ -24,10 +24,10 @@ type serveFlags struct {
 
 // runCommand is one instance against a cluster.
 type runCommand struct {
-	Dir       string        `env:"ACCRUE_DIR" default:"./accrue-state" placeholder:"FOLDER" help:"Where the state is kept; it can be rebuilt from Kafka ($ACCRUE_DIR)."`
-	Advertise string        `env:"ACCRUE_ADVERTISE" placeholder:"URL" help:"Where other instances and clients reach this API ($ACCRUE_ADVERTISE)."`
-	Instance  string        `env:"ACCRUE_INSTANCE" placeholder:"NAME" help:"Its name among the others: unique, the same after a restart. The host's name by default ($ACCRUE_INSTANCE)."`
-	Tick      time.Duration `env:"ACCRUE_TICK" default:"1s" help:"How often the clock ticks; 0 leaves it to others ($ACCRUE_TICK)."`
+	Dir       string        `env:"ACCRUE_DIR" default:"./accrue-state" placeholder:"FOLDER" help:"Where the state is kept; it can be rebuilt from Kafka."`
+	Advertise string        `env:"ACCRUE_ADVERTISE" placeholder:"URL" help:"Where other instances and clients reach this API."`
+	Instance  string        `env:"ACCRUE_INSTANCE" placeholder:"NAME" help:"Its name among the others: unique, the same after a restart. The host's name by default."`
+	Tick      time.Duration `env:"ACCRUE_TICK" default:"1s" help:"How often the clock ticks; 0 leaves it to others."`
 	// Profile is for whoever makes accrue faster; bench passes it on.
 	Profile string `name:"cpu-profile" hidden:"" placeholder:"FILE" help:"Where to write a CPU profile."`
 	serveFlags

@@ -26,7 +26,7 @@ type topicsFlags struct {
 
 type topicsCreateCommand struct {
 	topicsFlags
-	Partitions int32 `default:"8" env:"ACCRUE_PARTITIONS" help:"Partitions of the ledger and of all inputs; they cannot be changed later ($ACCRUE_PARTITIONS)."`
+	Partitions int32 `default:"8" env:"ACCRUE_PARTITIONS" help:"Partitions of the ledger and of all inputs; they cannot be changed later."`
 }
 
 // Help is shown by --help.
