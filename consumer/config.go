@@ -49,7 +49,7 @@ type ClockConfig struct {
 
 // Limits bound what one batch takes.
 type Limits struct {
-	// Records is how many records one transaction decides at most; 20,000 by default. Larger batches cost less a
+	// Records is how many records one transaction decides at most; 4,000 by default. Larger batches cost less a
 	// record and keep a lone event behind them waiting longer.
 	Records int
 	// Due is how long what a tick made due may keep the events of its worker waiting; 100 ms by default.
@@ -61,7 +61,7 @@ func DefaultConfig() Config {
 	return Config{
 		Workers: 2,
 		Clock:   ClockConfig{Every: time.Second},
-		Limits:  Limits{Records: 20_000, Due: 100 * time.Millisecond},
+		Limits:  Limits{Records: 4_000, Due: 100 * time.Millisecond},
 		Metrics: NoMetrics{},
 	}
 }

@@ -37,6 +37,10 @@ type Account struct {
 	Profile    Profile
 	MergedInto string
 	Erased     bool
+
+	// So many of the first Lots and Qualifying belong to the account that this one succeeds too: before one of them is
+	// changed, all are copied. What comes behind them is this account's own.
+	lotsShared, qualifyingShared int
 }
 
 // Lot is points earned together. It stays, empty, while points redeemed from it may still come back.
@@ -167,10 +171,18 @@ func NewAccount(customer string) *Account { return &Account{Customer: customer} 
 
 // Clone returns a copy that shares nothing that Decide or Evolve write to.
 func (a *Account) Clone() *Account {
+	c := a.Successor()
+	c.ownLots()
+	c.ownQualifying()
+	return c
+}
+
+// Successor returns what a becomes by the next decisions. a may still be read, also while they are made, but must not
+// be changed any more, and no other successor of it may be in use: an account with a long history is not copied for
+// each new lot, because the successor adds to the room behind a's.
+func (a *Account) Successor() *Account {
 	c := *a
-	// Most decisions add one of each.
-	c.Lots = append(make([]Lot, 0, len(a.Lots)+1), a.Lots...)
-	c.Qualifying = append(make([]Qualifying, 0, len(a.Qualifying)+1), a.Qualifying...)
+	c.lotsShared, c.qualifyingShared = len(a.Lots), len(a.Qualifying)
 	c.Counters = slices.Clone(a.Counters)
 	c.Waiting = slices.Clone(a.Waiting)
 	if a.Reservations != nil {
@@ -180,6 +192,21 @@ func (a *Account) Clone() *Account {
 		}
 	}
 	return &c
+}
+
+// ownLots makes the lots this account's own, to change them.
+func (a *Account) ownLots() {
+	if a.lotsShared > 0 {
+		a.Lots = append(make([]Lot, 0, len(a.Lots)+1), a.Lots...)
+		a.lotsShared = 0
+	}
+}
+
+func (a *Account) ownQualifying() {
+	if a.qualifyingShared > 0 {
+		a.Qualifying = append(make([]Qualifying, 0, len(a.Qualifying)+1), a.Qualifying...)
+		a.qualifyingShared = 0
+	}
 }
 
 // Clone returns a deep copy.

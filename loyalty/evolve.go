@@ -145,12 +145,23 @@ func (f *fold) entry(e *events.Entry) {
 
 // lot returns a lot that is known to be there.
 func (a *Account) lot(id int64) *Lot {
-	if l := a.findLot(id); l != nil {
+	if l := a.changeLot(id); l != nil {
 		return l
 	}
 	panic("loyalty: a decision names a lot that the account does not have")
 }
 
+// changeLot is findLot for a caller that changes the lot.
+func (a *Account) changeLot(id int64) *Lot {
+	l := a.findLot(id)
+	if l == nil || a.lotsShared == 0 || id > a.Lots[a.lotsShared-1].ID {
+		return l
+	}
+	a.ownLots()
+	return a.findLot(id)
+}
+
+// findLot returns a lot to look at, or nil.
 func (a *Account) findLot(id int64) *Lot {
 	if n := len(a.Lots); n == 0 || a.Lots[n-1].ID < id {
 		return nil // Most lots that are asked for are about to be made.
@@ -164,7 +175,7 @@ func (a *Account) findLot(id int64) *Lot {
 
 // addLot returns the entry's lot, which it adds when it is new or had been dropped. Lots stay sorted by id.
 func (f *fold) addLot(e *events.Entry, order string) *Lot {
-	if l := f.a.findLot(e.Lot); l != nil {
+	if l := f.a.changeLot(e.Lot); l != nil {
 		return l
 	}
 	return f.a.insertLot(Lot{ID: e.Lot, Order: order, EarnedAt: e.EarnedAt, ActiveAt: e.ActiveAt, ExpiresAt: e.ExpiresAt})
@@ -176,6 +187,7 @@ func (a *Account) insertLot(l Lot) *Lot {
 		a.Lots = append(a.Lots, l)
 		return &a.Lots[n]
 	}
+	a.ownLots()
 	i, _ := slices.BinarySearchFunc(a.Lots, l.ID, func(l Lot, id int64) int { return int(l.ID - id) })
 	a.Lots = slices.Insert(a.Lots, i, l)
 	return &a.Lots[i]
@@ -297,17 +309,22 @@ func (f *fold) redemption(id string) *Redemption {
 
 // qualify adds to what counts for tiers at an instant.
 func (a *Account) qualify(at events.Instant, spend Exact, points events.Points) {
-	i := len(a.Qualifying)
-	if i == 0 || a.Qualifying[i-1].At != at {
-		var found bool
-		i, found = slices.BinarySearchFunc(a.Qualifying, at, func(q Qualifying, at events.Instant) int {
-			return int(q.At - at)
-		})
-		if !found {
-			a.Qualifying = slices.Insert(a.Qualifying, i, Qualifying{At: at})
+	last := len(a.Qualifying) - 1
+	if last < 0 || a.Qualifying[last].At < at {
+		if points != 0 || spend.Sign() != 0 {
+			a.Qualifying = append(a.Qualifying, Qualifying{At: at, Spend: spend, Points: points})
 		}
-	} else {
-		i--
+		return
+	}
+	i, found := last, a.Qualifying[last].At == at
+	if !found {
+		i, found = slices.BinarySearchFunc(a.Qualifying, at, func(q Qualifying, at events.Instant) int { return int(q.At - at) })
+	}
+	if i < a.qualifyingShared {
+		a.ownQualifying()
+	}
+	if !found {
+		a.Qualifying = slices.Insert(a.Qualifying, i, Qualifying{At: at})
 	}
 	q := &a.Qualifying[i]
 	q.Spend = q.Spend.Add(spend)
@@ -353,6 +370,7 @@ func (f *fold) dropLots() {
 		if l.Expired > 0 && l.Order != "" {
 			f.r.AddExpired(l.Order, l.ID, l.Expired)
 		}
+		a.ownLots()
 		a.Lots = slices.Delete(a.Lots, i, i+1)
 		i--
 	}

@@ -136,7 +136,7 @@ func (f *fold) cancelled(o *Order) {
 }
 
 func (f *fold) dates(d events.LotDates) {
-	l := f.a.findLot(d.Lot)
+	l := f.a.changeLot(d.Lot)
 	if l == nil {
 		return
 	}
@@ -198,7 +198,7 @@ func (f *fold) reinstate(e *events.Entry) {
 		n := min(part.Points-part.Given, left)
 		part.Given += n
 		left -= n
-		if l := f.a.findLot(part.Lot); l != nil {
+		if l := f.a.changeLot(part.Lot); l != nil {
 			l.Redeemed = max(l.Redeemed-n, 0)
 		}
 	}

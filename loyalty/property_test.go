@@ -195,8 +195,14 @@ func (w *twins) apply(e events.Event) {
 		w.clock = tick.At
 		for _, customer := range []string{"ann", "bob", "cy"} {
 			x := w.twin(customer)
+			before := x.decided
+			was := loyalty.AppendAccount(nil, before)
+			x.decided = before.Successor()
 			if d, ok := loyalty.DecideTick(w.p, x.decided, x.records, w.clock, events.Cause{Topic: "clock"}); ok {
 				w.fold(x, d)
+			}
+			if string(loyalty.AppendAccount(nil, before)) != string(was) {
+				w.t.Fatalf("a tick changed the account that readers still see: %+v", before)
 			}
 			if due := loyalty.NextDue(w.p, x.decided, w.clock); due != 0 && due <= w.clock {
 				w.t.Fatalf("%s: the tick at %s left something that was due at %s", customer, w.clock, due)
@@ -208,8 +214,14 @@ func (w *twins) apply(e events.Event) {
 	for len(queue) > 0 {
 		e, queue = queue[0], queue[1:]
 		x := w.twin(e.Head().Customer)
+		before := x.decided
+		was := loyalty.AppendAccount(nil, before)
+		x.decided = before.Successor()
 		d, out := loyalty.Decide(w.p, x.decided, x.records, loyalty.Input{Event: e, Clock: w.clock,
 			Cause: events.Cause{Topic: "orders", Event: e.Head().ID}})
+		if string(loyalty.AppendAccount(nil, before)) != string(was) {
+			w.t.Fatalf("deciding changed the account that readers still see: %+v", before)
+		}
 		w.fold(x, d)
 		queue = append(queue, out...)
 	}

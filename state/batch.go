@@ -69,7 +69,7 @@ func (b *Batch) touch(customer string) (*touched, error) {
 	case s == nil:
 		t.account = loyalty.NewAccount(customer)
 	case shared:
-		t.account = s.account.Clone()
+		t.account = s.account.Successor()
 	default:
 		t.account = s.account
 	}

@@ -25,7 +25,7 @@ type Config struct {
 	// AccountsMax bounds the decoded accounts in memory over all partitions (1 to 2 KB each), apart from those that wait
 	// to be written. It decides the speed with many customers. Default 100,000.
 	AccountsMax int
-	// FlushEvents is how many decisions of a partition may wait in memory before they are written. Default 50,000.
+	// FlushEvents is how many decisions of a partition may wait in memory before they are written. Default 16,000.
 	FlushEvents int
 	// FlushInterval is how long a decision may wait in memory before it is written. Default 1 s.
 	FlushInterval time.Duration
@@ -48,7 +48,7 @@ func DefaultConfig(dir string) Config {
 		CacheBytes:    256 << 20,
 		MemTableBytes: 32 << 20,
 		AccountsMax:   100_000,
-		FlushEvents:   50_000,
+		FlushEvents:   16_000,
 		FlushInterval: time.Second,
 		FilterBits:    12,
 		RestoreBytes:  384 << 20,

@@ -2,6 +2,7 @@ package state_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -52,6 +53,7 @@ func workOff(t testing.TB, p *state.Partition, until events.Instant, limit int) 
 			if err != nil {
 				t.Fatal(err)
 			}
+			a.Lots = slices.Clone(a.Lots) // what it succeeds is still read
 			for i := range a.Lots {
 				if l := &a.Lots[i]; l.Pending > 0 && l.ActiveAt <= until {
 					l.Active, l.Pending = l.Pending, 0

@@ -302,6 +302,7 @@ func (m *machine) activate(t *rapid.T, name string) {
 	}
 	x := m.working.customer(name)
 	done := false
+	a.Lots = slices.Clone(a.Lots) // what it succeeds is still read
 	for i := range a.Lots {
 		if l := &a.Lots[i]; l.Pending > 0 && l.ActiveAt <= m.until {
 			l.Active, l.Pending = l.Pending, 0

@@ -89,15 +89,14 @@ func (c *serveFlags) limitMemory() {
 	if os.Getenv("GOMEMLIMIT") != "" || os.Getenv("GOGC") != "" {
 		return
 	}
-	// Pebble's cache and write buffers are not Go's to count.
-	rest := c.Memory - c.CacheMiB - buffersMiB
-	debug.SetMemoryLimit(max(rest, buffersMiB) << 20)
+	// Pebble's cache is not Go's to count.
+	debug.SetMemoryLimit(max(c.Memory-c.CacheMiB, memoryLeastMiB) << 20)
 	debug.SetGCPercent(gcPercent)
 }
 
 const (
-	buffersMiB = 256
-	gcPercent  = 300
+	memoryLeastMiB = 256
+	gcPercent      = 300
 )
 
 // startProfile profiles the process until the returned function is called; file "" profiles nothing.
@@ -112,7 +111,14 @@ func startProfile(file string) (stop func(), err error) {
 	if err := pprof.StartCPUProfile(f); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return func() { pprof.StopCPUProfile(); _ = f.Close() }, nil
+	return func() {
+		pprof.StopCPUProfile()
+		_ = f.Close()
+		if heap, err := os.Create(file + ".heap"); err == nil {
+			_ = pprof.WriteHeapProfile(heap)
+			_ = heap.Close()
+		}
+	}, nil
 }
 
 // engineStopped says what to do about what an engine cannot go on with.
