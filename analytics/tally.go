@@ -106,7 +106,7 @@ func (t *tally) decision(d *events.Decision) {
 	}
 	var earned, redeemed events.Points
 	for i := range d.Entries {
-		switch d.Entries[i].Type {
+		switch d.Entries[i].Type { //nolint:exhaustive // the report counts only these two
 		case events.Earn:
 			earned += d.Entries[i].Points
 		case events.Confirm:

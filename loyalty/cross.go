@@ -119,7 +119,7 @@ func (d *decider) mergeCredited(e *events.MergeCredited) {
 
 // waitsFor names the order that a waiting event waits for.
 func waitsFor(e events.Event) string {
-	switch e := e.(type) {
+	switch e := e.(type) { //nolint:gochecksumtype // only these wait; the default panics
 	case *events.OrderFulfilled:
 		return e.Order
 	case *events.OrderCancelled:

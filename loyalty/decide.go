@@ -364,7 +364,7 @@ func (d *decider) applyWaiting(o *Order) {
 	var ids []string
 	for _, e := range d.a.Waiting {
 		var do func()
-		switch e := e.(type) {
+		switch e := e.(type) { //nolint:gochecksumtype // only these wait; the default panics
 		case *events.OrderFulfilled:
 			if e.Order == o.ID {
 				do = func() { d.fulfil(o, e) }

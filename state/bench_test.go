@@ -37,14 +37,13 @@ func diskStore(b *testing.B, change func(*state.Config)) *state.Store {
 
 // workload makes up decisions of orders: a few customers have many, most have few.
 type workload struct {
-	random    *rand.Rand
-	names     []string
-	n         int64
-	decision  events.Decision
-	fact      events.OrderFact
-	entries   [1]events.Entry
-	lots      map[string]int64
-	orderAges int64
+	random   *rand.Rand
+	names    []string
+	n        int64
+	decision events.Decision
+	fact     events.OrderFact
+	entries  [1]events.Entry
+	lots     map[string]int64
 }
 
 func newWorkload(seed uint64, customers int) *workload {

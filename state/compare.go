@@ -52,7 +52,7 @@ func compareSpan(a, b *Partition, from, to []byte) (problems []error, err error)
 		if err != nil {
 			return nil, err
 		}
-		defer iter.Close()
+		defer func() { _ = iter.Close() }()
 		iter.First()
 		iters[i] = iter
 	}

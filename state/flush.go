@@ -235,7 +235,7 @@ func (p *Partition) write(f *flush) error {
 	defer p.leave()
 	began := time.Now()
 	b := p.db.NewBatchWithSize(min(256*len(f.slots)+160*f.records+4096, 64<<20))
-	defer b.Close()
+	defer func() { _ = b.Close() }()
 	if err := p.fill(b, f); err != nil {
 		return fmt.Errorf("writing partition %d: %w", p.number, err)
 	}

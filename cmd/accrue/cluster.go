@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -137,7 +136,7 @@ func (f *clusterFlags) reach(ctx context.Context, register bool, log *slog.Logge
 	defer cancel()
 	if err := kafka.Ping(pinging); err != nil {
 		c.close()
-		return nil, couldNot(fmt.Errorf("Kafka at %s does not answer: %w", strings.Join(f.Brokers, ", "), err),
+		return nil, couldNot(fmt.Errorf("no answer from Kafka at %s: %w", strings.Join(f.Brokers, ", "), err),
 			"Is it running, and is --brokers ($ACCRUE_BROKERS) its address? `accrue dev` starts one of its own.")
 	}
 	if c.codec, err = f.codec(ctx, register); err != nil {
@@ -171,14 +170,6 @@ func topicsMissing(err error) error {
 		return err
 	}
 	return couldNot(err, "The topics are not there: `accrue topics create` makes them.")
-}
-
-// programMissing tells that there are no rules with what to do.
-func programMissing(err error) error {
-	if errors.Is(err, consumer.ErrNoProgram) {
-		return couldNot(err, "")
-	}
-	return err
 }
 
 // quiet keeps the Kafka client's running commentary out of the log, unless everything is logged.

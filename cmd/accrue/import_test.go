@@ -36,7 +36,7 @@ func TestImportSaysWhatIsWrongWithAFile(t *testing.T) {
 
 func TestImportWithoutABrokerSaysSo(t *testing.T) {
 	began := time.Now()
-	accrue(t, orderLine("1", "ann", "2026-01-01T12:00:00Z", "500"), "import", "-", "--brokers", "127.0.0.1:1").want(t, 3, "127.0.0.1:1 does not answer", "Is it running", "accrue dev")
+	accrue(t, orderLine("1", "ann", "2026-01-01T12:00:00Z", "500"), "import", "-", "--brokers", "127.0.0.1:1").want(t, 3, "no answer from Kafka at 127.0.0.1:1", "Is it running", "accrue dev")
 	if took := time.Since(began); took > 20*time.Second {
 		t.Errorf("it took %v to say so", took)
 	}
