@@ -19,6 +19,9 @@ type cohort struct {
 
 // TestTheDemoIsTrue runs the whole demonstration and holds its cohorts against a script that knows only the CSV.
 func TestTheDemoIsTrue(t *testing.T) {
+	if underRace {
+		t.Skip("SKIPPED under the race detector: the plain run takes the whole history")
+	}
 	o := accrue(t, "", "demo", "--exit", "--output", "json", "--listen", "127.0.0.1:0").want(t, 0)
 	found := decode[struct {
 		Import   struct{ Read, Published, Rejected, Ticks int64 }
