@@ -4,18 +4,14 @@ import (
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/accrue-loyalty/accrue/events"
 )
 
 // outbox is what one transaction produces. Its memory is used again by the next.
 type outbox struct {
 	records []kgo.Record
-	// decisions are those of the records that go to the ledger, in the same order.
-	decisions []events.Decision
-	ledger    []int // indexes in records, in step with decisions
-	chunks    [][]byte
-	chunk     int // the chunk being filled
+	ledger  []int // indexes in records of those that are decisions
+	chunks  [][]byte
+	chunk   int // the chunk being filled
 
 	mu     sync.Mutex
 	failed error
@@ -30,8 +26,7 @@ const (
 // reset empties the outbox. It must not be called while records are under way.
 func (o *outbox) reset() {
 	clear(o.records)
-	clear(o.decisions)
-	o.records, o.decisions, o.ledger = o.records[:0], o.decisions[:0], o.ledger[:0]
+	o.records, o.ledger = o.records[:0], o.ledger[:0]
 	for i := range o.chunks {
 		o.chunks[i] = o.chunks[i][:0]
 	}
@@ -49,13 +44,12 @@ const chunksKept = 64
 // mark is a place in the outbox to go back to.
 type mark struct{ records, decisions int }
 
-func (o *outbox) mark() mark { return mark{len(o.records), len(o.decisions)} }
+func (o *outbox) mark() mark { return mark{len(o.records), len(o.ledger)} }
 
 // rewind drops what came after m. The bytes are not won back before the next reset.
 func (o *outbox) rewind(m mark) {
 	clear(o.records[m.records:])
-	clear(o.decisions[m.decisions:])
-	o.records, o.decisions, o.ledger = o.records[:m.records], o.decisions[:m.decisions], o.ledger[:m.decisions]
+	o.records, o.ledger = o.records[:m.records], o.ledger[:m.decisions]
 }
 
 // write lets fn append to a buffer and returns what it appended.
@@ -76,14 +70,20 @@ func (o *outbox) write(fn func([]byte) ([]byte, error)) ([]byte, error) {
 	return out[len(buf):len(out):len(out)], nil
 }
 
+// key returns a customer's record key.
+func (o *outbox) key(customer string) []byte {
+	// Appending a customer can't fail, and makes the bytes that schemas.Key does.
+	key, _ := o.write(func(b []byte) ([]byte, error) { return append(b, customer...), nil })
+	return key
+}
+
 // add puts a record into the outbox.
 func (o *outbox) add(r kgo.Record) { o.records = append(o.records, r) }
 
-// addDecision puts a decision and its record into the outbox.
-func (o *outbox) addDecision(d *events.Decision, r kgo.Record) {
+// addDecision puts the record of a decision into the outbox.
+func (o *outbox) addDecision(r kgo.Record) {
 	o.ledger = append(o.ledger, len(o.records))
 	o.records = append(o.records, r)
-	o.decisions = append(o.decisions, *d)
 }
 
 // delivered is the promise of every record.

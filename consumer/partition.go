@@ -33,6 +33,7 @@ type partition struct {
 	known [topicCount]int64
 	// waiting are the records that were admitted and are not decided; of the clock's, those that are not parsed.
 	waiting queues
+	room    schemas.EventRoom
 
 	// now is where the last committed batch left the partition; next, where the batch at hand would leave it.
 	now, next course
@@ -157,13 +158,13 @@ func (p *partition) decide(out *outbox) (*decider, error) {
 		p.next = p.now
 		p.next.position = p.now.position.Clone()
 		d := &decider{
-			p: p, b: p.store.Begin(), out: out, began: len(out.decisions),
-			history: p.e.cfg.Programs.History(), until: time.Now().Add(p.e.cfg.Limits.Due),
+			p: p, b: p.store.Begin(), out: out, began: len(out.ledger),
+			history: p.e.cfg.Programs.History(), until: time.Now().Add(p.e.cfg.Limits.Due), waited: p.e.waiters.waited(p.id),
 		}
 		start := out.mark()
 		err := d.all()
 		if err == nil {
-			d.ended = len(out.decisions)
+			d.ended = len(out.ledger)
 			return d, nil
 		}
 		d.b.Discard()
@@ -211,7 +212,12 @@ type decider struct {
 	handed       int   // how many customers the schedule has handed out
 	history      loyalty.History
 	// until is when sweeping must leave the worker to others.
-	until time.Time
+	until  time.Time
+	counts tally
+	// waited is set when somebody waits for events of the partition; awaited are the decisions that are waited for, with
+	// their number in the batch for an offset.
+	waited  bool
+	awaited []events.Decision
 }
 
 // all goes through the waiting records in order.
@@ -260,7 +266,7 @@ func (d *decider) record(t int, rec *kgo.Record) error {
 	d.newest = max(d.newest, rec.Timestamp.UnixMilli())
 	from := origin{t, rec.Offset}
 	cause := events.Cause{Topic: string(inputNames[t]), Partition: d.p.id, Offset: rec.Offset}
-	e, err := d.p.e.reading.event(inputNames[t], rec)
+	e, err := d.p.e.reading.event(inputNames[t], rec, &d.p.room)
 	if errors.Is(err, schemas.ErrRegistryUnavailable) {
 		return err
 	}
@@ -337,11 +343,16 @@ func (d *decider) ledger(from origin, made *events.Decision, take func(*events.D
 		return d.broken(from, made.Customer, reasonTooLarge, err)
 	}
 	d.p.next.chain = sha256.Sum256(value)
-	d.out.addDecision(made, kgo.Record{
-		Topic: d.p.e.ledgerTopic, Partition: d.p.id, Key: schemas.Key(made.Customer), Value: value,
+	d.counts.add(made)
+	if d.waited && d.p.e.waiters.awaits(made) {
+		d.awaited = append(d.awaited, *made)
+		d.awaited[len(d.awaited)-1].Offset = int64(len(d.out.ledger) - d.began)
+	}
+	d.out.addDecision(kgo.Record{
+		Topic: d.p.e.ledgerTopic, Partition: d.p.id, Key: d.out.key(made.Customer), Value: value,
 	})
 	projector.Advance(&d.p.next.position, made)
-	return take(&d.out.decisions[len(d.out.decisions)-1])
+	return take(made)
 }
 
 // send puts the events for other customers into the outbox.

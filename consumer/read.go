@@ -13,10 +13,10 @@ type reading struct {
 	partitions int32
 }
 
-// event returns the event of a record of the given topic. The error is for the dead letters, or
-// [schemas.ErrRegistryUnavailable]. Clock records are parsed by parseClock.
-func (r *reading) event(t schemas.Topic, rec *kgo.Record) (events.Event, error) {
-	e, err := r.codec.DecodeEvent(rec.Value)
+// event returns the event of a record of the given topic, good until room is used again. The error is for the dead
+// letters, or [schemas.ErrRegistryUnavailable]. Clock records are parsed by parseClock.
+func (r *reading) event(t schemas.Topic, rec *kgo.Record, room *schemas.EventRoom) (events.Event, error) {
+	e, err := r.codec.DecodeEventInto(rec.Value, room)
 	if err != nil {
 		return nil, err
 	}

@@ -89,7 +89,7 @@ func (d *decider) sweep() error {
 	if !next.sweep {
 		return nil
 	}
-	fresh := len(d.out.decisions) == d.began
+	fresh := len(d.out.ledger) == d.began
 	for time.Now().Before(d.until) {
 		customers, more, err := d.p.store.Due(next.clock.at, dueAtOnce+len(d.p.parkedCustomers))
 		if err != nil {

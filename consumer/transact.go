@@ -60,8 +60,8 @@ func (w *worker) transact(ctx context.Context, parts []*partition) error {
 		}
 		return err
 	}
-	w.committedAt, w.lastBatch = time.Now(), len(w.out.decisions)
-	w.e.cfg.Metrics.Batch(len(w.out.decisions), decided.Sub(began), w.committedAt.Sub(decided))
+	w.committedAt, w.lastBatch = time.Now(), len(w.out.ledger)
+	w.e.cfg.Metrics.Batch(len(w.out.ledger), decided.Sub(began), w.committedAt.Sub(decided))
 	return w.settle(batch, &w.out)
 }
 
@@ -127,13 +127,10 @@ func (w *worker) writePositions(req *kmsg.TxnOffsetCommitRequest, batch []*decid
 func (w *worker) settle(batch []*decider, out *outbox) error {
 	for _, d := range batch {
 		var offsets []int64
-		end := d.began
 		if out != nil {
-			end = d.ended
-			for i := d.began; i < end; i++ {
-				rec := &out.records[out.ledger[i]]
-				out.decisions[i].Partition, out.decisions[i].Offset = rec.Partition, rec.Offset
-				offsets = append(offsets, rec.Offset)
+			offsets = make([]int64, 0, d.ended-d.began)
+			for _, i := range out.ledger[d.began:d.ended] {
+				offsets = append(offsets, out.records[i].Offset)
 			}
 		}
 		if len(offsets) > 0 {
@@ -147,7 +144,7 @@ func (w *worker) settle(batch []*decider, out *outbox) error {
 			continue
 		}
 		d.p.committed()
-		w.report(d, out, end)
+		w.report(d, offsets)
 	}
 	return nil
 }
@@ -155,8 +152,8 @@ func (w *worker) settle(batch []*decider, out *outbox) error {
 // catchingUpFrom is the backlog from which on state may write less often.
 const catchingUpFrom = 10_000
 
-// report tells those who wait, the status and the metrics.
-func (w *worker) report(d *decider, out *outbox, end int) {
+// report tells those who wait, the status and the metrics. The decisions are at the offsets.
+func (w *worker) report(d *decider, offsets []int64) {
 	p := d.p
 	waiting := p.backlog()
 	p.store.CatchingUp(waiting > catchingUpFrom)
@@ -166,19 +163,15 @@ func (w *worker) report(d *decider, out *outbox, end int) {
 	})
 	p.tenure.follow(p.now.lease, len(p.now.ticks))
 	w.e.cfg.Metrics.Due(p.id, d.handed)
-	if out == nil || end == d.began {
+	if len(offsets) == 0 {
 		return
 	}
-	var counts tally
-	waited := w.e.waiters.waited(p.id)
-	for i := d.began; i < end; i++ {
-		made := &out.decisions[i]
-		counts.add(made)
-		if waited {
-			w.e.waiters.decided(made)
-		}
+	for i := range d.awaited {
+		made := &d.awaited[i]
+		made.Partition, made.Offset = p.id, offsets[made.Offset]
+		w.e.waiters.decided(made)
 	}
-	counts.report(w.e.cfg.Metrics)
+	d.counts.report(w.e.cfg.Metrics)
 	if d.newest != 0 {
 		age := time.Since(time.UnixMilli(d.newest))
 		w.e.cfg.Metrics.Latency(age)

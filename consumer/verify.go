@@ -308,7 +308,7 @@ func (v *verifier) sourceError(rec *kgo.Record, d *events.Decision, err error) e
 }
 
 func (v *verifier) decideEvent(rec *kgo.Record, d *events.Decision, t int, source *kgo.Record, cause events.Cause, lenient bool) (*events.Decision, *verified, error) {
-	e, err := v.reading.event(inputNames[t], source)
+	e, err := v.reading.event(inputNames[t], source, nil)
 	if errors.Is(err, schemas.ErrRegistryUnavailable) {
 		return nil, nil, err
 	}

@@ -77,6 +77,13 @@ func (w *waiters) waited(partition int32) bool {
 	return w.byPartition[partition] > 0
 }
 
+// awaits reports whether somebody waits for d. Who waits does so from before the event was sent.
+func (w *waiters) awaits(d *events.Decision) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.all[waitKey{d.Customer, d.Cause.Event}]) > 0
+}
+
 // decided answers who waits for d.
 func (w *waiters) decided(d *events.Decision) {
 	key := waitKey{d.Customer, d.Cause.Event}

@@ -111,10 +111,14 @@ func eventBody(x *wire, e events.Event) bool {
 	return true
 }
 
-// newEvent returns an empty event to decode into; an order comes with room for its lines, which most have few of.
-func newEvent(t events.Type) events.Event {
+// event returns an event to decode into, which sets every field. Only orders, which are most of the traffic, use the
+// room; a new one comes with place for the lines that most have.
+func (r *EventRoom) event(t events.Type) events.Event {
 	if t != events.TypeOrderPlaced {
 		return events.New(t)
+	}
+	if r != nil {
+		return &r.order
 	}
 	room := new(struct {
 		order events.OrderPlaced

@@ -75,8 +75,16 @@ func (c *Codec) AppendEvent(dst []byte, e events.Event) ([]byte, error) {
 	return c.encoded(x, dst, string(e.EventType()))
 }
 
+// EventRoom is memory for one event at a time, for who reads many and keeps none. The zero EventRoom is ready. Not for
+// concurrent use.
+type EventRoom struct{ order events.OrderPlaced }
+
 // DecodeEvent reads an event and validates it. The error is [ErrUnreadable] or [ErrRegistryUnavailable].
-func (c *Codec) DecodeEvent(value []byte) (events.Event, error) {
+func (c *Codec) DecodeEvent(value []byte) (events.Event, error) { return c.DecodeEventInto(value, nil) }
+
+// DecodeEventInto is DecodeEvent into the memory of room: the event, but for its strings, is good until the next. A nil
+// room makes a new one.
+func (c *Codec) DecodeEventInto(value []byte, room *EventRoom) (events.Event, error) {
 	w, body, err := c.unframe(value)
 	if err != nil {
 		return nil, err
@@ -84,7 +92,7 @@ func (c *Codec) DecodeEvent(value []byte) (events.Event, error) {
 	if w.err != nil {
 		return nil, w.err
 	}
-	e := newEvent(events.Type(w.name))
+	e := room.event(events.Type(w.name))
 	if e == nil {
 		return nil, unreadable(CodeUnexpected, "a %s where an event is expected", w.name)
 	}

@@ -14,16 +14,21 @@ type Batch struct {
 	// touched are the accounts asked for, in order.
 	touched  []*touched
 	accounts map[string]*touched
-	// decided counts the calls of Decided; ledger holds the decisions' own offsets, as far as they had one.
+	// ledger holds the own offset of each decision that was handed to Decided, as far as it had one.
 	ledger []int64
 	err    error
+	// spare are copies of earlier batches, to be used again; arena is where records are put.
+	spare []*touched
+	arena arena
 }
 
 // touched is the batch's copy of an account.
 type touched struct {
 	customer string
-	account  *loyalty.Account
-	records  Records
+	// slot is where the account came from; nil: from the disk, or from nowhere.
+	slot    *slot
+	account *loyalty.Account
+	records Records
 	// entries are what the batch's decisions add to the statement; until the commit their offset is the index of the
 	// decision in the batch.
 	entries []entry
@@ -59,24 +64,63 @@ func (b *Batch) touch(customer string) (*touched, error) {
 	if t := b.accounts[customer]; t != nil {
 		return t, t.records.err
 	}
-	s, shared, err := b.p.find(customer)
+	s, slot, err := b.p.find(customer)
 	if err != nil {
 		b.fail(err)
 		return nil, err
 	}
-	t := &touched{customer: customer}
+	t := b.blank()
+	t.customer, t.slot = customer, slot
 	switch {
 	case s == nil:
 		t.account = loyalty.NewAccount(customer)
-	case shared:
+	case slot != nil:
+		// The slot's copy of the name: the caller's may be part of something larger.
+		t.customer = slot.customer
 		t.account = s.account.Successor()
 	default:
 		t.account = s.account
 	}
-	t.records.open(b.p, customer, s)
-	b.accounts[customer] = t
+	t.records.open(b.p, t.customer, s)
+	b.accounts[t.customer] = t
 	b.touched = append(b.touched, t)
 	return t, nil
+}
+
+// blank returns an empty copy to fill.
+func (b *Batch) blank() *touched {
+	if n := len(b.spare); n > 0 {
+		t := b.spare[n-1]
+		b.spare = b.spare[:n-1]
+		return t
+	}
+	t := &touched{}
+	t.records.arena = &b.arena
+	return t
+}
+
+// What batches keep for later ones: so many copies, none of which has room for more writes than that.
+const (
+	spareMax       = 8_000
+	spareWritesMax = 32
+)
+
+// recycle keeps the copies of a batch that has ended.
+func (b *Batch) recycle() {
+	for i, t := range b.touched {
+		if len(b.spare) < spareMax && cap(t.records.own.list) <= spareWritesMax {
+			t.clear()
+			b.spare = append(b.spare, t)
+		}
+		b.touched[i] = nil
+	}
+	b.touched = b.touched[:0]
+}
+
+func (t *touched) clear() {
+	t.customer, t.slot, t.account = "", nil, nil
+	t.entries = t.entries[:0]
+	t.records.clear()
 }
 
 func (b *Batch) fail(err error) {
@@ -170,8 +214,8 @@ func (b *Batch) end() {
 		panic("state: a batch was ended twice")
 	}
 	clear(b.accounts)
-	clear(b.touched)
-	b.touched, b.ledger, b.err = b.touched[:0], b.ledger[:0], nil
+	b.recycle()
+	b.ledger, b.err = b.ledger[:0], nil
 	b.p.batchOpen = false
 }
 

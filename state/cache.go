@@ -20,11 +20,6 @@ type shard struct {
 	// ring is the slots in no order, for the second chance; hand is where the next look for a victim begins.
 	ring []*slot
 	hand int
-	// dirty are records committed since the last flush began, flushing those of the flush under way; by key. An empty
-	// value (nil) is a deletion.
-	dirty, flushing map[string][]byte
-	// expected is how many records the last flush took.
-	expected int
 	// evictions counts slots that left. A reader who read the disk meanwhile must not cache what it found: the account
 	// may have been changed, written and evicted since.
 	evictions uint64
@@ -43,6 +38,11 @@ type slot struct {
 	// listed is the earliest instant at which the schedule is known to have the customer; 0: unknown. Guarded by
 	// Partition.mu.
 	listed events.Instant
+	// fresh are the customer's records committed since the last flush began, flushing those of the flush under way.
+	// Guarded by shard.mu. While there are any, the slot is pinned.
+	fresh, flushing writes
+	// evicted is set when the slot has left its shard. Guarded by shard.mu.
+	evicted bool
 }
 
 func (p *Partition) shardOf(customer string) *shard {
@@ -54,18 +54,15 @@ func (p *Partition) shardOf(customer string) *shard {
 	return &p.shards[(h^h>>15)%shardCount]
 }
 
-// cached returns the snapshot in memory, or nil, with the count to hand to fill.
-func (s *shard) cached(customer string) (*snapshot, uint64) {
+// cached returns the customer's slot, or nil, with the count to hand to fill.
+func (s *shard) cached(customer string) (*slot, uint64) {
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	slot := s.slots[customer]
-	if slot == nil {
-		return nil, s.evictions
-	}
-	if !slot.used.Load() {
+	slot, evictions := s.slots[customer], s.evictions
+	s.mu.RUnlock()
+	if slot != nil && !slot.used.Load() {
 		slot.used.Store(true)
 	}
-	return slot.state.Load(), 0
+	return slot, evictions
 }
 
 // fill caches what was read from the disk and returns what readers should use: the cached one, when somebody was faster.
@@ -117,19 +114,24 @@ func (s *shard) evict(limit, victims int) {
 			s.ring[last] = nil
 			s.ring = s.ring[:last]
 			delete(s.slots, slot.customer)
+			slot.evicted = true
 			s.evictions++
 			victims--
 		}
 	}
 }
 
-// record returns what memory knows of a record that may not be on the disk yet; found is set for deletions too.
-func (s *shard) record(key []byte) (value []byte, found bool) {
+// record returns what memory knows of a customer's record that may not be on the disk yet; found is set for deletions
+// too.
+func (s *shard) record(customer string, key []byte) (value []byte, found bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if value, found = s.dirty[string(key)]; found {
+	slot := s.slots[customer]
+	if slot == nil {
+		return nil, false
+	}
+	if value, found = slot.fresh.get(key); found {
 		return value, true
 	}
-	value, found = s.flushing[string(key)]
-	return value, found
+	return slot.flushing.get(key)
 }

@@ -88,19 +88,18 @@ func (p *Partition) publish(t *touched, limit int) {
 
 	sh := p.shardOf(t.customer)
 	sh.mu.Lock()
-	slot := sh.place(t.customer, limit)
+	slot := t.slot
+	if slot == nil || slot.evicted {
+		slot = sh.place(t.customer, limit)
+	}
 	slot.state.Store(s)
 	if !slot.dirty {
 		slot.dirty = true
 		slot.pins.Add(1)
 		p.waiting.slots = append(p.waiting.slots, slot)
 	}
-	if sh.dirty == nil && len(r.own.list) > 0 {
-		// As many as last time is the best guess, and spares growing.
-		sh.dirty = make(map[string][]byte, sh.expected)
-	}
 	for i := range r.own.list {
-		sh.dirty[string(r.own.list[i].key())] = r.own.list[i].value()
+		slot.fresh.add(r.own.list[i])
 	}
 	sh.mu.Unlock()
 	p.waiting.records += len(r.own.list)

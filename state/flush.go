@@ -196,11 +196,9 @@ func (p *Partition) capture() *flush {
 	for i, slot := range w.slots {
 		f.states[i] = slot.state.Load()
 		slot.dirty = false
-	}
-	for i := range p.shards {
-		sh := &p.shards[i]
+		sh := p.shardOf(slot.customer)
 		sh.mu.Lock()
-		sh.flushing, sh.dirty, sh.expected = sh.dirty, nil, len(sh.dirty)
+		slot.flushing, slot.fresh = slot.fresh, slot.flushing
 		sh.mu.Unlock()
 	}
 	s.writing, s.unwritten = s.unwritten, map[int64][]listing{}
@@ -213,13 +211,16 @@ func (p *Partition) capture() *flush {
 func (p *Partition) release(f *flush) {
 	p.schedule.writing = nil
 	for _, slot := range f.slots {
+		sh := p.shardOf(slot.customer)
+		sh.mu.Lock()
+		slot.flushing.reset()
+		sh.mu.Unlock()
 		slot.pins.Add(-1)
 	}
 	limit := p.store.accountsPerShard()
 	for i := range p.shards {
 		sh := &p.shards[i]
 		sh.mu.Lock()
-		sh.flushing = nil
 		sh.evict(limit, max(len(sh.ring)-limit, 0))
 		sh.mu.Unlock()
 	}
@@ -256,18 +257,16 @@ func (p *Partition) fill(b *pebble.Batch, f *flush) error {
 		}
 	}
 	var key, value []byte
-	for i, s := range f.states {
-		key = appendKey(key[:0], keyAccount, f.slots[i].customer)
-		value = appendSnapshot(value[:0], s)
+	for i, slot := range f.slots {
+		key = appendKey(key[:0], keyAccount, slot.customer)
+		value = appendSnapshot(value[:0], f.states[i])
 		set(key, value)
-	}
-	for i := range p.shards {
-		// Nobody writes to the map while it is flushing, so reading it needs no lock.
-		for k, v := range p.shards[i].flushing {
-			key = append(key[:0], k...)
-			if v != nil {
-				set(key, v)
-			} else if err := b.Delete(key, nil); err != nil {
+		// Nobody changes what is flushing, so reading it needs no lock.
+		for j := range slot.flushing.list {
+			w := &slot.flushing.list[j]
+			if !w.isDeleted {
+				set(w.key(), w.value())
+			} else if err := b.Delete(w.key(), nil); err != nil {
 				errs = append(errs, err)
 			}
 		}

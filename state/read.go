@@ -6,15 +6,15 @@ import (
 	"github.com/accrue-loyalty/accrue/loyalty"
 )
 
-// find returns the committed snapshot of a customer, or nil. shared tells that others may hold it too.
-func (p *Partition) find(customer string) (s *snapshot, shared bool, err error) {
-	s, _ = p.shardOf(customer).cached(customer)
-	if s != nil {
+// find returns the committed snapshot of a customer, or nil, and its slot when it is in memory: then others may hold the
+// snapshot too.
+func (p *Partition) find(customer string) (*snapshot, *slot, error) {
+	if slot, _ := p.shardOf(customer).cached(customer); slot != nil {
 		p.stats.hits.Add(1)
-		return s, true, nil
+		return slot.state.Load(), slot, nil
 	}
-	s, err = p.fetch(customer)
-	return s, false, err
+	s, err := p.fetch(customer)
+	return s, nil, err
 }
 
 // fetch reads a snapshot from the disk.
@@ -42,9 +42,9 @@ func (p *Partition) snapshot(customer string) (*snapshot, error) {
 		return nil, err
 	}
 	sh := p.shardOf(customer)
-	s, evictions := sh.cached(customer)
-	if s != nil {
-		return s, nil
+	slot, evictions := sh.cached(customer)
+	if slot != nil {
+		return slot.state.Load(), nil
 	}
 	s, err := p.fetch(customer)
 	if err != nil || s == nil {

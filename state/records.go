@@ -24,13 +24,18 @@ type Records struct {
 	// state is the committed one; nil: nobody has heard of the customer.
 	state *snapshot
 	own   writes
+	arena *arena
 	// seen are ids put since; the first noted of them are in the batch's entries already.
 	seen  []ownSeen
 	noted int
-	// event and id spare hashing the same event's id several times in a row.
-	event string
-	id    idHash
-	err   error
+	// event is the event that was asked for last, id its hash; while answered is set, payload and known are what Seen
+	// said of it. It is asked for several times in a row.
+	event    string
+	id       idHash
+	answered bool
+	known    bool
+	payload  events.Fingerprint
+	err      error
 	// key and value are for putting keys and values together.
 	key, value []byte
 }
@@ -44,6 +49,14 @@ func (r *Records) open(p *Partition, customer string, s *snapshot) {
 	r.p, r.customer, r.state = p, customer, s
 }
 
+// clear forgets everything but the memory it took.
+func (r *Records) clear() {
+	clear(r.own.list)
+	*r = Records{
+		own: writes{list: r.own.list[:0]}, seen: r.seen[:0], key: r.key, value: r.value, arena: r.arena,
+	}
+}
+
 // Err returns the first error of a read; what was read since is not to be trusted.
 func (r *Records) Err() error { return r.err }
 
@@ -55,7 +68,7 @@ func (r *Records) fail(err error) {
 
 func (r *Records) hash(event string) idHash {
 	if r.event != event || event == "" {
-		r.event, r.id = event, hashID(event)
+		r.event, r.id, r.answered = event, hashID(event), false
 	}
 	return r.id
 }
@@ -73,7 +86,7 @@ func (r *Records) lookup() []byte {
 
 // committed is lookup past the writes at hand and the filter.
 func (r *Records) committed() []byte {
-	if v, ok := r.p.shardOf(r.customer).record(r.key); ok {
+	if v, ok := r.p.shardOf(r.customer).record(r.customer, r.key); ok {
 		return v
 	}
 	v, err := r.p.get(r.key)
@@ -86,6 +99,14 @@ func (r *Records) committed() []byte {
 // Seen implements [loyalty.Records].
 func (r *Records) Seen(event string) (events.Fingerprint, bool) {
 	id := r.hash(event)
+	if !r.answered {
+		r.payload, r.known = r.look(id)
+		r.answered = true
+	}
+	return r.payload, r.known
+}
+
+func (r *Records) look(id idHash) (events.Fingerprint, bool) {
 	for i := len(r.seen) - 1; i >= 0; i-- {
 		if r.seen[i].id == id {
 			return r.seen[i].payload, true
@@ -127,6 +148,7 @@ func (r *Records) find(id idHash) *entry {
 func (r *Records) PutSeen(event string, payload events.Fingerprint) {
 	if _, known := r.Seen(event); !known {
 		r.seen = append(r.seen, ownSeen{r.id, payload})
+		r.payload, r.known = payload, true
 	}
 }
 
@@ -149,7 +171,7 @@ func (r *Records) Order(id string) *loyalty.Order {
 func (r *Records) PutOrder(o *loyalty.Order) {
 	r.key = appendIDKey(r.key[:0], keyOrder, r.customer, o.ID)
 	r.value = loyalty.AppendOrder(r.value[:0], o)
-	r.own.put(r.key, r.value)
+	r.own.put(r.arena, r.key, r.value)
 }
 
 // Redemption implements [loyalty.Records].
@@ -171,7 +193,7 @@ func (r *Records) Redemption(id string) *loyalty.Redemption {
 func (r *Records) PutRedemption(x *loyalty.Redemption) {
 	r.key = appendIDKey(r.key[:0], keyRedemption, r.customer, x.ID)
 	r.value = loyalty.AppendRedemption(r.value[:0], x)
-	r.own.put(r.key, r.value)
+	r.own.put(r.arena, r.key, r.value)
 }
 
 // Referenced implements [loyalty.Records].
@@ -183,7 +205,7 @@ func (r *Records) Referenced(ref events.Reference) bool {
 // PutReference implements [loyalty.Records].
 func (r *Records) PutReference(ref events.Reference) {
 	r.key = appendReferenceKey(r.key[:0], r.customer, ref)
-	r.own.put(r.key, []byte{})
+	r.own.put(r.arena, r.key, []byte{})
 }
 
 func (r *Records) expired(order string) []expiredLot {
@@ -209,7 +231,7 @@ func (r *Records) AddExpired(order string, lot int64, points events.Points) {
 	lots := append(r.expired(order), expiredLot{lot, points})
 	slices.SortStableFunc(lots, func(a, b expiredLot) int { return cmp.Compare(a.lot, b.lot) })
 	r.key = appendIDKey(r.key[:0], keyExpired, r.customer, order)
-	r.own.put(r.key, appendExpired(nil, lots))
+	r.own.put(r.arena, r.key, appendExpired(nil, lots))
 }
 
 // All implements [loyalty.Records]: each kind sorted by id, expired lots by order and lot.
@@ -258,7 +280,7 @@ func (r *Records) All() *loyalty.RecordSet {
 // Clear implements [loyalty.Records].
 func (r *Records) Clear() {
 	for key := range r.everything() {
-		r.own.put([]byte(key), nil)
+		r.own.put(r.arena, []byte(key), nil)
 	}
 }
 
@@ -271,7 +293,7 @@ func (r *Records) everything() map[string][]byte {
 	}
 	if r.state != nil {
 		// Memory first: what leaves it while the disk is read is on the disk as it was in memory.
-		older, newer := r.p.shardOf(r.customer).recordsWith(prefixes)
+		older, newer := r.p.shardOf(r.customer).recordsOf(r.customer)
 		for _, prefix := range prefixes {
 			if err := r.p.scan(prefix, func(key, value []byte) {
 				found[string(key)] = append([]byte{}, value...)
@@ -279,51 +301,37 @@ func (r *Records) everything() map[string][]byte {
 				r.fail(err)
 			}
 		}
-		for _, records := range []map[string][]byte{older, newer} {
-			for key, value := range records {
-				overlay(found, key, value)
-			}
-		}
+		overlay(found, older, prefixes)
+		overlay(found, newer, prefixes)
 	}
-	for i := range r.own.list {
-		w := &r.own.list[i]
-		for _, prefix := range prefixes {
-			if bytes.HasPrefix(w.key(), prefix) {
-				overlay(found, string(w.key()), w.value())
-			}
-		}
-	}
+	overlay(found, r.own.list, prefixes)
 	return found
 }
 
-func overlay(found map[string][]byte, key string, value []byte) {
-	if value == nil {
-		delete(found, key)
-	} else {
-		found[key] = value
+// overlay applies writes to keys with one of the prefixes.
+func overlay(found map[string][]byte, list []write, prefixes [][]byte) {
+	for i := range list {
+		w := &list[i]
+		if !slices.ContainsFunc(prefixes, func(prefix []byte) bool { return bytes.HasPrefix(w.key(), prefix) }) {
+			continue
+		}
+		if w.isDeleted {
+			delete(found, string(w.key()))
+		} else {
+			found[string(w.key())] = w.value()
+		}
 	}
 }
 
-func hasPrefix(key string, prefix []byte) bool {
-	return len(key) >= len(prefix) && key[:len(prefix)] == string(prefix)
-}
-
-// recordsWith returns what memory knows of the keys with one of the prefixes.
-func (s *shard) recordsWith(prefixes [][]byte) (older, newer map[string][]byte) {
+// recordsOf returns what memory knows of a customer's records.
+func (s *shard) recordsOf(customer string) (older, newer []write) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	pick := func(from map[string][]byte) map[string][]byte {
-		found := map[string][]byte{}
-		for key, value := range from {
-			for _, prefix := range prefixes {
-				if hasPrefix(key, prefix) {
-					found[key] = value
-				}
-			}
-		}
-		return found
+	slot := s.slots[customer]
+	if slot == nil {
+		return nil, nil
 	}
-	return pick(s.flushing), pick(s.dirty)
+	return slices.Clone(slot.flushing.list), slices.Clone(slot.fresh.list)
 }
 
 // scan calls f for every key on the disk that begins with prefix.

@@ -46,8 +46,10 @@ func (p *Partition) Reschedule(after []byte, limit int) (next []byte, err error)
 		if err != nil {
 			return nil, p.readError(err)
 		}
-		s, _ := p.shardOf(customer).cached(customer)
-		if s == nil {
+		var s *snapshot
+		if slot, _ := p.shardOf(customer).cached(customer); slot != nil {
+			s = slot.state.Load()
+		} else {
 			if s, err = decodeSnapshot(customer, value); err != nil {
 				return nil, fmt.Errorf("listing accounts of partition %d: %w", p.number, err)
 			}

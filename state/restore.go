@@ -68,6 +68,9 @@ func (p *Partition) dropCache() {
 		sh := &p.shards[i]
 		sh.mu.Lock()
 		sh.evictions += uint64(len(sh.ring)) + 1
+		for _, slot := range sh.ring {
+			slot.evicted = true
+		}
 		clear(sh.slots)
 		clear(sh.ring)
 		sh.ring, sh.hand = sh.ring[:0], 0

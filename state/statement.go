@@ -11,7 +11,7 @@ func (r *Records) chunk(n uint32) ([]entry, error) {
 	r.key = appendChunkKey(r.key[:0], r.customer, n)
 	v, ok := r.own.get(r.key)
 	if !ok {
-		if v, ok = r.p.shardOf(r.customer).record(r.key); !ok {
+		if v, ok = r.p.shardOf(r.customer).record(r.customer, r.key); !ok {
 			var err error
 			if v, err = r.p.get(r.key); err != nil {
 				return nil, err
@@ -59,7 +59,7 @@ func (r *Records) indexed(id idHash) (n uint32, ok bool, err error) {
 	r.key = appendIndexKey(r.key[:0], r.customer, id)
 	v, found := r.own.get(r.key)
 	if !found {
-		if v, found = r.p.shardOf(r.customer).record(r.key); !found {
+		if v, found = r.p.shardOf(r.customer).record(r.customer, r.key); !found {
 			if v, err = r.p.get(r.key); err != nil {
 				return 0, false, err
 			}
@@ -183,12 +183,16 @@ func naming(entries []entry, id idHash) (offset int64, ok bool) {
 // go to r's writes; added is called for each id that leaves the tail.
 func (r *Records) advance(tail []entry, chunks uint32, entries []entry, added func(hash uint64)) ([]entry, uint32) {
 	for i := range entries {
+		if tail == nil {
+			tail = make([]entry, 0, chunkEntries)
+		}
 		// The array behind a published tail may be appended to: readers look at their own length only.
 		if tail = append(tail, entries[i]); len(tail) < chunkEntries {
 			continue
 		}
 		r.key = appendChunkKey(r.key[:0], r.customer, chunks)
-		r.own.put(r.key, appendEntries(nil, tail))
+		r.value = appendEntries(r.value[:0], tail)
+		r.own.put(r.arena, r.key, r.value)
 		for j := range tail {
 			if !tail[j].seen {
 				continue
@@ -197,7 +201,7 @@ func (r *Records) advance(tail []entry, chunks uint32, entries []entry, added fu
 			added(hashKey(r.key))
 			if chunks >= indexFrom {
 				r.key = appendIndexKey(r.key[:0], r.customer, tail[j].id)
-				r.own.put(r.key, binary.AppendUvarint(nil, uint64(chunks)))
+				r.own.put(r.arena, r.key, binary.AppendUvarint(nil, uint64(chunks)))
 			}
 		}
 		chunks++

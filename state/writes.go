@@ -8,6 +8,8 @@ type write struct {
 	both      []byte
 	keyBytes  uint16
 	isDeleted bool
+	// hash is of the key, so that looking for one touches few others.
+	hash uint32
 }
 
 func (w *write) key() []byte { return w.both[:w.keyBytes] }
@@ -34,19 +36,25 @@ type writes struct {
 	index map[string]int
 }
 
-// writesIndexed is the length from which looking through the list costs more than an index.
-const writesIndexed = 16
+// writesIndexed is the length from which looking through the hashes costs more than an index.
+const writesIndexed = 64
 
 func (w *writes) find(key []byte) int {
+	if len(w.list) == 0 {
+		return -1
+	}
+	return w.findHashed(key, uint32(hashKey(key)))
+}
+
+func (w *writes) findHashed(key []byte, hash uint32) int {
 	if w.index != nil {
 		if i, ok := w.index[string(key)]; ok {
 			return i
 		}
 		return -1
 	}
-	// The latest is asked for most.
-	for i := len(w.list) - 1; i >= 0; i-- {
-		if bytes.Equal(w.list[i].key(), key) {
+	for i := range w.list {
+		if x := &w.list[i]; x.hash == hash && bytes.Equal(x.key(), key) {
 			return i
 		}
 	}
@@ -61,18 +69,26 @@ func (w *writes) get(key []byte) (value []byte, found bool) {
 	return nil, false
 }
 
-// put copies key and value; a nil value deletes.
-func (w *writes) put(key, value []byte) {
-	x := write{both: make([]byte, 0, len(key)+len(value)), keyBytes: uint16(len(key)), isDeleted: value == nil}
+// put copies key and value to a piece of a; a nil value deletes.
+func (w *writes) put(a *arena, key, value []byte) {
+	x := write{both: a.take(len(key) + len(value)), keyBytes: uint16(len(key)), isDeleted: value == nil, hash: uint32(hashKey(key))}
 	x.both = append(append(x.both, key...), value...)
-	if i := w.find(key); i >= 0 {
+	w.add(x)
+}
+
+// add takes over a write, which replaces an earlier one to its key.
+func (w *writes) add(x write) {
+	if i := w.findHashed(x.key(), x.hash); i >= 0 {
 		w.list[i] = x
 		return
+	}
+	if w.list == nil {
+		w.list = make([]write, 0, 4)
 	}
 	w.list = append(w.list, x)
 	switch {
 	case w.index != nil:
-		w.index[string(key)] = len(w.list) - 1
+		w.index[string(x.key())] = len(w.list) - 1
 	case len(w.list) > writesIndexed:
 		w.index = make(map[string]int, 2*len(w.list))
 		for i := range w.list {
@@ -81,4 +97,32 @@ func (w *writes) put(key, value []byte) {
 	}
 }
 
-func (w *writes) reset() { *w = writes{} }
+// writesKept is the room that reset leaves for the next writes.
+const writesKept = 16
+
+func (w *writes) reset() {
+	if cap(w.list) > writesKept {
+		*w = writes{}
+		return
+	}
+	clear(w.list)
+	w.list, w.index = w.list[:0], nil
+}
+
+// arena hands out pieces of large arrays to records, which are many, small and let go of at about the same time.
+type arena struct{ rest []byte }
+
+const arenaBytes = 64 << 10
+
+// take returns an empty slice with room for n bytes. A nil arena makes each on its own.
+func (a *arena) take(n int) []byte {
+	if a == nil || n > arenaBytes/4 {
+		return make([]byte, 0, n)
+	}
+	if len(a.rest) < n {
+		a.rest = make([]byte, arenaBytes)
+	}
+	piece := a.rest[:0:n]
+	a.rest = a.rest[n:]
+	return piece
+}
