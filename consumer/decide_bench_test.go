@@ -5,7 +5,9 @@ import (
 	"log/slog"
 	"math"
 	"math/rand/v2"
+	"os"
 	"sort"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -39,7 +41,8 @@ earn:
 // BenchmarkDecideBacklog decides a million orders of 100,000 customers as workers do, without Kafka: from the records of
 // a poll to committed state. It reports the processor time of the whole process. Run it with -benchtime 1x.
 func BenchmarkDecideBacklog(b *testing.B) {
-	const total, customers, partitions, workers, poll = 1_000_000, 100_000, 8, 2, 4_000
+	const partitions, workers, poll = 8, 2, 4_000
+	total, customers := envInt("ACCRUE_BENCH_EVENTS", 1_000_000), envInt("ACCRUE_BENCH_CUSTOMERS", 100_000)
 	rules, err := program.Parse([]byte(decideProgram), "bench.yaml")
 	if err != nil {
 		b.Fatal(err)
@@ -110,13 +113,20 @@ func BenchmarkDecideBacklog(b *testing.B) {
 			})
 		}
 		wg.Wait()
-		b.ReportMetric(float64((processorTime()-before).Microseconds())/total, "cpu-µs/event")
+		b.ReportMetric(float64((processorTime()-before).Microseconds())/float64(total), "cpu-µs/event")
 		b.ReportMetric(0, "ns/op")
-		b.ReportMetric(float64(systemTime().Microseconds())/total, "sys-µs/event")
+		b.ReportMetric(float64(systemTime().Microseconds())/float64(total), "sys-µs/event")
 		if err := store.Close(); err != nil {
 			b.Fatal(err)
 		}
 	}
+}
+
+func envInt(name string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
+		return n
+	}
+	return otherwise
 }
 
 // processorTime is what this process has used.

@@ -61,11 +61,11 @@ func BenchmarkEncodeOrder(b *testing.B) {
 }
 
 func BenchmarkDecodeOrder(b *testing.B) {
-	c := schemas.NewCodec()
+	c, room := schemas.NewCodec(), schemas.EventRoom{}
 	value, _ := c.AppendEvent(nil, order())
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := c.DecodeEvent(value); err != nil {
+		if _, err := c.DecodeEventInto(value, &room); err != nil {
 			b.Fatal(err)
 		}
 	}

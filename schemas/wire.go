@@ -53,22 +53,13 @@ func (x *wire) small() int {
 }
 
 func (x *wire) takeLong() int64 {
-	u, shift := uint64(0), 0
-	for i, b := range x.buf[x.pos:] {
-		u |= uint64(b&0x7f) << shift
-		if b < 0x80 {
-			if i == 9 && b > 1 {
-				break
-			}
-			x.pos += i + 1
-			return int64(u>>1) ^ -int64(u&1)
-		}
-		if shift += 7; i == 9 {
-			break
-		}
+	u, n := binary.Uvarint(x.buf[x.pos:])
+	if n <= 0 {
+		x.fail(CodeBroken, "the number here does not end or has over 64 bits")
+		return 0
 	}
-	x.fail(CodeBroken, "the number here does not end or has over 64 bits")
-	return 0
+	x.pos += n
+	return int64(u>>1) ^ -int64(u&1)
 }
 
 // takeBytes returns the next bytes or string, as a part of buf.
@@ -130,6 +121,10 @@ func long[T ~int64](x *wire, p *T) {
 func number(x *wire, p *int32) {
 	if x.encoding {
 		x.putLong(int64(*p))
+		return
+	}
+	if n := x.small(); n >= 0 {
+		*p = int32(n)
 		return
 	}
 	v := x.takeLong()

@@ -49,10 +49,12 @@ const listGrow = 64
 // takeList appends a list's items to s.
 func takeList[T any](x *wire, s []T, item func(*wire, *T)) []T {
 	for {
-		n := x.takeLong()
+		n := int64(x.small())
 		if n < 0 {
-			n = -n // and then comes the block's size in bytes, for readers who skip it
-			x.takeLong()
+			if n = x.takeLong(); n < 0 {
+				n = -n // and then comes the block's size in bytes, for readers who skip it
+				x.takeLong()
+			}
 		}
 		if n == 0 || x.err != nil {
 			return s
