@@ -217,11 +217,14 @@ func (r *Redemption) Clone() *Redemption {
 	return &c
 }
 
-// Clone returns a deep copy of what may change; line sets of grants are shared, they never do.
+// Clone returns a deep copy.
 func (o *Order) Clone() *Order {
 	c := *o
 	c.Lines = slices.Clone(o.Lines)
 	c.Grants = slices.Clone(o.Grants)
+	for i := range c.Grants {
+		c.Grants[i].Lines = slices.Clone(c.Grants[i].Lines)
+	}
 	c.Redemptions = slices.Clone(o.Redemptions)
 	return &c
 }

@@ -2,7 +2,6 @@ package loyalty
 
 import (
 	"fmt"
-	"sync"
 
 	"github.com/accrue-loyalty/accrue/events"
 )
@@ -13,8 +12,19 @@ import (
 //
 // Everything due for the account at or before in.Clock must have been done by [DecideTick].
 func Decide(p *Program, a *Account, r Records, in Input) (events.Decision, []events.Event) {
-	d := newDecider(p, a, r, in)
-	defer d.free()
+	var d Decider
+	made, out := d.Decide(p, a, r, in)
+	return *made, out
+}
+
+// Decider decides one event after another in the same memory. The zero Decider is ready; one goroutine uses it. What
+// its methods return, and all that hangs from it, is valid until the next call and may be changed. A call that
+// panicked leaves the Decider as good as new, the account and the records not.
+type Decider struct{ decider }
+
+// Decide is the function [Decide].
+func (d *Decider) Decide(p *Program, a *Account, r Records, in Input) (*events.Decision, []events.Event) {
+	d.begin(p, a, r, in)
 	d.decide()
 	return d.close()
 }
@@ -30,31 +40,55 @@ type decider struct {
 	now  events.Instant
 	made events.Decision
 	out  []events.Event
+	room room
 }
 
-func newDecider(p *Program, a *Account, r Records, in Input) *decider {
+// room is memory that the decisions of one decider use in turn.
+type room struct {
+	// fact is apart from the decider, which a decision that is kept does not hold.
+	fact    *events.OrderFact
+	tick    events.Tick
+	sale    sale
+	parts   []part
+	byLine  []Exact
+	lines   []int32
+	rests   []remainder
+	choices []choice
+}
+
+// begin makes the decider ready for an event, whatever became of the one before.
+func (d *decider) begin(p *Program, a *Account, r Records, in Input) {
 	h := in.Event.Head()
-	d := deciders.Get().(*decider)
 	d.p, d.q, d.in, d.at, d.now = p, p.ready(), in, h.At, max(h.At, in.Clock)
+	old := &d.made.Facts
 	d.made = events.Decision{
 		Cause: in.Cause, Customer: a.Customer, Clock: in.Clock,
 		Program: events.ProgramRef{Version: p.Version, Hash: p.Hash},
-		Facts:   events.Facts{Type: in.Event.EventType(), At: h.At},
+		Entries: d.made.Entries[:0],
+		Facts: events.Facts{
+			Type: in.Event.EventType(), At: h.At,
+			Returns: old.Returns[:0], Fulfilments: old.Fulfilments[:0], Cancelled: old.Cancelled[:0], Dates: old.Dates[:0],
+			Redemptions: old.Redemptions[:0], Counts: old.Counts[:0], References: old.References[:0],
+			Dropped: old.Dropped[:0], Applied: old.Applied[:0],
+		},
 	}
+	d.out = d.out[:0]
+	d.room.lines = d.room.lines[:0]
 	d.init(a, r, &d.made)
-	return d
 }
 
-// deciders recycles what every event needs once. Nothing that Decide returns points into a decider.
-var deciders = sync.Pool{New: func() any { return new(decider) }}
-
-func (d *decider) free() {
-	*d = decider{}
-	deciders.Put(d)
+// sized returns a slice of n zeros, in the memory of s if it is large enough.
+func sized[T any](s []T, n int) []T {
+	if s == nil || cap(s) < n {
+		return make([]T, n)
+	}
+	s = s[:n]
+	clear(s)
+	return s
 }
 
 // close completes the decision with the balance and tier that it left.
-func (d *decider) close() (events.Decision, []events.Event) {
+func (d *decider) close() (*events.Decision, []events.Event) {
 	if d.made.Result == "" {
 		d.settle()
 	}
@@ -63,7 +97,7 @@ func (d *decider) close() (events.Decision, []events.Event) {
 	d.finish()
 	d.made.Balance = d.a.Balance()
 	d.made.Tier = d.p.tierName(d.a.Tier)
-	return d.made, d.out
+	return &d.made, d.out
 }
 
 // settle names the result of an event that was carried out.

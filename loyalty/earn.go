@@ -24,8 +24,9 @@ func (d *decider) orderPlaced(e *events.OrderPlaced) {
 		return
 	}
 	first := d.a.LatestOrder == 0
-	o := newOrder(fact)
-	s := &sale{event: e, bases: o.bases()}
+	o := d.newOrder(fact)
+	s := &d.room.sale
+	s.event, s.bases = e, d.basesOf(o, d.q.rates[e.Currency].exact)
 	s.basis = sum(s.bases)
 	d.traceOrder(e, s)
 	parts, ok := d.reckon(e, s)
@@ -60,7 +61,11 @@ func (d *decider) orderPlaced(e *events.OrderPlaced) {
 // orderFact checks an order and notes what returns need of it; reason says why it is refused.
 func (d *decider) orderFact(e *events.OrderPlaced) (fact *events.OrderFact, reason string) {
 	b := d.p.Basis
-	fact = &events.OrderFact{Order: e.Order, Redemption: e.Redemption, Lines: make([]events.LineFact, len(e.Lines))}
+	if d.room.fact == nil {
+		d.room.fact = new(events.OrderFact)
+	}
+	fact = d.room.fact
+	*fact = events.OrderFact{Order: e.Order, Redemption: e.Redemption, Lines: sized(fact.Lines, len(e.Lines)), Rules: fact.Rules[:0]}
 	var gross int64
 	for i := range e.Lines {
 		l := &e.Lines[i]

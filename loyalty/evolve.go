@@ -8,11 +8,19 @@ import (
 
 // Evolve folds d into a and r. It needs neither program nor event and never refuses. It panics on a decision that
 // Decide cannot have made, which is a bug or a ledger that something else wrote to.
-func Evolve(a *Account, r Records, d *events.Decision) {
-	f := newFold(a, r, d)
+func Evolve(a *Account, r Records, d *events.Decision) { new(Evolver).Evolve(a, r, d) }
+
+// Evolver folds one decision after another in the same memory. The zero Evolver is ready; one goroutine uses it. It
+// keeps nothing of a decision.
+type Evolver struct{ fold }
+
+// Evolve is the function [Evolve].
+func (f *Evolver) Evolve(a *Account, r Records, d *events.Decision) {
+	f.init(a, r, d)
+	f.setSource()
 	if x := d.Facts.Order; x != nil {
-		o := newOrder(x)
-		f.placeOrder(x, f.knownOrder(x.Order), o, sum(o.bases()))
+		o := f.newOrder(x)
+		f.placeOrder(x, f.knownOrder(x.Order), o, sum(f.basesOf(o, o.rate())))
 	}
 	if d.Facts.Merged != nil {
 		f.takeOver(d.Facts.Merged)
@@ -36,8 +44,9 @@ type fold struct {
 	redemptions []*Redemption
 	// claims are clawbacks so far: what was asked and what was found, by order.
 	claims []claim
-	// Nearly every decision touches one order.
-	firstOrder [1]*Order
+	// placed is the record of the order that the decision places; bases are those of the order looked at last.
+	placed Order
+	bases  []Exact
 }
 
 type claim struct {
@@ -45,16 +54,20 @@ type claim struct {
 	asked, found events.Points
 }
 
-func newFold(a *Account, r Records, d *events.Decision) *fold {
-	f := &fold{}
-	f.init(a, r, d)
-	f.setSource()
-	return f
+// init makes the fold ready for a decision, whatever became of the one before.
+func (f *fold) init(a *Account, r Records, d *events.Decision) {
+	f.a, f.r, f.d, f.source = a, r, d, ""
+	f.orders, f.redemptions, f.claims = f.orders[:0], f.redemptions[:0], f.claims[:0]
 }
 
-func (f *fold) init(a *Account, r Records, d *events.Decision) {
-	f.a, f.r, f.d = a, r, d
-	f.orders = f.firstOrder[:0]
+// basesOf returns the basis of each line of o, until it is called for another order.
+func (f *fold) basesOf(o *Order, rate Exact) []Exact {
+	f.bases = sized(f.bases, len(o.Lines))
+	gross := o.gross()
+	for i := range f.bases {
+		f.bases[i] = o.basis(i, gross, rate)
+	}
+	return f.bases
 }
 
 // setSource finds what the decision's entries without an order belong to.

@@ -62,25 +62,26 @@ func (a *Account) end() {
 	}
 }
 
-// newOrder is the record of an order that was just placed.
-func newOrder(x *events.OrderFact) *Order {
-	o := &Order{ID: x.Order, Placed: true, Deducted: x.Deducted, Rate: x.Rate, Lines: make([]OrderLine, len(x.Lines))}
-	for i, l := range x.Lines {
+// newOrder is the record of an order that was just placed. A decision places one at most.
+func (f *fold) newOrder(x *events.OrderFact) *Order {
+	o := &f.placed
+	*o = Order{ID: x.Order, Placed: true, Deducted: x.Deducted, Rate: x.Rate,
+		Lines: sized(o.Lines, len(x.Lines)), Grants: o.Grants[:0]}
+	for i := range x.Lines {
+		l := &x.Lines[i]
 		o.Lines[i] = OrderLine{Line: l.Line, Amount: l.Amount, Discount: l.Discount}
 	}
 	return o
 }
 
-// placeOrder records o, which is [newOrder] of x and earns on basis. known is what was known of the order before it
+// placeOrder records o, which is [fold.newOrder] of x and earns on basis. known is what was known of the order before it
 // was placed, or nil.
 func (f *fold) placeOrder(x *events.OrderFact, known, o *Order, basis Exact) {
 	o.Version = f.d.Program.Version
 	o.At = f.d.Facts.At
-	if len(x.Rules) > 0 {
-		o.Grants = make([]Grant, len(x.Rules))
-		for i, r := range x.Rules {
-			o.Grants[i] = Grant{Rule: r.Rule, Fixed: r.Fixed, Lines: r.Lines}
-		}
+	for i := range x.Rules {
+		r := &x.Rules[i]
+		o.Grants = append(o.Grants, Grant{Rule: r.Rule, Fixed: r.Fixed, Lines: r.Lines})
 	}
 	if known == nil {
 		f.orders = append(f.orders, o)

@@ -34,6 +34,21 @@ func (p *Program) expiryOf(r *Rule) *Expiry {
 	return &p.Expiry
 }
 
+// lotKey is what parts have in common that go into one lot.
+type lotKey struct {
+	fulfilled       bool
+	unit            Unit
+	n               int64
+	active, expires events.Instant
+	expiry          Expiry
+}
+
+// choice is a part that needs a lot.
+type choice struct {
+	key  lotKey
+	part *part
+}
+
 // chooseLots gives parts of the same hold and dates the same new lot; ids count up by hold, then dates.
 func (d *decider) chooseLots(parts []part) {
 	if len(parts) == 1 {
@@ -42,27 +57,17 @@ func (d *decider) chooseLots(parts []part) {
 		}
 		return
 	}
-	type key struct {
-		fulfilled       bool
-		unit            Unit
-		n               int64
-		active, expires events.Instant
-		expiry          Expiry
-	}
-	type choice struct {
-		key  key
-		part *part
-	}
-	var choices []choice
+	choices := d.room.choices[:0]
 	for i := range parts {
 		p := &parts[i]
 		if p.granted == 0 {
 			continue
 		}
 		hold, dates := d.p.holdOf(p.rule.Rule), d.datesOf(p.rule.Rule)
-		k := key{hold.UntilFulfilled, hold.After.Unit, hold.After.N, dates.active, dates.expires, *d.p.expiryOf(p.rule.Rule)}
+		k := lotKey{hold.UntilFulfilled, hold.After.Unit, hold.After.N, dates.active, dates.expires, *d.p.expiryOf(p.rule.Rule)}
 		choices = append(choices, choice{k, p})
 	}
+	d.room.choices = choices
 	if len(choices) > 1 {
 		slices.SortStableFunc(choices, func(a, b choice) int {
 			return cmp.Or(

@@ -45,16 +45,6 @@ func (o *Order) basis(i int, gross int64, rate Exact) Exact {
 	return b
 }
 
-// bases returns the basis of every line.
-func (o *Order) bases() []Exact {
-	rate, gross := o.rate(), o.gross()
-	out := make([]Exact, len(o.Lines))
-	for i := range o.Lines {
-		out[i] = o.basis(i, gross, rate)
-	}
-	return out
-}
-
 func sum(numbers []Exact) Exact {
 	var total Exact
 	for _, n := range numbers {
@@ -90,8 +80,9 @@ func (o *Order) qualifies() Exact {
 		return Exact{}
 	}
 	var left Exact
-	bases := o.bases()
-	for i, b := range bases {
+	rate, gross := o.rate(), o.gross()
+	for i := range o.Lines {
+		b := o.basis(i, gross, rate)
 		left = left.Add(b).Sub(o.returnedOf(i, b))
 	}
 	return left

@@ -46,7 +46,7 @@ func (d *decider) reckon(e events.Event, s *sale) (parts []part, ok bool) {
 	if d.p.Tiers != nil {
 		tier = d.q.multiplier[d.p.level(d.a.Tier)]
 	}
-	parts = make([]part, 0, len(rules))
+	parts, d.room.byLine = d.room.parts[:0], d.room.byLine[:0]
 	exclusive := false
 	for i := range rules {
 		r := &rules[i]
@@ -58,6 +58,7 @@ func (d *decider) reckon(e events.Event, s *sale) (parts []part, ok bool) {
 			exclusive = exclusive || r.Exclusive
 		}
 	}
+	d.room.parts = parts
 	if exclusive {
 		best := 0
 		for i := range parts {
@@ -112,7 +113,7 @@ func (d *decider) partOf(r *preparedRule, e events.Event, s *sale, factor, tier 
 	} else {
 		basis, ok := s.basis, true
 		if r.Lines != nil {
-			basis, ok = p.match(s)
+			basis, ok = d.match(&p, s)
 		}
 		if !ok {
 			return p, false
@@ -122,7 +123,7 @@ func (d *decider) partOf(r *preparedRule, e events.Event, s *sale, factor, tier 
 			perUnit := points.Quo(r.unit)
 			p.exact = basis.Mul(perUnit)
 			if d.p.Stage == StageLine {
-				p.spreadByLine(s, perUnit.Mul(factor).Mul(tier))
+				d.spreadByLine(&p, s, perUnit.Mul(factor).Mul(tier))
 			}
 		case Every:
 			steps, ok := basis.Quo(r.unit).Floor()
@@ -155,18 +156,24 @@ func (d *decider) partOf(r *preparedRule, e events.Event, s *sale, factor, tier 
 }
 
 // match finds the lines that the rule sees and their basis.
-func (p *part) match(s *sale) (basis Exact, ok bool) {
+func (d *decider) match(p *part, s *sale) (basis Exact, ok bool) {
+	lines := d.room.lines
 	for i := range s.event.Lines {
 		if yes, err := p.rule.Lines.MatchLine(s.event, &s.event.Lines[i]); yes && err == nil {
-			p.lines = append(p.lines, int32(i))
+			lines = append(lines, int32(i))
 			basis = basis.Add(s.bases[i])
 		}
 	}
+	p.lines = lines[len(d.room.lines):len(lines):len(lines)]
+	d.room.lines = lines
 	return basis, len(p.lines) > 0
 }
 
-func (p *part) spreadByLine(s *sale, perUnit Exact) {
-	p.byLine = make([]Exact, len(s.bases))
+func (d *decider) spreadByLine(p *part, s *sale, perUnit Exact) {
+	at := len(d.room.byLine)
+	d.room.byLine = slices.Grow(d.room.byLine, len(s.bases))[:at+len(s.bases)]
+	p.byLine = d.room.byLine[at:]
+	clear(p.byLine)
 	if p.lines == nil {
 		for i, b := range s.bases {
 			p.byLine[i] = b.Mul(perUnit)
@@ -198,6 +205,12 @@ func (d *decider) round(parts []part, s *sale) bool {
 	return d.roundSum(parts, func(p *part) (Exact, bool) { return p.exact, p.byLine == nil })
 }
 
+// remainder is what rounding down took of a part.
+type remainder struct {
+	part *part
+	rest Exact
+}
+
 // roundSum rounds the sum of what share picks, and adds it to asked by largest remainder, ties by rule id.
 func (d *decider) roundSum(parts []part, share func(*part) (exact Exact, counts bool)) bool {
 	if len(parts) == 1 {
@@ -210,13 +223,9 @@ func (d *decider) roundSum(parts []part, share func(*part) (exact Exact, counts 
 		parts[0].asked = sum
 		return ok && sum >= 0
 	}
-	type remainder struct {
-		part *part
-		rest Exact
-	}
 	var sum Exact
 	var whole int64
-	rests := make([]remainder, 0, len(parts))
+	rests := d.room.rests[:0]
 	for i := range parts {
 		x, counts := share(&parts[i])
 		if !counts {
@@ -235,6 +244,7 @@ func (d *decider) roundSum(parts []part, share func(*part) (exact Exact, counts 
 	if !ok {
 		return false
 	}
+	d.room.rests = rests
 	slices.SortStableFunc(rests, func(a, b remainder) int { return b.rest.Cmp(a.rest) })
 	for i := range total - whole {
 		rests[i].part.asked++

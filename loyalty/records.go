@@ -9,8 +9,8 @@ import (
 )
 
 // Records are the parts of one account that grow with its history. Decide and Evolve read and write them as they go;
-// whoever calls those decides whether the writes are kept. What a Put was given is the implementation's from then
-// on; what a getter returned may be changed by the caller only in a clone.
+// whoever calls those decides whether the writes are kept. An implementation clones or encodes what a Put is given,
+// because the caller uses the memory again; what a getter returned may be changed by the caller only in a clone.
 //
 // An implementation that cannot read remembers its error and answers "unknown"; its owner must look at that error
 // before it uses the decision.
@@ -84,13 +84,13 @@ func (m *MemoryRecords) PutSeen(event string, payload events.Fingerprint) { m.se
 func (m *MemoryRecords) Order(id string) *Order { return m.orders[id] }
 
 // PutOrder implements [Records].
-func (m *MemoryRecords) PutOrder(o *Order) { m.orders[o.ID] = o }
+func (m *MemoryRecords) PutOrder(o *Order) { m.orders[o.ID] = o.Clone() }
 
 // Redemption implements [Records].
 func (m *MemoryRecords) Redemption(id string) *Redemption { return m.redemptions[id] }
 
 // PutRedemption implements [Records].
-func (m *MemoryRecords) PutRedemption(r *Redemption) { m.redemptions[r.ID] = r }
+func (m *MemoryRecords) PutRedemption(r *Redemption) { m.redemptions[r.ID] = r.Clone() }
 
 // Referenced implements [Records].
 func (m *MemoryRecords) Referenced(r events.Reference) bool { _, ok := m.references[r]; return ok }

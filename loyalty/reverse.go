@@ -183,7 +183,7 @@ func (d *decider) reinstatePoints(r *Redemption, n events.Points) {
 // clawBack takes back what an order (or review) has to give back by now: from its own pending and active lots, then
 // from what of them expired, then from other lots; the rest is owed or, with clamp, written off.
 func (d *decider) clawBack(o *Order) {
-	bases := o.bases()
+	bases := d.basesOf(o, o.rate())
 	grants := make([]*Grant, len(o.Grants))
 	for i := range o.Grants {
 		grants[i] = &o.Grants[i]

@@ -8,11 +8,20 @@ import (
 // order activation, lapse, expiry, end of grace, review. ok is false when nothing was due: then there is no decision
 // and nothing has changed. p is the version in effect at the tick.
 func DecideTick(p *Program, a *Account, r Records, tick events.Instant, cause events.Cause) (made events.Decision, ok bool) {
-	if due := NextDue(p, a, a.Clock); due == 0 || due > tick {
-		return events.Decision{}, false
+	var d Decider
+	if made, ok := d.DecideTick(p, a, r, tick, cause); ok {
+		return *made, true
 	}
-	d := newDecider(p, a, r, Input{Event: &events.Tick{Header: events.Header{At: tick}}, Cause: cause, Clock: tick})
-	defer d.free()
+	return events.Decision{}, false
+}
+
+// DecideTick is the function [DecideTick]; the decision is nil when there is none.
+func (d *Decider) DecideTick(p *Program, a *Account, r Records, tick events.Instant, cause events.Cause) (made *events.Decision, ok bool) {
+	if due := NextDue(p, a, a.Clock); due == 0 || due > tick {
+		return nil, false
+	}
+	d.room.tick = events.Tick{Header: events.Header{At: tick}}
+	d.begin(p, a, r, Input{Event: &d.room.tick, Cause: cause, Clock: tick})
 	reviewed := max(a.Clock, a.TierSince)
 	for {
 		step, at := d.nextStep(reviewed)
@@ -38,7 +47,7 @@ func DecideTick(p *Program, a *Account, r Records, tick events.Instant, cause ev
 	}
 	d.settleTick()
 	if d.made.Result == events.Nothing {
-		return events.Decision{}, false
+		return nil, false
 	}
 	made, _ = d.close()
 	return made, true
