@@ -40,7 +40,9 @@ type Account struct {
 
 	// So many of the first Lots and Qualifying belong to the account that this one succeeds too: before one of them is
 	// changed, all are copied. What comes behind them is this account's own.
-	lotsShared, qualifyingShared int
+	lotsShared, qualifyingShared int32
+	// tally is of the Lots, so that not all of them are looked at for each decision.
+	tally tally
 }
 
 // Lot is points earned together. It stays, empty, while points redeemed from it may still come back.
@@ -182,7 +184,7 @@ func (a *Account) Clone() *Account {
 // each new lot, because the successor adds to the room behind a's.
 func (a *Account) Successor() *Account {
 	c := *a
-	c.lotsShared, c.qualifyingShared = len(a.Lots), len(a.Qualifying)
+	c.lotsShared, c.qualifyingShared = int32(len(a.Lots)), int32(len(a.Qualifying))
 	c.Counters = slices.Clone(a.Counters)
 	c.Waiting = slices.Clone(a.Waiting)
 	if a.Reservations != nil {

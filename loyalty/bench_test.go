@@ -130,7 +130,7 @@ func BenchmarkDecideCold(b *testing.B) {
 // benchDecide is what the engine and the store do with an account for an order.
 func benchDecide(b *testing.B, d *loyalty.Decider, p *loyalty.Program, a *loyalty.Account, r loyalty.Records, o *events.OrderPlaced) {
 	d.Decide(p, a, r, benchInput(o))
-	if err := a.Check(); err != nil {
+	if err := a.CheckDecided(); err != nil {
 		b.Fatal(err)
 	}
 	loyalty.NextDue(p, a, a.Clock)

@@ -91,6 +91,7 @@ func DecodeAccount(b []byte) (*Account, error) {
 	if n := d.count(); n > 0 {
 		a.Lots = make([]Lot, n)
 	}
+	a.tally = tally{drop: never}
 	for i := range a.Lots {
 		l := &a.Lots[i]
 		l.ID, l.Order = d.int(), d.text()
@@ -98,6 +99,7 @@ func DecodeAccount(b []byte) (*Account, error) {
 			*n = events.Points(d.int())
 		}
 		l.EarnedAt, l.ActiveAt, l.ExpiresAt = events.Instant(d.int()), events.Instant(d.int()), events.Instant(d.int())
+		a.tally.add(l)
 	}
 	a.Deficit = events.Points(d.int())
 	t := &a.Totals

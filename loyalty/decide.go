@@ -95,7 +95,8 @@ func (d *decider) close() (*events.Decision, []events.Event) {
 	// A deficit and spendable points never stand side by side.
 	d.repay()
 	d.finish()
-	d.made.Balance = d.a.Balance()
+	t := &d.a.tally
+	d.made.Balance = events.Balance{Pending: t.pending, Active: t.active, Reserved: t.reserved, Deficit: d.a.Deficit}
 	d.made.Tier = d.p.tierName(d.a.Tier)
 	return &d.made, d.out
 }

@@ -1,6 +1,7 @@
 package loyalty_test
 
 import (
+	"errors"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -99,6 +100,9 @@ func (w *rivals) compare(customer string, want, got *events.Decision, out, sent 
 		w.t.Fatalf("decided %+v %+v\nreused  %+v %+v", want, out, got, sent)
 	}
 	same := func(what string, a *loyalty.Account, r loyalty.Records) {
+		if err := errors.Join(loyalty.CheckTally(a), a.Check(), a.CheckDecided()); err != nil {
+			w.t.Fatalf("%v after %+v", err, want)
+		}
 		if string(loyalty.Encode(a, r)) != string(loyalty.Encode(plain.decided, plain.records)) {
 			w.t.Fatalf("%s to another account: %+v, not %+v", what, a, plain.decided)
 		}
@@ -117,6 +121,12 @@ func TestDeciderAndEvolverRememberNothing(t *testing.T) {
 		w, h := &rivals{t: t, p: p, plain: map[string]*twin{}, reused: map[string]*twin{}}, newHistory(t)
 		for range rapid.IntRange(5, 120).Draw(t, "events") {
 			w.apply(h.event(), rapid.IntRange(0, 9).Draw(t, "stumble") == 0)
+		}
+		for _, x := range w.reused {
+			back, err := loyalty.DecodeAccount(loyalty.AppendAccount(nil, x.decided))
+			if err := errors.Join(err, loyalty.CheckTally(back)); err != nil {
+				t.Fatal(err)
+			}
 		}
 	})
 }

@@ -102,13 +102,16 @@ func (f *fold) entry(e *events.Entry) {
 		l := a.lot(e.Lot)
 		l.Pending -= e.Points
 		l.Active += e.Points
+		a.tally.add(l)
 	case events.CancelPending:
-		a.lot(e.Lot).Pending -= e.Points
+		l := a.lot(e.Lot)
+		l.Pending -= e.Points
+		a.tally.add(l)
 		t.Revoked += e.Points
 		f.clawback(e)
 	case events.Revoke:
 		if e.Lot != 0 {
-			a.lot(e.Lot).Active -= e.Points
+			a.spend(e.Lot, e.Points)
 		}
 		t.Revoked += e.Points
 		f.clawback(e)
@@ -117,7 +120,7 @@ func (f *fold) entry(e *events.Entry) {
 		t.Revoked += e.Points
 		f.clawback(e)
 	case events.DeficitRepaid:
-		a.lot(e.Lot).Active -= e.Points
+		a.spend(e.Lot, e.Points)
 		a.Deficit -= e.Points
 	case events.Reserve:
 		f.reserve(e)
@@ -125,6 +128,7 @@ func (f *fold) entry(e *events.Entry) {
 		l := a.lot(e.Lot)
 		l.Reserved -= e.Points
 		l.Redeemed += e.Points
+		a.tally.add(l)
 		t.Redeemed += e.Points
 	case events.Release:
 		f.release(e)
@@ -134,19 +138,20 @@ func (f *fold) entry(e *events.Entry) {
 		l := a.lot(e.Lot)
 		l.Active -= e.Points
 		l.Expired += e.Points
+		a.tally.add(l)
 		t.Expired += e.Points
 	case events.Adjust:
-		f.addLot(e, "").Active += e.Points
+		f.addActive(e, "")
 		t.Adjusted += e.Points
 	case events.AdjustDown:
-		a.lot(e.Lot).Active -= e.Points
+		a.spend(e.Lot, e.Points)
 		t.Adjusted -= e.Points
 	case events.TransferOut:
 		f.transferOut(e)
 	case events.TransferIn:
 		f.transferIn(e)
 	case events.Forfeit:
-		a.lot(e.Lot).take(e.Points)
+		a.take(e.Lot, e.Points)
 		t.Forfeited += e.Points
 	case events.TierChanged:
 		a.Tier = f.d.Tier
@@ -156,7 +161,14 @@ func (f *fold) entry(e *events.Entry) {
 	}
 }
 
-// lot returns a lot that is known to be there.
+// spend takes active points of a lot.
+func (a *Account) spend(lot int64, n events.Points) {
+	l := a.lot(lot)
+	l.Active -= n
+	a.tally.add(l)
+}
+
+// lot returns a lot that is known to be there, to change it like [Account.changeLot].
 func (a *Account) lot(id int64) *Lot {
 	if l := a.changeLot(id); l != nil {
 		return l
@@ -164,10 +176,14 @@ func (a *Account) lot(id int64) *Lot {
 	panic("loyalty: a decision names a lot that the account does not have")
 }
 
-// changeLot is findLot for a caller that changes the lot.
+// changeLot is findLot for a caller that changes the lot and then adds it to the tally again.
 func (a *Account) changeLot(id int64) *Lot {
 	l := a.findLot(id)
-	if l == nil || a.lotsShared == 0 || id > a.Lots[a.lotsShared-1].ID {
+	if l == nil {
+		return nil
+	}
+	a.tally.remove(l)
+	if a.lotsShared == 0 || id > a.Lots[a.lotsShared-1].ID {
 		return l
 	}
 	a.ownLots()
@@ -186,7 +202,15 @@ func (a *Account) findLot(id int64) *Lot {
 	return &a.Lots[i]
 }
 
-// addLot returns the entry's lot, which it adds when it is new or had been dropped. Lots stay sorted by id.
+// addActive adds the entry's points to its lot.
+func (f *fold) addActive(e *events.Entry, order string) {
+	l := f.addLot(e, order)
+	l.Active += e.Points
+	f.a.tally.add(l)
+}
+
+// addLot returns the entry's lot, which it adds when it is new or had been dropped. Lots stay sorted by id. Like
+// [Account.changeLot]'s it is not in the tally.
 func (f *fold) addLot(e *events.Entry, order string) *Lot {
 	if l := f.a.changeLot(e.Lot); l != nil {
 		return l
@@ -206,7 +230,13 @@ func (a *Account) insertLot(l Lot) *Lot {
 	return &a.Lots[i]
 }
 
-// take removes n points from whichever bucket has them.
+// take removes n points of a lot from whichever bucket has them.
+func (a *Account) take(lot int64, n events.Points) {
+	l := a.lot(lot)
+	l.take(n)
+	a.tally.add(l)
+}
+
 func (l *Lot) take(n events.Points) {
 	for _, bucket := range [...]*events.Points{&l.Active, &l.Pending, &l.Reserved} {
 		part := min(*bucket, n)
@@ -244,6 +274,7 @@ func (f *fold) earn(e *events.Entry) {
 	} else {
 		l.Pending += e.Points
 	}
+	f.a.tally.add(l)
 	f.a.Totals.Issued += e.Points
 	f.a.qualify(e.EarnedAt, Exact{}, e.Points)
 }
@@ -333,7 +364,7 @@ func (a *Account) qualify(at events.Instant, spend Exact, points events.Points) 
 	if !found {
 		i, found = slices.BinarySearchFunc(a.Qualifying, at, func(q Qualifying, at events.Instant) int { return int(q.At - at) })
 	}
-	if i < a.qualifyingShared {
+	if i < int(a.qualifyingShared) {
 		a.ownQualifying()
 	}
 	if !found {
@@ -368,16 +399,20 @@ func (f *fold) finish() {
 	}
 }
 
-// dropLots removes the empty lots that nothing can come back to.
+// dropLots removes the empty lots that nothing can come back to. When there can be none, and the tally knows all, it
+// looks at no lot.
 func (f *fold) dropLots() {
 	a := f.a
-	spent := func(l *Lot) bool {
-		return l.Pending == 0 && l.Active == 0 && l.Reserved == 0 &&
-			(l.Redeemed == 0 || l.ExpiresAt == 0 || l.ExpiresAt <= a.Clock)
+	before := a.tally
+	if before.counts(a) && before.due != unknown && before.drop > a.Clock {
+		return
 	}
+	counted := before.counts(a)
+	a.tally = tally{drop: never}
 	for i := 0; i < len(a.Lots); i++ {
 		l := &a.Lots[i]
-		if !spent(l) {
+		if l.gone() > a.Clock {
+			a.tally.add(l)
 			continue
 		}
 		if l.Expired > 0 && l.Order != "" {
@@ -386,6 +421,9 @@ func (f *fold) dropLots() {
 		a.ownLots()
 		a.Lots = slices.Delete(a.Lots, i, i+1)
 		i--
+	}
+	if after := &a.tally; counted && (after.pending != before.pending || after.active != before.active || after.reserved != before.reserved) {
+		panic("loyalty: a lot was changed and not counted again")
 	}
 }
 

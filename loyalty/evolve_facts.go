@@ -142,12 +142,14 @@ func (f *fold) dates(d events.LotDates) {
 		return
 	}
 	l.ActiveAt, l.ExpiresAt = d.ActiveAt, d.ExpiresAt
+	f.a.tally.add(l)
 }
 
 func (f *fold) reserve(e *events.Entry) {
 	l := f.a.lot(e.Lot)
 	l.Active -= e.Points
 	l.Reserved += e.Points
+	f.a.tally.add(l)
 	r := f.reservation(e.Redemption)
 	r.Parts = append(r.Parts, RedemptionPart{
 		Lot: l.ID, Points: e.Points, Order: l.Order, EarnedAt: l.EarnedAt, ActiveAt: l.ActiveAt, ExpiresAt: l.ExpiresAt,
@@ -176,6 +178,7 @@ func (f *fold) release(e *events.Entry) {
 	l := f.a.lot(e.Lot)
 	l.Reserved -= e.Points
 	l.Active += e.Points
+	f.a.tally.add(l)
 	r := f.reservation(e.Redemption)
 	for i := range r.Parts {
 		if r.Parts[i].Lot == e.Lot {
@@ -190,7 +193,7 @@ func (f *fold) release(e *events.Entry) {
 
 // reinstate gives points back, to the parts consumed last first.
 func (f *fold) reinstate(e *events.Entry) {
-	f.addLot(e, e.Order).Active += e.Points
+	f.addActive(e, e.Order)
 	f.a.Totals.Reinstated += e.Points
 	r := f.redemption(e.Redemption)
 	left := e.Points
@@ -201,6 +204,7 @@ func (f *fold) reinstate(e *events.Entry) {
 		left -= n
 		if l := f.a.changeLot(part.Lot); l != nil {
 			l.Redeemed = max(l.Redeemed-n, 0)
+			f.a.tally.add(l)
 		}
 	}
 }

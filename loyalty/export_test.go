@@ -1,4 +1,23 @@
 package loyalty
 
+import "fmt"
+
 // Encode returns the bytes of an account with all its records, for comparisons.
 func Encode(a *Account, r Records) []byte { return appendMerged(nil, a, r.All()) }
+
+// CheckTally compares what an account knows of its lots with the lots.
+func CheckTally(a *Account) error {
+	want := tally{drop: never}
+	for i := range a.Lots {
+		want.add(&a.Lots[i])
+	}
+	// A lot that could have been dropped may have got points since.
+	got := a.tally
+	if got.drop <= want.drop {
+		got.drop = want.drop
+	}
+	if got != want {
+		return fmt.Errorf("the tally is %+v, the lots make %+v", a.tally, want)
+	}
+	return nil
+}

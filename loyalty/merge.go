@@ -13,7 +13,7 @@ func (f *fold) transferOut(e *events.Entry) {
 		f.a.Deficit += e.Points
 		return
 	}
-	f.a.lot(e.Lot).take(e.Points)
+	f.a.take(e.Lot, e.Points)
 }
 
 // transferIn books points that arrive: a new lot, or (lot 0) a deficit that is given away. The lots of a merge are
@@ -24,7 +24,7 @@ func (f *fold) transferIn(e *events.Entry) {
 	case e.Lot == 0:
 		f.a.Deficit -= e.Points
 	case f.d.Facts.Merged == nil:
-		f.addLot(e, "").Active += e.Points
+		f.addActive(e, "")
 	}
 }
 

@@ -60,13 +60,16 @@ func Summarize(p *Program, a *Account, clock events.Instant) Summary {
 
 // Check returns an error naming the first invariant that a breaks: the totals balance, and no bucket is below zero.
 func (a *Account) Check() error {
-	b := a.Balance()
 	for i := range a.Lots {
-		l := &a.Lots[i]
-		if min(l.Pending, l.Active, l.Reserved, l.Redeemed, l.Expired) < 0 {
+		if l := &a.Lots[i]; l.below() {
 			return fmt.Errorf("customer %q: lot %d is below zero: %+v", a.Customer, l.ID, *l)
 		}
 	}
+	return a.accountsFor(a.Balance())
+}
+
+// accountsFor returns an error unless the totals say that the account holds b.
+func (a *Account) accountsFor(b events.Balance) error {
 	t := &a.Totals
 	in := t.Issued + t.Adjusted + t.TransferredIn + t.Reinstated
 	out := b.Pending + b.Active + b.Reserved + t.Redeemed + t.Expired + t.Revoked + t.Forfeited + t.TransferredOut - a.Deficit

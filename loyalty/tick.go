@@ -77,7 +77,8 @@ const (
 // nextStep returns what is due first. The list is read again after each step, because steps make others due.
 func (d *decider) nextStep(reviewed events.Instant) (step, events.Instant) {
 	s := schedule{}
-	s.account(d.a)
+	s.lots(d.a)
+	s.reservations(d.a)
 	s.tiers(d.p, d.a, reviewed)
 	s.waiting(d.p, d.a)
 	return s.step, s.at
@@ -98,7 +99,7 @@ func (s *schedule) add(step step, at events.Instant) {
 	}
 }
 
-func (s *schedule) account(a *Account) {
+func (s *schedule) lots(a *Account) {
 	for i := range a.Lots {
 		l := &a.Lots[i]
 		if l.Pending > 0 {
@@ -108,6 +109,9 @@ func (s *schedule) account(a *Account) {
 			s.add(expire, l.ExpiresAt)
 		}
 	}
+}
+
+func (s *schedule) reservations(a *Account) {
 	for _, r := range a.Reservations {
 		s.add(lapse, r.LapsesAt)
 	}
@@ -133,10 +137,12 @@ func (s *schedule) waiting(p *Program, a *Account) {
 }
 
 // NextDue returns the first instant at which a tick may have something to do for a, given that reviews up to after
-// were done; 0: none. What is overdue is returned as it is.
+// were done; 0: none. What is overdue is returned as it is. It only reads a, and of an account that was decoded, or that
+// a decision was made on, it looks at no lot.
 func NextDue(p *Program, a *Account, after events.Instant) events.Instant {
 	s := schedule{}
-	s.account(a)
+	s.add(expire, a.lotsDue())
+	s.reservations(a)
 	s.tiers(p, a, max(after, a.TierSince))
 	s.waiting(p, a)
 	return s.at
