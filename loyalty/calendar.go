@@ -93,7 +93,7 @@ func (c Calendar) instant(local int64) events.Instant {
 	at := time.UnixMilli(local - offsetMax*1000).In(c.loc)
 	for {
 		_, offset := at.Zone()
-		_, end := at.ZoneBounds()
+		end := zoneEnd(at)
 		t := local - int64(offset)*1000
 		if end.IsZero() || t < end.UnixMilli() {
 			return events.Instant(t)
@@ -105,6 +105,16 @@ func (c Calendar) instant(local int64) events.Instant {
 		}
 		at = end
 	}
+}
+
+// zoneEnd returns when the offset at t ends; zero: never. On the last day of a leap year from 2040 on, package time
+// names a moment that has passed: the offset lasts at least as long as that day.
+func zoneEnd(t time.Time) time.Time {
+	_, end := t.ZoneBounds()
+	if !end.IsZero() && !end.After(t) {
+		end = t.Truncate(24 * time.Hour).Add(24 * time.Hour)
+	}
+	return end
 }
 
 // Add returns the instant s after t. Months that are too short end on their last day. A step of 0 returns t.
