@@ -56,10 +56,14 @@ func ParseStep(text string) (Step, error) {
 // Calendar reckons in the local time of one timezone. The zero Calendar is UTC. It decides itself what a local time
 // means that a change of the clocks skips (it moves forward by the gap) or repeats (the first counts), because
 // time.Date answers differently east and west of Greenwich.
-type Calendar struct{ loc *time.Location }
+type Calendar struct {
+	loc *time.Location
+	// zones is a table of loc, or nil.
+	zones *zones
+}
 
 // NewCalendar returns the calendar of loc.
-func NewCalendar(loc *time.Location) Calendar { return Calendar{loc} }
+func NewCalendar(loc *time.Location) Calendar { return Calendar{loc, newZones(loc)} }
 
 // Location returns the timezone.
 func (c Calendar) Location() *time.Location {
@@ -81,6 +85,9 @@ func (c Calendar) local(t events.Instant) int64 {
 	if c.loc == nil || c.loc == time.UTC {
 		return int64(t)
 	}
+	if c.zones.covers(int64(t)) {
+		return c.zones.local(t)
+	}
 	_, offset := time.UnixMilli(int64(t)).In(c.loc).Zone()
 	return int64(t) + int64(offset)*1000
 }
@@ -89,6 +96,9 @@ func (c Calendar) local(t events.Instant) int64 {
 func (c Calendar) instant(local int64) events.Instant {
 	if c.loc == nil || c.loc == time.UTC {
 		return events.Instant(local)
+	}
+	if c.zones.covers(local) {
+		return c.zones.instant(local)
 	}
 	at := time.UnixMilli(local - offsetMax*1000).In(c.loc)
 	for {

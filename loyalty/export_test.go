@@ -5,6 +5,9 @@ import "fmt"
 // Encode returns the bytes of an account with all its records, for comparisons.
 func Encode(a *Account, r Records) []byte { return appendMerged(nil, a, r.All()) }
 
+// WithoutTable returns a calendar that asks package time.
+func (c Calendar) WithoutTable() Calendar { return Calendar{loc: c.loc} }
+
 // CheckTally compares what an account knows of its lots with the lots.
 func CheckTally(a *Account) error {
 	want := tally{drop: never}

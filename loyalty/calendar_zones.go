@@ -1,0 +1,67 @@
+package loyalty
+
+import (
+	"time"
+
+	"github.com/accrue-loyalty/accrue/events"
+)
+
+// zones are the offsets that a timezone has had and will have over the years of most events, in milliseconds. An order
+// asks for half a dozen of them; package time would search all of them from the start each time.
+type zones struct {
+	// from is when each offset begins, ascending; the last one ends at until.
+	from, offset []int64
+	until        int64
+}
+
+// The table reaches from zonesFrom to zonesUntil; package time answers beyond.
+var (
+	zonesFrom  = time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
+	zonesUntil = time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
+func newZones(loc *time.Location) *zones {
+	z := &zones{}
+	for at := zonesFrom.In(loc); ; {
+		_, offset := at.Zone()
+		z.from, z.offset = append(z.from, at.UnixMilli()), append(z.offset, int64(offset)*1000)
+		end := zoneEnd(at)
+		if end.IsZero() || !end.Before(zonesUntil) {
+			z.until = zonesUntil.UnixMilli()
+			return z
+		}
+		at = end
+	}
+}
+
+// covers reports whether the table answers for every instant that may have the wall clock local, or is local.
+func (z *zones) covers(local int64) bool {
+	return z != nil && local-offsetMax*1000 >= z.from[0] && local+offsetMax*1000 < z.until
+}
+
+// at returns the index of the offset at t.
+func (z *zones) at(t int64) int {
+	low, high := 0, len(z.from)
+	for high-low > 1 {
+		if middle := (low + high) / 2; z.from[middle] <= t {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return low
+}
+
+// local is [Calendar.local] of the table.
+func (z *zones) local(t events.Instant) int64 { return int64(t) + z.offset[z.at(int64(t))] }
+
+// instant is [Calendar.instant] of the table.
+func (z *zones) instant(local int64) events.Instant {
+	for i := z.at(local - offsetMax*1000); ; i++ {
+		t := local - z.offset[i]
+		// The next zone begins before t. Where its clock has passed local already, local was skipped.
+		if i+1 == len(z.from) || t < z.from[i+1] || z.from[i+1]+z.offset[i+1] > local {
+			return events.Instant(t)
+		}
+	}
+}
