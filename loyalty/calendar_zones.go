@@ -14,20 +14,15 @@ type zones struct {
 	until        int64
 }
 
-// The table reaches from zonesFrom to zonesUntil; package time answers beyond.
-var (
-	zonesFrom  = time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
-	zonesUntil = time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
-)
-
+// newZones returns the table of loc from 1970 to 2100; package time answers beyond.
 func newZones(loc *time.Location) *zones {
-	z := &zones{}
-	for at := zonesFrom.In(loc); ; {
+	last := time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
+	z := &zones{until: last.UnixMilli()}
+	for at := time.UnixMilli(0).In(loc); ; {
 		_, offset := at.Zone()
 		z.from, z.offset = append(z.from, at.UnixMilli()), append(z.offset, int64(offset)*1000)
 		end := zoneEnd(at)
-		if end.IsZero() || !end.Before(zonesUntil) {
-			z.until = zonesUntil.UnixMilli()
+		if end.IsZero() || !end.Before(last) {
 			return z
 		}
 		at = end

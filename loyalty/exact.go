@@ -111,6 +111,9 @@ func add(a, b int64) (int64, bool) {
 
 // Mul returns x × y.
 func (x Exact) Mul(y Exact) Exact {
+	if y == ExactInt(1) {
+		return x // What most factors are.
+	}
 	if x.big == nil && y.big == nil {
 		// Cancelling crosswise keeps the products small and the result in lowest terms.
 		a, d := cancel(x.num, y.denominator())
@@ -155,7 +158,10 @@ func (x Exact) Cmp(y Exact) int {
 // Floor returns the greatest integer not above x; ok is false when it does not fit.
 func (x Exact) Floor() (n int64, ok bool) {
 	if x.big == nil {
-		q, _ := floorDiv(x.num, x.denominator())
+		if x.den == 0 {
+			return x.num, true
+		}
+		q, _ := floorDiv(x.num, x.den)
 		return q, true
 	}
 	// big.Int.Div rounds towards minus infinity for a positive divisor.
@@ -197,11 +203,42 @@ func ParseExact(s string) (Exact, error) {
 	if s == "" {
 		return ExactInt(1), nil
 	}
+	if x, ok := parseFraction(s); ok {
+		return x, nil
+	}
 	r, ok := new(big.Rat).SetString(s)
 	if !ok {
 		return Exact{}, fmt.Errorf("%q is not a number", s)
 	}
 	return fromRat(r), nil
+}
+
+// parseFraction reads what String writes of a positive number within two words.
+func parseFraction(s string) (x Exact, ok bool) {
+	n, d, fraction := strings.Cut(s, "/")
+	num, ok := parseWhole(n)
+	if !ok || !fraction {
+		return ExactInt(num), ok
+	}
+	den, ok := parseWhole(d)
+	if !ok {
+		return Exact{}, false
+	}
+	return normal(cancel(num, den)), true
+}
+
+// parseWhole reads up to 18 digits that do not begin with 0.
+func parseWhole(s string) (n int64, ok bool) {
+	if s == "" || s[0] == '0' || len(s) > 18 {
+		return 0, false
+	}
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, false
+		}
+		n = 10*n + int64(s[i]-'0')
+	}
+	return n, true
 }
 
 func cancel(num, den int64) (int64, int64) {

@@ -51,9 +51,12 @@ type choice struct {
 
 // chooseLots gives parts of the same hold and dates the same new lot; ids count up by hold, then dates.
 func (d *decider) chooseLots(parts []part) {
-	if len(parts) == 1 {
-		if parts[0].granted > 0 {
-			parts[0].lot = d.a.LotLast + 1
+	apart := len(parts) > 1 && slices.ContainsFunc(parts, func(p part) bool { return p.rule.Hold != nil || p.rule.Expiry != nil })
+	if !apart {
+		for i := range parts {
+			if parts[i].granted > 0 {
+				parts[i].lot = d.a.LotLast + 1
+			}
 		}
 		return
 	}

@@ -22,6 +22,8 @@ type prepared struct {
 type preparedRule struct {
 	*Rule
 	unit, points, factor, max Exact
+	// perUnit is points ÷ unit of a per rule whose points are constant.
+	perUnit Exact
 }
 
 // rate converts minor units; text is its canonical form in facts.
@@ -40,9 +42,13 @@ func (p *Program) prepare() {
 	q.rules = map[events.Type][]preparedRule{}
 	for i := range p.Earn {
 		r := &p.Earn[i]
-		q.rules[r.On] = append(q.rules[r.On], preparedRule{
+		x := preparedRule{
 			Rule: r, unit: exactOf(r.Unit), points: exactOf(r.Points), factor: exactOf(r.Factor), max: exactOf(r.Max),
-		})
+		}
+		if r.Kind == Per && r.PointsOf == nil {
+			x.perUnit = x.points.Quo(x.unit)
+		}
+		q.rules[r.On] = append(q.rules[r.On], x)
 	}
 	q.rates = map[string]rate{p.Currency: {exact: ExactInt(1)}}
 	for currency, r := range p.Rates {

@@ -2,7 +2,6 @@ package loyalty
 
 import (
 	"math/big"
-	"slices"
 	"sync"
 
 	"github.com/accrue-loyalty/accrue/events"
@@ -134,8 +133,12 @@ func (p Period) String() string { return [...]string{"", "day", "week", "month",
 
 // ParsePeriod is the inverse of String.
 func ParsePeriod(s string) (Period, bool) {
-	i := slices.Index([]string{"", "day", "week", "month", "year"}, s)
-	return Period(max(i, 0)), i >= 0
+	for p := PeriodNone; p <= Year; p++ {
+		if s == p.String() {
+			return p, true
+		}
+	}
+	return PeriodNone, false
 }
 
 // Returns says what happens when points that come back were spent already.

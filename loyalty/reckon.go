@@ -120,7 +120,10 @@ func (d *decider) partOf(r *preparedRule, e events.Event, s *sale, factor, tier 
 		}
 		switch r.Kind {
 		case Per:
-			perUnit := points.Quo(r.unit)
+			perUnit := r.perUnit
+			if r.PointsOf != nil {
+				perUnit = points.Quo(r.unit)
+			}
 			p.exact = basis.Mul(perUnit)
 			if d.p.Stage == StageLine {
 				d.spreadByLine(&p, s, perUnit.Mul(factor).Mul(tier))
@@ -150,7 +153,9 @@ func (d *decider) partOf(r *preparedRule, e events.Event, s *sale, factor, tier 
 			p.byLine[i] = p.byLine[i].Mul(r.max).Quo(p.exact)
 		}
 		p.exact = r.max
-		d.trace(r.ID, "at most %s", r.max.decimal())
+		if d.in.Trace != nil {
+			d.trace(r.ID, "at most %s", r.max.decimal())
+		}
 	}
 	return p, true
 }
@@ -275,7 +280,9 @@ func (d *decider) cap(parts []part, s *sale) {
 	limit := func(room events.Points, name string) {
 		room = max(room, 0)
 		if over := total - room; over > 0 {
-			d.trace(name, "leaves room for %d of %d points", room, total)
+			if d.in.Trace != nil {
+				d.trace(name, "leaves room for %d of %d points", room, total)
+			}
 			for i := len(parts) - 1; i >= 0 && over > 0; i-- {
 				n := min(parts[i].granted, over)
 				parts[i].granted -= n

@@ -9,6 +9,9 @@ func (d *decider) upgrade() {
 	if d.p.Tiers == nil {
 		return
 	}
+	if d.p.level(d.a.Tier) == len(d.p.Tiers.Levels)-1 {
+		return
+	}
 	t := max(d.in.Clock, d.at, d.a.LatestOrder)
 	reached := d.p.levelReached(d.a, d.p.window(t))
 	if reached > d.p.level(d.a.Tier) {
@@ -54,16 +57,24 @@ func (p *Program) window(t events.Instant) span {
 
 // qualifying sums what counts in s.
 func (a *Account) qualifying(s span) (spend Exact, points events.Points) {
+	var whole int64
 	for i := len(a.Qualifying) - 1; i >= 0; i-- {
 		q := &a.Qualifying[i]
-		if s.holds(q.At) {
+		if !s.holds(q.At) {
+			if q.At < s.after {
+				break
+			}
+			continue
+		}
+		points += q.Points
+		// Nearly all are whole numbers, and an account has many.
+		if sum, ok := add(whole, q.Spend.num); ok && q.Spend.den == 0 && q.Spend.big == nil {
+			whole = sum
+		} else {
 			spend = spend.Add(q.Spend)
-			points += q.Points
-		} else if q.At < s.after {
-			break
 		}
 	}
-	return spend, points
+	return spend.Add(ExactInt(whole)), points
 }
 
 // metric returns what tiers count in s.
