@@ -33,7 +33,9 @@ type partition struct {
 	known [topicCount]int64
 	// waiting are the records that were admitted and are not decided; of the clock's, those that are not parsed.
 	waiting queues
-	room    schemas.EventRoom
+	// room and rules are the memory of the event and the decision at hand.
+	room  schemas.EventRoom
+	rules loyalty.Decider
 
 	// now is where the last committed batch left the partition; next, where the batch at hand would leave it.
 	now, next course
@@ -287,11 +289,11 @@ func (d *decider) record(t int, rec *kgo.Record) error {
 	}
 	program := d.history.At(head.At)
 	in := loyalty.Input{Event: e, Cause: cause, Clock: d.p.next.clock.at, Lenient: d.p.next.clock.lenient, History: d.history}
-	made, sent, err := decideSafely(program, a, r, in)
+	made, sent, err := decideSafely(&d.p.rules, program, a, r, in)
 	if err != nil {
 		return d.broken(from, head.Customer, reasonPanic, err)
 	}
-	if err := d.emit(from, a, program, &made); err != nil {
+	if err := d.emit(from, a, program, made); err != nil {
 		return err
 	}
 	return d.send(from, head.Customer, sent)
@@ -305,14 +307,14 @@ func (d *decider) catchUp(from origin, a *loyalty.Account, r loyalty.Records) er
 		return nil
 	}
 	program := d.history.At(c.at)
-	made, ok, err := decideTickSafely(program, a, r, c.at, d.p.next.clock.cause(d.p.id))
+	made, ok, err := decideTickSafely(&d.p.rules, program, a, r, c.at, d.p.next.clock.cause(d.p.id))
 	if err != nil {
 		return d.broken(from, a.Customer, reasonPanic, err)
 	}
 	if !ok {
 		return nil
 	}
-	return d.emit(from, a, program, &made)
+	return d.emit(from, a, program, made)
 }
 
 // cause is what decisions name that the clock brings about.
@@ -322,7 +324,7 @@ func (c *clock) cause(partition int32) events.Cause {
 
 // emit completes a decision and puts it into the outbox.
 func (d *decider) emit(from origin, a *loyalty.Account, program *loyalty.Program, made *events.Decision) error {
-	if err := a.Check(); err != nil {
+	if err := a.CheckDecided(); err != nil {
 		return d.broken(from, a.Customer, reasonInvariant, err)
 	}
 	made.Program = events.ProgramRef{Version: program.Version, Hash: program.Hash}
@@ -345,14 +347,26 @@ func (d *decider) ledger(from origin, made *events.Decision, take func(*events.D
 	d.p.next.chain = sha256.Sum256(value)
 	d.counts.add(made)
 	if d.waited && d.p.e.waiters.awaits(made) {
-		d.awaited = append(d.awaited, *made)
-		d.awaited[len(d.awaited)-1].Offset = int64(len(d.out.ledger) - d.began)
+		if err := d.await(value); err != nil {
+			return err
+		}
 	}
 	d.out.addDecision(kgo.Record{
 		Topic: d.p.e.ledgerTopic, Partition: d.p.id, Key: d.out.key(made.Customer), Value: value,
 	})
 	projector.Advance(&d.p.next.position, made)
 	return take(made)
+}
+
+// await keeps a decision that somebody waits for: what was decided lasts until the next decision only.
+func (d *decider) await(value []byte) error {
+	own := events.Decision{}
+	if err := d.p.e.client.codec.DecodeDecision(value, &own); err != nil {
+		return fmt.Errorf("reading the decision that was just written: %w", err)
+	}
+	own.Offset = int64(len(d.out.ledger) - d.began)
+	d.awaited = append(d.awaited, own)
+	return nil
 }
 
 // send puts the events for other customers into the outbox.
@@ -376,24 +390,24 @@ func (d *decider) broken(from origin, customer, reason string, err error) error 
 }
 
 // decideSafely is Decide, with a panic as an error: a bug that one customer's data brings out must not stop the others.
-func decideSafely(p *loyalty.Program, a *loyalty.Account, r loyalty.Records, in loyalty.Input) (made events.Decision, sent []events.Event, err error) {
+func decideSafely(d *loyalty.Decider, p *loyalty.Program, a *loyalty.Account, r loyalty.Records, in loyalty.Input) (made *events.Decision, sent []events.Event, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("deciding panicked: %v", v)
 		}
 	}()
-	made, sent = loyalty.Decide(p, a, r, in)
+	made, sent = d.Decide(p, a, r, in)
 	return made, sent, nil
 }
 
 // decideTickSafely is DecideTick, with a panic as an error.
-func decideTickSafely(p *loyalty.Program, a *loyalty.Account, r loyalty.Records, tick events.Instant, cause events.Cause) (made events.Decision, ok bool, err error) {
+func decideTickSafely(d *loyalty.Decider, p *loyalty.Program, a *loyalty.Account, r loyalty.Records, tick events.Instant, cause events.Cause) (made *events.Decision, ok bool, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("working off a tick panicked: %v", v)
 		}
 	}()
-	made, ok = loyalty.DecideTick(p, a, r, tick, cause)
+	made, ok = d.DecideTick(p, a, r, tick, cause)
 	return made, ok, nil
 }
 

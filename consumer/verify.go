@@ -133,6 +133,9 @@ type verifier struct {
 	accounts map[string]*verified
 	buf      []byte
 	result   VerifiedPartition
+	// room and rules are the memory of the event and the decision at hand.
+	room  schemas.EventRoom
+	rules loyalty.Decider
 }
 
 // verified is a customer as the decisions so far left it.
@@ -308,7 +311,7 @@ func (v *verifier) sourceError(rec *kgo.Record, d *events.Decision, err error) e
 }
 
 func (v *verifier) decideEvent(rec *kgo.Record, d *events.Decision, t int, source *kgo.Record, cause events.Cause, lenient bool) (*events.Decision, *verified, error) {
-	e, err := v.reading.event(inputNames[t], source, nil)
+	e, err := v.reading.event(inputNames[t], source, &v.room)
 	if errors.Is(err, schemas.ErrRegistryUnavailable) {
 		return nil, nil, err
 	}
@@ -332,12 +335,12 @@ func (v *verifier) decideEvent(rec *kgo.Record, d *events.Decision, t int, sourc
 		return nil, nil, err
 	}
 	in := loyalty.Input{Event: e, Cause: cause, Clock: d.Clock, Lenient: lenient, History: v.history}
-	made, _, err := decideSafely(program, a.account, a.records, in)
+	made, _, err := decideSafely(&v.rules, program, a.account, a.records, in)
 	if err != nil {
 		return nil, nil, v.differs(rec, d, nil, "%v", err)
 	}
 	made.Program = events.ProgramRef{Version: program.Version, Hash: program.Hash}
-	return &made, a, nil
+	return made, a, nil
 }
 
 // program returns the version that the decision pins, which must have been in effect at the time.
@@ -376,7 +379,7 @@ func (v *verifier) decideTick(ctx context.Context, rec *kgo.Record, d *events.De
 		return nil, nil, err
 	}
 	a := v.accountOf(d.Customer)
-	made, ok, err := decideTickSafely(program, a.account, a.records, now.at, now.cause(v.id))
+	made, ok, err := decideTickSafely(&v.rules, program, a.account, a.records, now.at, now.cause(v.id))
 	if err != nil {
 		return nil, nil, v.differs(rec, d, nil, "%v", err)
 	}
@@ -384,7 +387,7 @@ func (v *verifier) decideTick(ctx context.Context, rec *kgo.Record, d *events.De
 		return nil, nil, v.differs(rec, d, nil, "nothing was due for the customer")
 	}
 	made.Program = events.ProgramRef{Version: program.Version, Hash: program.Hash}
-	return &made, a, nil
+	return made, a, nil
 }
 
 // moveClock moves the clock to where it stood for the decision.
@@ -407,12 +410,12 @@ func (v *verifier) nothingLeftDue(rec *kgo.Record, d *events.Decision, a *verifi
 	if p == nil || p.Version > v.newest {
 		return nil // perhaps not known then
 	}
-	due, ok, err := decideTickSafely(p, a.account, a.records, d.Clock, v.clock.now.cause(v.id))
+	due, ok, err := decideTickSafely(&v.rules, p, a.account, a.records, d.Clock, v.clock.now.cause(v.id))
 	if err != nil {
 		return v.differs(rec, d, nil, "%v", err)
 	}
 	if ok {
-		return v.differs(rec, d, nil, "something was due for the customer before it, and is not in the ledger: %d entries, the first %s", len(due.Entries), firstEntry(&due))
+		return v.differs(rec, d, nil, "something was due for the customer before it, and is not in the ledger: %d entries, the first %s", len(due.Entries), firstEntry(due))
 	}
 	return nil
 }

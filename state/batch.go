@@ -18,8 +18,9 @@ type Batch struct {
 	ledger []int64
 	err    error
 	// spare are copies of earlier batches, to be used again; arena is where records are put.
-	spare []*touched
-	arena arena
+	spare   []*touched
+	arena   arena
+	evolver loyalty.Evolver
 }
 
 // touched is the batch's copy of an account.
@@ -168,7 +169,7 @@ func (b *Batch) Fold(d *events.Decision) error {
 		if err != nil {
 			return err
 		}
-		loyalty.Evolve(t.account, &t.records, d)
+		b.evolver.Evolve(t.account, &t.records, d)
 		if t.records.err != nil {
 			b.fail(t.records.err)
 			return b.err
