@@ -232,6 +232,7 @@ func (p *partition) startFrom(ctx context.Context, committed offsetsCommitted) e
 			return err
 		}
 		p.fetched[t] = at
+		p.told[t] = -1
 	}
 	return p.recoverClock(ctx)
 }

@@ -31,6 +31,8 @@ type partition struct {
 	fetched [topicCount]int64
 	// known is where committed reads of a topic ended when they were last heard of.
 	known [topicCount]int64
+	// told is what this session has committed for the group; -1: nothing.
+	told [topicCount]int64
 	// waiting are the records that were admitted and are not decided; of the clock's, those that are not parsed.
 	waiting queues
 	// room and rules are the memory of the event and the decision at hand.

@@ -102,24 +102,31 @@ func (w *worker) end(batch []*decider) (Outcome, error) {
 	}
 }
 
-// writePositions makes req commit the positions behind the batch. Its member and generation fence: who has lost the
-// partitions can't commit, and so not decide.
+// writePositions makes req commit the positions behind the batch that have moved. Its member and generation fence: who
+// has lost the partitions can't commit, and so not decide. So there is something in it even where none has.
 func (w *worker) writePositions(req *kmsg.TxnOffsetCommitRequest, batch []*decider) {
 	req.Topics = req.Topics[:0]
+	none := !slices.ContainsFunc(batch, func(d *decider) bool { return d.p.positions(&d.p.next) != d.p.told })
 	for t, name := range inputNames {
 		topic := kmsg.NewTxnOffsetCommitRequestTopic()
 		topic.Topic = w.e.client.Name(name)
 		topic.TopicID = w.e.topicIDs[t]
 		for _, d := range batch {
+			at := d.p.positions(&d.p.next)[t]
+			if at == d.p.told[t] && !none {
+				continue
+			}
 			note := commitNote(d.p.next.position.Inputs[string(name)])
 			p := kmsg.NewTxnOffsetCommitRequestTopicPartition()
 			p.Partition = d.p.id
-			p.Offset = d.p.positions(&d.p.next)[t]
+			p.Offset = at
 			p.LeaderEpoch = -1
 			p.Metadata = &note
 			topic.Partitions = append(topic.Partitions, p)
 		}
-		req.Topics = append(req.Topics, topic)
+		if len(topic.Partitions) > 0 {
+			req.Topics = append(req.Topics, topic)
+		}
 	}
 }
 
@@ -128,6 +135,7 @@ func (w *worker) settle(batch []*decider, out *outbox) error {
 	for _, d := range batch {
 		var offsets []int64
 		if out != nil {
+			d.p.told = d.p.positions(&d.p.next)
 			offsets = make([]int64, 0, d.ended-d.began)
 			for _, i := range out.ledger[d.began:d.ended] {
 				offsets = append(offsets, out.records[i].Offset)
