@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
+	"strings"
 
 	"github.com/accrue-loyalty/accrue/events"
 )
@@ -16,8 +18,16 @@ const codecVersion = 1
 // ErrEncoding is returned for bytes that are no encoding of this version.
 var ErrEncoding = errors.New("loyalty: not an encoding of this version of accrue; rebuild the store from the ledger")
 
+// What the encodings take, roughly; room for them is made at once.
+const (
+	accountBytes    = 128
+	lotBytes        = 48
+	qualifyingBytes = 16
+)
+
 // AppendAccount appends a's encoding without the customer: equal accounts have equal bytes.
 func AppendAccount(b []byte, a *Account) []byte {
+	b = slices.Grow(b, accountBytes+len(a.Lots)*lotBytes+len(a.Qualifying)*qualifyingBytes)
 	b = append(b, codecVersion)
 	b = appendInt(b, int64(a.Clock))
 	b = appendInt(b, int64(a.LatestOrder))
@@ -30,9 +40,11 @@ func AppendAccount(b []byte, a *Account) []byte {
 		l := &a.Lots[i]
 		b = appendInt(b, l.ID)
 		b = appendText(b, l.Order)
-		for _, n := range [...]events.Points{l.Pending, l.Active, l.Reserved, l.Redeemed, l.Expired} {
-			b = appendInt(b, int64(n))
-		}
+		b = appendInt(b, int64(l.Pending))
+		b = appendInt(b, int64(l.Active))
+		b = appendInt(b, int64(l.Reserved))
+		b = appendInt(b, int64(l.Redeemed))
+		b = appendInt(b, int64(l.Expired))
 		b = appendInt(b, int64(l.EarnedAt))
 		b = appendInt(b, int64(l.ActiveAt))
 		b = appendInt(b, int64(l.ExpiresAt))
@@ -62,7 +74,10 @@ func AppendAccount(b []byte, a *Account) []byte {
 	}
 	b = appendCount(b, len(a.Reservations))
 	for _, r := range a.Reservations {
-		b = appendBytes(b, AppendRedemption(nil, r))
+		at := len(b)
+		b = AppendRedemption(b, r)
+		var length [binary.MaxVarintLen64]byte
+		b = slices.Insert(b, at, length[:binary.PutUvarint(length[:], uint64(len(b)-at))]...)
 	}
 	b = appendCount(b, len(a.Waiting))
 	for _, e := range a.Waiting {
@@ -92,12 +107,19 @@ func DecodeAccount(b []byte) (*Account, error) {
 		a.Lots = make([]Lot, n)
 	}
 	a.tally = tally{drop: never}
+	// The lots' orders are pieces of one string, which spares an allocation for each.
+	var orders strings.Builder
 	for i := range a.Lots {
 		l := &a.Lots[i]
-		l.ID, l.Order = d.int(), d.text()
-		for _, n := range [...]*events.Points{&l.Pending, &l.Active, &l.Reserved, &l.Redeemed, &l.Expired} {
-			*n = events.Points(d.int())
+		l.ID = d.int()
+		order := d.bytes()
+		if i == 0 {
+			orders.Grow(min(len(a.Lots)*(len(order)+1), len(d.b)+len(order)))
 		}
+		orders.Write(order)
+		l.Order = orders.String()[orders.Len()-len(order):]
+		l.Pending, l.Active, l.Reserved = events.Points(d.int()), events.Points(d.int()), events.Points(d.int())
+		l.Redeemed, l.Expired = events.Points(d.int()), events.Points(d.int())
 		l.EarnedAt, l.ActiveAt, l.ExpiresAt = events.Instant(d.int()), events.Instant(d.int()), events.Instant(d.int())
 		a.tally.add(l)
 	}
@@ -146,13 +168,7 @@ func DecodeAccount(b []byte) (*Account, error) {
 func AppendOrder(b []byte, o *Order) []byte {
 	b = append(b, codecVersion)
 	b = appendText(b, o.ID)
-	var flags byte
-	for i, set := range [...]bool{o.Placed, o.Ended, o.Cancelled, o.Whole, o.Referrer != ""} {
-		if set {
-			flags |= 1 << i
-		}
-	}
-	b = append(b, flags)
+	b = append(b, bit(o.Placed)|bit(o.Ended)<<1|bit(o.Cancelled)<<2|bit(o.Whole)<<3|bit(o.Referrer != "")<<4)
 	b = appendInt(b, int64(o.Version))
 	b = appendInt(b, int64(o.At))
 	b = appendInt(b, int64(o.Fulfilled))
@@ -174,13 +190,7 @@ func AppendOrder(b []byte, o *Order) []byte {
 		b = appendInt(b, int64(g.Granted))
 		b = appendInt(b, int64(g.Taken))
 		b = appendInt(b, g.Lot)
-		var flags byte
-		for i, set := range [...]bool{g.Fixed, g.At != 0} {
-			if set {
-				flags |= 1 << i
-			}
-		}
-		b = append(b, flags)
+		b = append(b, bit(g.Fixed)|bit(g.At != 0)<<1)
 		if g.At != 0 {
 			b = appendInt(b, int64(g.At))
 		}
@@ -284,9 +294,17 @@ func compareReferences(a, b events.Reference) int {
 	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
 }
 
-func appendInt(b []byte, n int64) []byte { return binary.AppendVarint(b, n) }
+// appendInt is binary.AppendVarint. Most numbers are small.
+func appendInt(b []byte, n int64) []byte { return appendUint(b, uint64(n)<<1^uint64(n>>63)) }
 
-func appendCount(b []byte, n int) []byte { return binary.AppendUvarint(b, uint64(n)) }
+func appendCount(b []byte, n int) []byte { return appendUint(b, uint64(n)) }
+
+func appendUint(b []byte, n uint64) []byte {
+	if n < 0x80 {
+		return append(b, byte(n))
+	}
+	return binary.AppendUvarint(b, n)
+}
 
 func appendText(b []byte, s string) []byte { return append(appendCount(b, len(s)), s...) }
 
@@ -300,11 +318,13 @@ func appendTexts(b []byte, list []string) []byte {
 	return b
 }
 
-func appendBool(b []byte, v bool) []byte {
+func appendBool(b []byte, v bool) []byte { return append(b, bit(v)) }
+
+func bit(v bool) byte {
 	if v {
-		return append(b, 1)
+		return 1
 	}
-	return append(b, 0)
+	return 0
 }
 
 // appendExact writes the denominator (0 for a number beyond two words, whose text follows), then the numerator.
@@ -312,8 +332,7 @@ func appendExact(b []byte, x Exact) []byte {
 	if x.big != nil {
 		return appendText(appendCount(b, 0), x.big.String())
 	}
-	b = binary.AppendUvarint(b, uint64(x.denominator()))
-	return appendInt(b, x.num)
+	return appendInt(appendUint(b, uint64(x.denominator())), x.num)
 }
 
 // decoder reads what the append functions wrote. After the first error every read returns zero.
@@ -350,16 +369,16 @@ func (d *decoder) byte() byte {
 func (d *decoder) bool() bool { return d.byte() == 1 }
 
 func (d *decoder) int() int64 {
-	n, used := binary.Varint(d.b)
-	if used <= 0 {
-		d.fail()
-		return 0
-	}
-	d.b = d.b[used:]
-	return n
+	n := d.uint()
+	return int64(n>>1) ^ -int64(n&1)
 }
 
 func (d *decoder) uint() uint64 {
+	if len(d.b) > 0 && d.b[0] < 0x80 {
+		n := d.b[0]
+		d.b = d.b[1:]
+		return uint64(n)
+	}
 	n, used := binary.Uvarint(d.b)
 	if used <= 0 {
 		d.fail()
