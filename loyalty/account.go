@@ -20,7 +20,7 @@ type Account struct {
 	Grace     events.Instant
 	TierSince events.Instant
 
-	// Lots are in the order of their ids; LotLast is the highest id given.
+	// Lots are in the order of their ids; LotLast is the highest id given. Only Decide and Evolve change them.
 	Lots    []Lot
 	LotLast int64
 	Deficit events.Points
