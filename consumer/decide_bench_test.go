@@ -116,6 +116,16 @@ func BenchmarkDecideBacklog(b *testing.B) {
 		b.ReportMetric(float64((processorTime()-before).Microseconds())/float64(total), "cpu-µs/event")
 		b.ReportMetric(0, "ns/op")
 		b.ReportMetric(float64(systemTime().Microseconds())/float64(total), "sys-µs/event")
+		var keys, bytes, flushes int64
+		for id := range int32(partitions) {
+			if p, err := store.Partition(id); err == nil {
+				stats := p.Stats()
+				keys, bytes, flushes = keys+stats.KeysTotal, bytes+stats.BytesTotal, flushes+stats.FlushesTotal
+			}
+		}
+		b.ReportMetric(float64(keys)/float64(total), "keys/event")
+		b.ReportMetric(float64(bytes)/float64(total), "written-B/event")
+		b.ReportMetric(float64(flushes), "flushes")
 		if err := store.Close(); err != nil {
 			b.Fatal(err)
 		}

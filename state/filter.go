@@ -33,7 +33,7 @@ const (
 	blockWords = 8
 	// filterRoomFirst and filterRoomMax bound the keys of a layer: small partitions take little memory, large ones grow in
 	// steps that don't double it.
-	filterRoomFirst = 1 << 15
+	filterRoomFirst = 1 << 18
 	filterRoomMax   = 1 << 22
 )
 
