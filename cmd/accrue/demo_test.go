@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"os/exec"
 	"testing"
+
+	"github.com/accrue-loyalty/accrue/internal/racetest"
 )
 
 type cohort struct {
@@ -19,7 +21,7 @@ type cohort struct {
 
 // TestTheDemoIsTrue runs the whole demonstration and holds its cohorts against a script that knows only the CSV.
 func TestTheDemoIsTrue(t *testing.T) {
-	if underRace {
+	if racetest.Enabled {
 		t.Skip("SKIPPED under the race detector: the plain run takes the whole history")
 	}
 	o := accrue(t, "", "demo", "--exit", "--output", "json", "--listen", "127.0.0.1:0").want(t, 0)

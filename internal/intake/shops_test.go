@@ -7,6 +7,7 @@ import (
 
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/internal/intake"
+	"github.com/accrue-loyalty/accrue/internal/racetest"
 	"github.com/accrue-loyalty/accrue/program"
 )
 
@@ -43,7 +44,7 @@ func readFile(t *testing.T, mapFile, file string) *intake.Contents {
 }
 
 func TestShopsAreReadWhole(t *testing.T) {
-	if underRace {
+	if racetest.Enabled {
 		t.Skip("SKIPPED under the race detector: the plain run reads the shops whole")
 	}
 	cases := []struct {
@@ -112,7 +113,7 @@ func TestReturnsNameTheirOrders(t *testing.T) {
 }
 
 func TestReadingTwiceGivesTheSameIDs(t *testing.T) {
-	if underRace {
+	if racetest.Enabled {
 		t.Skip("SKIPPED under the race detector: the plain run reads the shops whole")
 	}
 	first := readFile(t, "../../cmd/accrue/demo/cdnow.map.yaml", "../../cmd/accrue/demo/cdnow.csv.gz")
