@@ -111,9 +111,7 @@ func TestOrdersAreDecided(t *testing.T) {
 	w := newWorld(t, 4)
 	w.publish(plainProgram)
 	i := w.start("one", "")
-	for n, c := range customers(50) {
-		w.send(order(c, "o-"+c, t0+events.Instant(n), 1000))
-	}
+	w.send(orders(customers(50), t0, 1000)...)
 	w.decided()
 	for _, c := range customers(50) {
 		if got := i.active(c); got != 10 {
@@ -186,11 +184,11 @@ func TestUnreadableRecordsGoToTheDeadLetters(t *testing.T) {
 	}
 	p := schemas.Partition("c", 2)
 	var wg sync.WaitGroup
-	w.sendRecord(&wg, schemas.TopicOrders, &kgo.Record{Key: []byte("c"), Value: []byte("rubbish"), Partition: p, Timestamp: t0.Time()})
-	w.sendRecord(&wg, schemas.TopicOrders, &kgo.Record{Key: []byte("other"), Value: good, Partition: p, Timestamp: t0.Time()})
-	w.sendRecord(&wg, schemas.TopicOrders, &kgo.Record{Key: []byte("c"), Value: good, Partition: 1 - p, Timestamp: t0.Time()})
-	w.sendRecord(&wg, schemas.TopicTransfers, &kgo.Record{Key: []byte("c"), Value: good, Partition: p, Timestamp: t0.Time()})
-	w.sendRecord(&wg, schemas.TopicClock, &kgo.Record{Value: []byte("rubbish"), Partition: p, Timestamp: t0.Time()})
+	w.sendRecord(w.ctx(), &wg, schemas.TopicOrders, &kgo.Record{Key: []byte("c"), Value: []byte("rubbish"), Partition: p, Timestamp: t0.Time()})
+	w.sendRecord(w.ctx(), &wg, schemas.TopicOrders, &kgo.Record{Key: []byte("other"), Value: good, Partition: p, Timestamp: t0.Time()})
+	w.sendRecord(w.ctx(), &wg, schemas.TopicOrders, &kgo.Record{Key: []byte("c"), Value: good, Partition: 1 - p, Timestamp: t0.Time()})
+	w.sendRecord(w.ctx(), &wg, schemas.TopicTransfers, &kgo.Record{Key: []byte("c"), Value: good, Partition: p, Timestamp: t0.Time()})
+	w.sendRecord(w.ctx(), &wg, schemas.TopicClock, &kgo.Record{Value: []byte("rubbish"), Partition: p, Timestamp: t0.Time()})
 	wg.Wait()
 	w.send(order("c", "o2", t0+1, 1000))
 	w.decided()
@@ -221,15 +219,15 @@ func TestTransfersAndMergesCrossPartitions(t *testing.T) {
 	w.publish(plainProgram)
 	i := w.start("one", "")
 	names := customers(8)
-	for _, c := range names {
-		w.send(order(c, "o-"+c, t0, 10_000))
-	}
+	w.send(orders(names, t0, 10_000)...)
 	w.decided()
 	at := t0 + minute
+	var transfers []events.Event
 	for n, c := range names {
 		to := names[(n+1)%len(names)]
-		w.send(&events.TransferRequested{Header: events.Header{ID: "t-" + c, Customer: c, At: at}, Transfer: "t-" + c, To: to, Points: 30})
+		transfers = append(transfers, &events.TransferRequested{Header: events.Header{ID: "t-" + c, Customer: c, At: at}, Transfer: "t-" + c, To: to, Points: 30})
 	}
+	w.send(transfers...)
 	w.decided()
 	for _, c := range names {
 		if got := i.active(c); got != 100 {

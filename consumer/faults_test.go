@@ -119,6 +119,7 @@ func TestFaultsChangeNothing(t *testing.T) {
 	}
 	for name, inject := range faults {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // it mostly waits: for pauses before another try
 			w := newWorld(t, 4)
 			w.publish(plainProgram)
 			i := w.start("one", "", oneWorker)

@@ -103,9 +103,8 @@ func TestRealKillNine(t *testing.T) {
 	}
 	names := customers(200)
 	all := shopping(21, 200, 20_000)
+	w := newRealWorld(t, 4) // skips without a broker
 	want := undisturbed(t, all, names)
-
-	w := newRealWorld(t, 4)
 	w.publish(plainProgram)
 	dir := t.TempDir()
 	seed := uint64(time.Now().UnixNano())
@@ -195,8 +194,8 @@ func TestRealPausedOwner(t *testing.T) {
 	}
 	names := customers(40)
 	all := shopping(23, 40, 2_000)
-	want := undisturbed(t, all, names)
 	w := newRealWorld(t, 4)
+	want := undisturbed(t, all, names)
 	w.publish(plainProgram)
 	paused := w.spawn("paused", t.TempDir())
 	defer func() { _ = paused.Process.Kill(); _ = paused.Wait() }()

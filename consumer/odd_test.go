@@ -104,19 +104,18 @@ func TestTicksWithNothingToDoLeaveNoRecord(t *testing.T) {
 	i := w.start("one", "", func(c *consumer.Config) { c.Clock.Every = 10 * time.Millisecond })
 	w.send(order("c", "o", t0, 1000))
 	w.decided()
-	eventually(t, "the clock ticks", func() bool { return i.engine.Status()[0].Clock > t0 })
-	at := i.engine.Status()[0].Clock
-	eventually(t, "it goes on ticking", func() bool { return i.engine.Status()[0].Clock > at+100 })
+	var at events.Instant
+	eventually(t, "the clock ticks", func() bool { at = i.clock(0); return at > t0 })
+	eventually(t, "it goes on ticking", func() bool { return i.clock(0) > at+100 })
 	if n := len(w.ledger(0)); n != 1 {
 		t.Errorf("the ledger has %d records, want 1", n)
 	}
-	at = i.engine.Status()[0].Clock
+	eventually(t, "the partition is at its worker", func() bool { at = i.clock(0); return at > t0 })
 	dir := i.dir
 	i.stop()
 	i = w.start("one", dir)
-	eventually(t, "the engine runs", func() bool { return running(i, 1) })
 	// The last ticks may be read again; none was lost for good.
-	eventually(t, "the clock is where it was", func() bool { return i.engine.Status()[0].Clock >= at })
+	eventually(t, "the clock is where it was", func() bool { return i.clock(0) >= at })
 	w.audit()
 }
 

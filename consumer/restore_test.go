@@ -11,6 +11,7 @@ import (
 
 	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/internal/racetest"
 	"github.com/accrue-loyalty/accrue/program"
 	"github.com/accrue-loyalty/accrue/projector"
 	"github.com/accrue-loyalty/accrue/schemas"
@@ -45,11 +46,17 @@ func (w *world) restored(p int32) *state.Partition {
 // TestAColdStartEndsInTheSameBytes compares what the engine left in its folder with a fold of the ledger alone.
 func TestAColdStartEndsInTheSameBytes(t *testing.T) {
 	for _, size := range []struct {
-		name   string
-		events int
-	}{{"through batches", 2_000}, {"in bulk", 60_000}} {
+		name       string
+		partitions int32
+		events     int
+		// ledger is where each partition's ledger ends at least: bulk begins at 20,000 offsets.
+		ledger int64
+	}{
+		{"through batches", 2, 2_000, 0},
+		{"in bulk", racetest.Of[int32](2, 1), racetest.Of(60_000, 16_400), 20_000},
+	} {
 		t.Run(size.name, func(t *testing.T) {
-			w := newWorld(t, 2)
+			w := newWorld(t, size.partitions)
 			w.publish(heldProgram)
 			i := w.start("one", "")
 			all := history(5, size.events/40, 40)
@@ -73,6 +80,9 @@ func TestAColdStartEndsInTheSameBytes(t *testing.T) {
 				if err := state.Compare(live, cold); err != nil {
 					t.Errorf("partition %d: %v", p, err)
 				}
+				if end := cold.Position().Ledger; end < size.ledger {
+					t.Errorf("partition %d was not restored %s: its ledger ends at %d", p, size.name, end)
+				}
 				if a, b := live.Position(), cold.Position(); a.Ledger != b.Ledger || a.Chain != b.Chain || a.Clock != b.Clock {
 					t.Errorf("partition %d stands at %+v, cold at %+v", p, a, b)
 				}
@@ -85,9 +95,7 @@ func TestAColdStartEndsInTheSameBytes(t *testing.T) {
 func TestAPartitionWhoseGroupIsAheadOfItsLedgerIsNotDecided(t *testing.T) {
 	w := newWorld(t, 2)
 	w.publish(plainProgram)
-	for _, c := range customers(20) {
-		w.send(order(c, "o-"+c, t0, 1000))
-	}
+	w.send(orders(customers(20), t0, 1000)...)
 	// The group says that partition 0 was decided, the ledger is empty.
 	var offsets kadm.Offsets
 	offsets.AddOffset(schemas.TopicOrders.Name(w.prefix), 0, 3, -1)
@@ -171,6 +179,7 @@ func (w *world) copyTopic(from *world, t schemas.Topic, change func(*kgo.Record)
 		w.t.Fatal(err)
 	}
 	var wg sync.WaitGroup
+	ctx := w.ctx()
 	err = from.client.Reader().Read(w.ctx(), name, 0, 0, span.End, func(c projector.Chunk) error {
 		for _, rec := range c.Records {
 			if rec.Attrs.IsControl() {
@@ -179,7 +188,7 @@ func (w *world) copyTopic(from *world, t schemas.Topic, change func(*kgo.Record)
 			if change != nil {
 				change(rec)
 			}
-			w.sendRecord(&wg, t, &kgo.Record{Key: rec.Key, Value: rec.Value, Timestamp: rec.Timestamp, Partition: 0})
+			w.sendRecord(ctx, &wg, t, &kgo.Record{Key: rec.Key, Value: rec.Value, Timestamp: rec.Timestamp, Partition: 0})
 		}
 		return nil
 	})
@@ -252,9 +261,7 @@ func TestANewVersionWithTiersIsReviewedByTheClock(t *testing.T) {
 	w := newWorld(t, 2)
 	w.publish(plainProgram)
 	i := w.start("one", "")
-	for _, c := range customers(10) {
-		w.send(order(c, "o-"+c, t0, 100_000))
-	}
+	w.send(orders(customers(10), t0, 100_000)...)
 	w.decided()
 	_, err := w.client.PublishProgram(w.ctx(), program.Draft{
 		Source: []byte(plainProgram + tiers), File: "test.yaml", EffectiveAt: t0 + day, Immediately: true, Now: t0 + 1,
