@@ -121,12 +121,14 @@ type cluster struct {
 	client *consumer.Client
 }
 
-// reach connects to the cluster, or says what cannot be reached.
-func (f *clusterFlags) reach(ctx context.Context, register bool, log *slog.Logger) (*cluster, error) {
+// reach connects to the cluster, or says what cannot be reached. more goes to every Kafka client besides what the flags
+// say.
+func (f *clusterFlags) reach(ctx context.Context, register bool, log *slog.Logger, more ...kgo.Opt) (*cluster, error) {
 	opts, err := f.options(log)
 	if err != nil {
 		return nil, err
 	}
+	opts = append(opts, more...)
 	kafka, err := kgo.NewClient(append(opts, kgo.ClientID("accrue"))...)
 	if err != nil {
 		return nil, wrongUsage(fmt.Errorf("--brokers: %w", err))

@@ -119,7 +119,7 @@ func body(b []byte) string {
 }
 
 func readDeadLetters(r *run, flags *clusterFlags, fn func(*analytics.DeadRecord) error) error {
-	cl, err := flags.reach(r.ctx, false, nil)
+	cl, err := flags.reach(r.ctx, false, nil, r.Kafka...)
 	if err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ func (c *demoCommand) Run(r *run) error {
 		return fmt.Errorf("making a folder for the state: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	w, err := startWorld(r.ctx, worldConfig{partitions: demoPartitions}, level)
+	w, err := startWorld(r.ctx, worldConfig{partitions: demoPartitions, kafka: r.Kafka}, level)
 	if err != nil {
 		return err
 	}

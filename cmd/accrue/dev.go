@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/accrue-loyalty/accrue/events"
@@ -47,7 +48,8 @@ Example:
 func (c *devCommand) Run(r *run) error {
 	log := c.logger(r)
 	w, err := startWorld(r.ctx, worldConfig{
-		dir: c.Dir, port: c.Port, registryPort: c.RegistryPort, partitions: c.Partitions, fast: !c.Sync,
+		kafka: r.Kafka,
+		dir:   c.Dir, port: c.Port, registryPort: c.RegistryPort, partitions: c.Partitions, fast: !c.Sync,
 	}, log)
 	if err != nil {
 		return err
@@ -90,6 +92,8 @@ type worldConfig struct {
 	partitions         int32
 	// fast leaves it to the system when batches reach the disk.
 	fast bool
+	// kafka is [Main.Kafka].
+	kafka []kgo.Opt
 }
 
 // startWorld starts the broker and the registry and makes the topics that are missing.
@@ -108,7 +112,7 @@ func startWorld(ctx context.Context, cfg worldConfig, log *slog.Logger) (_ *worl
 		return nil, couldNot(err, "Ports are chosen by --port and --registry-port, the folder by --dir.")
 	}
 	flags := clusterFlags{Brokers: w.embedded.Brokers(), Prefix: schemas.DefaultPrefix, Registry: []string{w.embedded.RegistryURL()}}
-	if w.cluster, err = flags.reach(ctx, true, log); err != nil {
+	if w.cluster, err = flags.reach(ctx, true, log, cfg.kafka...); err != nil {
 		return nil, err
 	}
 	n := cfg.partitions

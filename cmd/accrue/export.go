@@ -32,7 +32,7 @@ Example:
 
 // Run implements the command.
 func (c *exportCommand) Run(r *run) error {
-	cl, err := c.reach(r.ctx, false, nil)
+	cl, err := c.reach(r.ctx, false, nil, r.Kafka...)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 	// Programs name timezones, and not every machine has the database of them.
 	_ "time/tzdata"
 
+	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/term"
 )
 
@@ -39,6 +40,8 @@ type Main struct {
 	Terminal bool
 	// Ready, when not nil, is told once where a command that stays up can be reached.
 	Ready func(Addresses)
+	// Kafka goes to every Kafka client besides what the flags say; for tests.
+	Kafka []kgo.Opt
 
 	mu     sync.Mutex
 	cancel context.CancelFunc

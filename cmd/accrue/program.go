@@ -87,7 +87,7 @@ func (c *programPublishCommand) Run(r *run) error {
 			return wrongUsage(fmt.Errorf("--at: %w", err))
 		}
 	}
-	cl, err := c.reach(r.ctx, true, nil)
+	cl, err := c.reach(r.ctx, true, nil, r.Kafka...)
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ type programShowCommand struct {
 
 // Run implements the command.
 func (c *programShowCommand) Run(r *run) error {
-	cl, err := c.reach(r.ctx, false, nil)
+	cl, err := c.reach(r.ctx, false, nil, r.Kafka...)
 	if err != nil {
 		return err
 	}
@@ -232,7 +232,7 @@ func (c *programDiffCommand) load(r *run, what string) (*loyalty.Program, error)
 	if _, missing := os.Stat(what); err != nil || missing == nil {
 		return loadProgram(filepath.Clean(what))
 	}
-	cl, err := c.reach(r.ctx, false, nil)
+	cl, err := c.reach(r.ctx, false, nil, r.Kafka...)
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func (c *reportCohortsCommand) Run(r *run) error {
 	if c.Discount < 0 || c.Discount > 10 {
 		return wrongUsage(fmt.Errorf("--discount: is %g, want a yearly rate such as 0.10", c.Discount))
 	}
-	cl, err := c.reach(r.ctx, false, nil)
+	cl, err := c.reach(r.ctx, false, nil, r.Kafka...)
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func (c *runCommand) Run(r *run) error {
 	defer stop()
 	c.limitMemory()
 	log := c.logger(r)
-	cl, err := c.reach(r.ctx, true, log)
+	cl, err := c.reach(r.ctx, true, log, r.Kafka...)
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,7 @@ func (c *topicsCreateCommand) Run(r *run) error {
 	if c.Partitions < 1 || c.Partitions > 10_000 {
 		return wrongUsage(fmt.Errorf("--partitions: is %d, want 1 to 10000", c.Partitions))
 	}
-	cl, err := c.reach(r.ctx, true, nil)
+	cl, err := c.reach(r.ctx, true, nil, r.Kafka...)
 	if err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ type topicDifference struct {
 
 // Run implements the command.
 func (c *topicsCheckCommand) Run(r *run) error {
-	cl, err := c.reach(r.ctx, false, nil)
+	cl, err := c.reach(r.ctx, false, nil, r.Kafka...)
 	if err != nil {
 		return err
 	}

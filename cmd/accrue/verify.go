@@ -28,7 +28,7 @@ Example:
 
 // Run implements the command.
 func (c *verifyCommand) Run(r *run) error {
-	cl, err := c.reach(r.ctx, false, nil)
+	cl, err := c.reach(r.ctx, false, nil, r.Kafka...)
 	if err != nil {
 		return err
 	}
