@@ -10,6 +10,7 @@ import (
 	twmb "github.com/twmb/avro"
 
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/internal/racetest"
 	"github.com/accrue-loyalty/accrue/schemas"
 )
 
@@ -127,7 +128,7 @@ func TestThreeImplementationsAgree(t *testing.T) {
 	c := schemas.NewCodec()
 	for _, name := range schemas.Names() {
 		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(30) {
+			for seed := range racetest.Of[uint64](30, 8) {
 				if err := agree(c, randomSubject(name, seed)); err != nil {
 					t.Fatalf("seed %d: %v", seed, err)
 				}

@@ -11,6 +11,7 @@ import (
 	twmb "github.com/twmb/avro"
 
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/internal/racetest"
 	"github.com/accrue-loyalty/accrue/schemas"
 )
 
@@ -271,7 +272,7 @@ func valuesOf(values []map[string]any, name string) []map[string]any {
 func TestRandomWriterSchemasAreResolved(t *testing.T) {
 	for _, name := range schemas.Names() {
 		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(20) {
+			for seed := range racetest.Of[uint64](20, 5) {
 				if err := evolve(name, seed); err != nil {
 					t.Fatalf("seed %d: %v", seed, err)
 				}

@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/internal/racetest"
 	"github.com/accrue-loyalty/accrue/loyalty"
 	"github.com/accrue-loyalty/accrue/state"
 )
@@ -71,7 +72,7 @@ func workOff(t testing.TB, p *state.Partition, until events.Instant, limit int) 
 }
 
 func TestDueNamesEveryCustomerOfALongDay(t *testing.T) {
-	const n = 30_000
+	n := racetest.Of(30_000, 6_000)
 	fs := vfs.NewMem()
 	cfg := smallConfig(fs)
 	cfg.NextDue = nextPending
