@@ -43,7 +43,7 @@ test: ## all tests that need nothing but Go
 
 .PHONY: race
 race: ## the same under the race detector
-	go test -race ./...
+	CGO_ENABLED=1 go test -race ./...
 
 .PHONY: test-jvm
 test-jvm: ## the real-broker tests on Apache Kafka and Apicurio on this machine's Java
