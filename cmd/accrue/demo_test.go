@@ -24,6 +24,7 @@ func TestTheDemoIsTrue(t *testing.T) {
 	if racetest.Enabled {
 		t.Skip("SKIPPED under the race detector: the plain run takes the whole history")
 	}
+	t.Parallel()
 	o := accrue(t, "", "demo", "--exit", "--output", "json", "--listen", "127.0.0.1:0").want(t, 0)
 	found := decode[struct {
 		Import   struct{ Read, Published, Rejected, Ticks int64 }

@@ -11,6 +11,7 @@ import (
 
 // TestTheLedgerIsExportedAndTheUnreadableShown has an order and bytes that nobody can read.
 func TestTheLedgerIsExportedAndTheUnreadableShown(t *testing.T) {
+	t.Parallel() // it mostly waits
 	s := dev(t, "--program", "testdata/plain.yaml")
 	accrue(t, orderLine("1", "ann", "2026-01-01T12:00:00Z", "50000"), s.cluster("import", "-")...).want(t, 0)
 	cl, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers))

@@ -54,6 +54,7 @@ func TestImportConvertsForSimulate(t *testing.T) {
 
 // TestImportingAgainChangesNothing drives the clock through a small history twice, and compares with the simulation.
 func TestImportingAgainChangesNothing(t *testing.T) {
+	t.Parallel() // it mostly waits
 	s := dev(t)
 	var lines strings.Builder
 	for day := range 40 {
@@ -111,6 +112,7 @@ func balanceOf(t *testing.T, s *service, customer string) string {
 
 // TestOldHistoryIsRefusedByALiveSystem lets the wall clock tick first.
 func TestOldHistoryIsRefusedByALiveSystem(t *testing.T) {
+	t.Parallel() // it mostly waits
 	s := dev(t, "--tick", "20ms")
 	now := time.Now().UTC().Format(time.RFC3339)
 	accrue(t, orderLine("1", "ann", now, "500"), s.cluster("import", "-")...).want(t, 0)

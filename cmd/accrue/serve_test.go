@@ -19,6 +19,7 @@ func mustJSON(t *testing.T, v any) string {
 
 // TestOneCustomerFromOrderToRedemption goes through the client commands.
 func TestOneCustomerFromOrderToRedemption(t *testing.T) {
+	t.Parallel() // it mostly waits
 	s := dev(t, "--program", "testdata/plain.yaml")
 	url := "--url=" + s.API
 	accrue(t, "", "balance", "ann", url).want(t, 1, "nothing has been decided for this customer yet", "unknown_customer")
@@ -62,6 +63,7 @@ func TestOneCustomerFromOrderToRedemption(t *testing.T) {
 }
 
 func TestProgramsArePublishedOnce(t *testing.T) {
+	t.Parallel() // it mostly waits
 	s := dev(t, "--program", "testdata/plain.yaml")
 	o := accrue(t, "", s.cluster("program", "publish", "testdata/plain.yaml")...).want(t, 0)
 	if !strings.Contains(o.stdout, "nothing to do") {
@@ -91,6 +93,7 @@ func TestProgramsArePublishedOnce(t *testing.T) {
 }
 
 func TestASecondInstanceWithTheSameFolderIsRefused(t *testing.T) {
+	t.Parallel() // it mostly waits
 	s := dev(t)
 	run := append(s.cluster("run", "--listen", "127.0.0.1:0", "--log-level", "error", "--tick", "0", "--instance", "a"), "--dir", t.TempDir())
 	serve(t, run...)
@@ -115,6 +118,7 @@ func TestAPortInUseIsNamed(t *testing.T) {
 }
 
 func TestADevFolderKeepsWhatIsInIt(t *testing.T) {
+	t.Parallel() // it mostly waits
 	dir := t.TempDir()
 	s := dev(t, "--dir", dir)
 	accrue(t, "", "dev", "--dir", dir, "--port", "0", "--registry-port", "0", "--listen", "127.0.0.1:0", "--log-level", "error").want(t, 3, "in use by another process")
