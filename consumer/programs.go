@@ -242,37 +242,46 @@ func (c *Client) loadProgram(rec *kgo.Record) (*loyalty.Program, error) {
 // PublishProgram checks a draft, appends it to the program topic and returns it. The draft's Latest is filled in.
 // Versions are counted without gaps, also when two publish at once: one of the two is refused and may be tried again.
 func (c *Client) PublishProgram(ctx context.Context, draft program.Draft) (events.ProgramPublished, error) {
-	cl, err := c.publisher(ctx)
-	if err != nil {
-		return events.ProgramPublished{}, fmt.Errorf("preparing to publish: %w", err)
-	}
-	defer cl.Close()
 	for range publishTries {
-		all, err := c.ProgramSources(ctx)
+		p, there, err := c.publishOnce(ctx, draft)
 		if err != nil {
 			return events.ProgramPublished{}, err
 		}
-		draft.Latest = nil
-		if len(all) > 0 {
-			draft.Latest = &all[len(all)-1]
-		}
-		p, _, err := program.Prepare(draft)
-		if err != nil {
-			return events.ProgramPublished{}, err
-		}
-		if err := c.append(ctx, cl, &p); err != nil {
-			return events.ProgramPublished{}, fmt.Errorf("publishing version %d (it may have been published all the same; look with `accrue program show`): %w", p.Version, err)
-		}
-		// The first transaction of a client that has just heard of its topic may be aborted although the client calls it
-		// committed (franz-go 1.22.2), so its word is not enough.
-		if all, err = c.ProgramSources(ctx); err != nil {
-			return events.ProgramPublished{}, err
-		}
-		if len(all) >= int(p.Version) && all[p.Version-1].Hash == p.Hash {
+		if there {
 			return p, nil
 		}
 	}
 	return events.ProgramPublished{}, errors.New("publishing: the brokers took the version, but it is not in the program topic")
+}
+
+// publishOnce appends the next version and looks whether it is there. The first transaction of a client that has just
+// heard of its topic may be aborted although the client calls it committed (franz-go 1.22.2), so its word is not enough;
+// nor would the same client do for another try, because it would count on from the record that was lost.
+func (c *Client) publishOnce(ctx context.Context, draft program.Draft) (p events.ProgramPublished, there bool, err error) {
+	// From here on whoever else is publishing is fenced.
+	cl, err := c.publisher(ctx)
+	if err != nil {
+		return p, false, fmt.Errorf("preparing to publish: %w", err)
+	}
+	defer cl.Close()
+	all, err := c.ProgramSources(ctx)
+	if err != nil {
+		return p, false, err
+	}
+	draft.Latest = nil
+	if len(all) > 0 {
+		draft.Latest = &all[len(all)-1]
+	}
+	if p, _, err = program.Prepare(draft); err != nil {
+		return p, false, err
+	}
+	if err := c.append(ctx, cl, &p); err != nil {
+		return p, false, fmt.Errorf("publishing version %d (it may have been published all the same; look with `accrue program show`): %w", p.Version, err)
+	}
+	if all, err = c.ProgramSources(ctx); err != nil {
+		return p, false, err
+	}
+	return p, len(all) >= int(p.Version) && all[p.Version-1].Hash == p.Hash, nil
 }
 
 // publishTries bounds how often a version is appended that is not there afterwards.
