@@ -25,6 +25,43 @@ func decisionBody(x *wire, d *events.Decision) {
 	facts(x, &d.Facts)
 }
 
+// decisionHead reads the fields of decisionBody down to the chain, and skips those that only an account needs.
+func decisionHead(x *wire, d *events.Decision) {
+	word(x, &d.Cause.Topic)
+	number(x, &d.Cause.Partition)
+	long(x, &d.Cause.Offset)
+	x.takeBytes()
+	text(x, &d.Customer)
+	orNone(x, &d.Clock)
+	number(x, &d.Program.Version)
+	fixed(x, d.Program.Hash[:])
+	word(x, &d.Result)
+	word(x, &d.Reason)
+	var skipped [4]struct{}
+	takeList(x, skipped[:0], skipEntry)
+	for range 4 {
+		x.takeLong()
+	}
+	word(x, &d.Tier)
+	fixed(x, d.Chain[:])
+}
+
+// skipEntry reads over what entry describes.
+func skipEntry(x *wire, _ *struct{}) {
+	x.takeBytes()
+	x.takeLong()
+	x.takeLong()
+	x.takeBytes()
+	x.takeLong()
+	x.takeBytes()
+	x.takeBytes()
+	for range 3 {
+		if x.branch() {
+			x.takeLong()
+		}
+	}
+}
+
 func entry(x *wire, e *events.Entry) {
 	word(x, &e.Type)
 	long(x, &e.Points)

@@ -189,6 +189,37 @@ func TestDecisionsAreDecodedIntoUsedMemory(t *testing.T) {
 	}
 }
 
+// What DecodeHead reads is what DecodeDecision reads, for any decision, and so are its errors up to there.
+func TestTheHeadOfADecision(t *testing.T) {
+	c := schemas.NewCodec()
+	for seed := range uint64(300) {
+		d := newRandom(seed).decision()
+		value, err := c.AppendDecision(nil, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := events.Decision{
+			Cause: events.Cause{Topic: d.Cause.Topic, Partition: d.Cause.Partition, Offset: d.Cause.Offset}, Customer: d.Customer,
+			Clock: d.Clock, Program: d.Program, Result: d.Result, Reason: d.Reason, Tier: d.Tier, Chain: d.Chain,
+		}
+		var got events.Decision
+		if err := c.DecodeHead(value, &got); err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("seed %d: got %+v, %v, want %+v", seed, got, err, want)
+		}
+		if seed >= 20 {
+			continue
+		}
+		var whole, head events.Decision
+		for n := range value {
+			if err := c.DecodeHead(value[:n], &head); err == nil && head.Chain != d.Chain {
+				t.Fatalf("seed %d: the first %d bytes were read as a head", seed, n)
+			} else if err != nil && c.DecodeDecision(value[:n], &whole) == nil {
+				t.Fatalf("seed %d: the first %d bytes are a decision without a head: %v", seed, n, err)
+			}
+		}
+	}
+}
+
 func TestCodecIsSharedByGoroutines(t *testing.T) {
 	c := schemas.NewCodec()
 	names := schemas.Names()
