@@ -77,10 +77,10 @@ type folding struct {
 	decision  events.Decision
 }
 
-// next decodes a record and checks that it follows the one before.
-func (f *folding) next(rec *kgo.Record) (*events.Decision, error) {
+// next decodes a record, as a whole or its head, and checks that it follows the one before.
+func (f *folding) next(rec *kgo.Record, decode func([]byte, *events.Decision) error) (*events.Decision, error) {
 	d := &f.decision
-	if err := f.p.codec.DecodeDecision(rec.Value, d); err != nil {
+	if err := decode(rec.Value, d); err != nil {
 		return nil, fmt.Errorf("decoding the decision at offset %d: %w", rec.Offset, err)
 	}
 	if d.Chain != f.position.Chain {
@@ -101,28 +101,34 @@ func Advance(pos *state.Position, d *events.Decision) {
 	}
 }
 
-// bulk folds in memory and writes sorted tables.
+// markEvery is how many records may come before a restore is asked whether that is enough for a round.
+const markEvery = 1024
+
+// bulk leaves the folding to a restore, which decodes the records when it comes to their customers.
 func (f *folding) bulk(ctx context.Context, part *state.Partition, end int64, progress func(int64, int64)) error {
-	r, err := part.Restore()
+	r, err := part.Restore(ctx, end-f.position.Ledger, f.p.codec.DecodeDecision)
 	if err != nil {
 		return err
 	}
 	defer r.Abandon()
 	err = f.p.reader.Read(ctx, f.p.topic, f.partition, f.position.Ledger, end, func(c Chunk) error {
-		for _, rec := range c.Records {
+		for i, rec := range c.Records {
+			if i%markEvery == markEvery-1 {
+				if err := r.Mark(f.position.Clone()); err != nil {
+					return err
+				}
+			}
 			if rec.Attrs.IsControl() {
 				continue
 			}
-			d, err := f.next(rec)
+			d, err := f.next(rec, f.p.codec.DecodeHead)
 			if err != nil {
 				return err
 			}
-			if err := r.Fold(d); err != nil {
-				return err
-			}
+			r.Add(d, rec.Offset, rec.Value)
 		}
 		progress(c.Next, end)
-		return r.Mark(f.position.Clone())
+		return nil
 	})
 	if err != nil {
 		return err
@@ -138,7 +144,7 @@ func (f *folding) batches(ctx context.Context, part *state.Partition, end int64,
 			if rec.Attrs.IsControl() {
 				continue
 			}
-			d, err := f.next(rec)
+			d, err := f.next(rec, f.p.codec.DecodeDecision)
 			if err == nil {
 				err = b.Fold(d)
 			}

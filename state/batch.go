@@ -33,9 +33,6 @@ type touched struct {
 	// entries are what the batch's decisions add to the statement; until the commit their offset is the index of the
 	// decision in the batch.
 	entries []entry
-	// dirty and written are a restore's: there is something to write, and how many of the records were.
-	dirty   bool
-	written int
 }
 
 // Begin opens a batch over the committed state.

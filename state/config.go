@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -32,8 +33,12 @@ type Config struct {
 	// FilterBits is what the memory filter spends on an id that was seen: 12 let about 1 in 200 unknown ids through to a
 	// look-up. Default 12.
 	FilterBits int
-	// RestoreBytes bounds what all running restores hold in memory; Go's collector may need as much again. Default 384 MiB.
+	// RestoreBytes bounds the records that all running restores hold in memory, in equal parts. A small part means many
+	// rounds, each of which reads and writes the accounts it is about. Default 384 MiB.
 	RestoreBytes int64
+	// RestoresMax bounds the restores that run at once, each of which keeps two processors busy; the others wait.
+	// Default: as many as there are processors, at most 4.
+	RestoresMax int
 	// NextDue returns the first instant after the given one at which a tick may have something to do for the account, or
 	// 0. It is called by the owners of partitions, several at a time. Nil: nothing is ever due.
 	NextDue func(a *loyalty.Account, after events.Instant) events.Instant
@@ -52,6 +57,7 @@ func DefaultConfig(dir string) Config {
 		FlushInterval: time.Second,
 		FilterBits:    12,
 		RestoreBytes:  384 << 20,
+		RestoresMax:   min(runtime.GOMAXPROCS(0), 4),
 	}
 }
 
@@ -72,6 +78,7 @@ func (c Config) Validate() error {
 	check(c.FlushInterval > 0, "FlushInterval: is %v, want more than 0", c.FlushInterval)
 	check(c.FilterBits >= 4 && c.FilterBits <= 64, "FilterBits: is %d, want 4 to 64", c.FilterBits)
 	check(c.RestoreBytes >= 1<<20, "RestoreBytes: is %d, want at least 1 MiB", c.RestoreBytes)
+	check(c.RestoresMax >= 1, "RestoresMax: is %d, want 1 or more", c.RestoresMax)
 	if len(problems) == 0 {
 		return nil
 	}

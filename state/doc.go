@@ -11,7 +11,7 @@
 // owner: a commit swaps pointers, shard by shard. Accounts that are not yet on the disk stay in memory; the others share
 // a bounded cache.
 //
-// A new partition is filled by a [Restore], which folds in memory and hands Pebble sorted tables. Either way the same
+// A new partition is filled by a [Restore], which folds customer by customer and hands Pebble sorted tables. Either way the same
 // ledger ends in the same keys and values, byte for byte, except for the schedule ([Compare] checks that).
 //
 // The schedule ([Partition.Due]) lists customers by the day on which they have something due. It may list a customer too
@@ -22,5 +22,5 @@
 //
 // Reading the source: keys.go and value.go (what is stored), batch.go and commit.go (the owner's side), cache.go and
 // read.go (the readers'), records.go (orders, ids and the rest of one account), flush.go (to the disk), schedule.go,
-// filter.go (ids never seen), restore.go.
+// filter.go (ids never seen), restore.go (gathering.go, restore_fold.go and tables.go are its parts).
 package state

@@ -76,6 +76,17 @@ func (f *filter) add(hash uint64) {
 	layers[len(layers)-1].add(hash)
 }
 
+// expect makes room for so many keys in one layer, which makes for faster and better answers than several, if the filter is
+// empty.
+func (f *filter) expect(keys int64) {
+	f.growing.Lock()
+	defer f.growing.Unlock()
+	if len(*f.layers.Load()) == 0 {
+		room := min(max(keys, filterRoomFirst), filterRoomMax)
+		f.layers.Store(&[]*filterLayer{newFilterLayer(int(room), f.bitsPerKey)})
+	}
+}
+
 // bytes returns the memory that the layers take.
 func (f *filter) bytes() int64 {
 	var n int64

@@ -9,6 +9,7 @@ import (
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/internal/racetest"
 	"github.com/accrue-loyalty/accrue/loyalty"
+	"github.com/accrue-loyalty/accrue/schemas"
 	"github.com/accrue-loyalty/accrue/state"
 )
 
@@ -117,16 +118,25 @@ func foldInBatches(t *testing.T, p *state.Partition, e *engine, size int) {
 	}
 }
 
+var codec = schemas.NewCodec()
+
+func addTo(t testing.TB, r *state.Restore, d *events.Decision) {
+	t.Helper()
+	record, err := codec.AppendDecision(nil, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Add(d, d.Offset, record)
+}
+
 func restore(t *testing.T, p *state.Partition, e *engine, mark int) {
 	t.Helper()
-	r, err := p.Restore()
+	r, err := p.Restore(t.Context(), 1000, codec.DecodeDecision)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range e.ledger {
-		if err := r.Fold(&e.ledger[i]); err != nil {
-			t.Fatal(err)
-		}
+		addTo(t, r, &e.ledger[i])
 		if mark > 0 && i%mark == mark-1 {
 			if err := r.Mark(state.Position{Ledger: e.ledger[i].Offset + 1}); err != nil {
 				t.Fatal(err)
@@ -179,14 +189,12 @@ func TestAnInterruptedRestoreGoesOn(t *testing.T) {
 	cfg.NextDue, cfg.RestoreBytes = dueBy(prog), 1<<20
 	s := openStore(t, cfg)
 	p := openPartition(t, s, 0)
-	r, err := p.Restore()
+	r, err := p.Restore(t.Context(), 1000, codec.DecodeDecision)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range e.ledger[:7000] {
-		if err := r.Fold(&e.ledger[i]); err != nil {
-			t.Fatal(err)
-		}
+		addTo(t, r, &e.ledger[i])
 		if err := r.Mark(state.Position{Ledger: e.ledger[i].Offset + 1}); err != nil {
 			t.Fatal(err)
 		}

@@ -72,7 +72,7 @@ func (s *Store) openPartition(number int32) (*Partition, error) {
 		if p.db != nil && p.Err() == nil {
 			err = errors.Join(err, p.db.Close())
 		} else if p.Err() != nil {
-			s.abandoned[name] = true
+			s.abandon(name)
 		}
 		return nil, err
 	}
@@ -221,9 +221,7 @@ func (p *Partition) shut(keepFilter bool) error {
 	}
 	p.mu.Unlock()
 	if p.Err() != nil {
-		p.store.mu.Lock()
-		p.store.abandoned[p.folder] = true
-		p.store.mu.Unlock()
+		p.store.abandon(p.folder)
 		return nil
 	}
 	p.waitFlush()

@@ -23,6 +23,8 @@ type Records struct {
 	customer string
 	// state is the committed one; nil: nobody has heard of the customer.
 	state *snapshot
+	// new says that nothing of the customer is on the disk or waits for it, though there is a state.
+	new   bool
 	own   writes
 	arena *arena
 	// seen are ids put since; the first noted of them are in the batch's entries already.
@@ -78,7 +80,7 @@ func (r *Records) lookup() []byte {
 	if v, ok := r.own.get(r.key); ok {
 		return v
 	}
-	if r.state == nil || !r.p.filter.maybe(hashKey(r.key)) {
+	if r.state == nil || r.new || !r.p.filter.maybe(hashKey(r.key)) {
 		return nil
 	}
 	return r.committed()
@@ -291,7 +293,7 @@ func (r *Records) everything() map[string][]byte {
 	for _, kind := range []byte{keyOrder, keyRedemption, keyReference, keyExpired} {
 		prefixes = append(prefixes, appendKey(nil, kind, r.customer))
 	}
-	if r.state != nil {
+	if r.state != nil && !r.new {
 		// Memory first: what leaves it while the disk is read is on the disk as it was in memory.
 		older, newer := r.p.shardOf(r.customer).recordsOf(r.customer)
 		for _, prefix := range prefixes {

@@ -24,16 +24,24 @@ type Store struct {
 	cache *pebble.Cache
 	// open counts open partitions, restoring those that are being restored; they share what memory there is.
 	open, restoring atomic.Int32
+	// restores holds a token for each restore that runs.
+	restores chan struct{}
 
 	mu         sync.Mutex
 	closed     bool
 	partitions map[int32]*Partition
+	// turns are held while a partition is opened or dropped, which takes time: others go on meanwhile. A turn is taken
+	// before mu. opening counts the opening ones, for Close to wait for.
+	turns   map[int32]*sync.Mutex
+	opening sync.WaitGroup
+	// spare are what restores that ended have gathered in, for those that wait.
+	spare []*gathering
 	// abandoned are folders whose quarantined database may still be writing; they are removed by the next Open.
 	abandoned map[string]bool
 }
 
-// Open opens the folder and locks it: a second Store with the same folder gets [ErrInUse]. Partitions are opened one by
-// one, by [Store.Partition].
+// Open opens the folder and locks it: a second Store with the same folder gets [ErrInUse]. Partitions are opened by
+// [Store.Partition].
 func Open(cfg Config, log *slog.Logger) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -57,7 +65,13 @@ func Open(cfg Config, log *slog.Logger) (*Store, error) {
 		cfg: cfg, fs: fs, log: log, lock: lock,
 		cache:      pebble.NewCache(cfg.CacheBytes),
 		partitions: map[int32]*Partition{},
+		turns:      map[int32]*sync.Mutex{},
 		abandoned:  map[string]bool{},
+		restores:   make(chan struct{}, cfg.RestoresMax),
+	}
+	if err := s.removeTables(); err != nil {
+		s.cache.Unref()
+		return nil, errors.Join(err, lock.Close())
 	}
 	return s, nil
 }
@@ -65,21 +79,42 @@ func Open(cfg Config, log *slog.Logger) (*Store, error) {
 // Partition returns partition number, opening it when it is not open. All callers share it; [Partition.Close] closes it
 // for everybody.
 func (s *Store) Partition(number int32) (*Partition, error) {
+	defer s.turn(number)()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil, fmt.Errorf("opening partition %d: %w", number, ErrClosed)
+	p, closed := s.partitions[number], s.closed
+	if p == nil && !closed {
+		s.opening.Add(1)
+		defer s.opening.Done()
 	}
-	if p := s.partitions[number]; p != nil {
+	s.mu.Unlock()
+	switch {
+	case closed:
+		return nil, fmt.Errorf("opening partition %d: %w", number, ErrClosed)
+	case p != nil:
 		return p, nil
 	}
 	p, err := s.openPartition(number)
 	if err != nil {
 		return nil, fmt.Errorf("opening partition %d: %w", number, err)
 	}
+	s.mu.Lock()
 	s.partitions[number] = p
 	s.open.Add(1)
+	s.mu.Unlock()
 	return p, nil
+}
+
+// turn waits until nobody else opens or drops the partition, and returns what ends the caller's turn.
+func (s *Store) turn(number int32) (end func()) {
+	s.mu.Lock()
+	t := s.turns[number]
+	if t == nil {
+		t = new(sync.Mutex)
+		s.turns[number] = t
+	}
+	s.mu.Unlock()
+	t.Lock()
+	return t.Unlock
 }
 
 // Lookup returns partition number if it is open.
@@ -103,17 +138,16 @@ func (s *Store) forget(p *Partition) {
 // Drop deletes all that is kept of a partition, closing it first; the next [Store.Partition] starts empty. A quarantined
 // partition's database can't be stopped for certain, so its folder is left behind for the next [Open] to remove.
 func (s *Store) Drop(number int32) error {
+	defer s.turn(number)()
 	if p, ok := s.Lookup(number); ok {
 		p.discard()
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	folders, err := s.folders(number)
 	if err != nil {
 		return err
 	}
 	for _, f := range folders {
-		if s.abandoned[f.name] {
+		if s.isAbandoned(f.name) {
 			continue
 		}
 		if err := s.remove(f.name); err != nil {
@@ -142,6 +176,9 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
+	s.mu.Unlock()
+	s.opening.Wait()
+	s.mu.Lock()
 	var open []*Partition
 	for _, p := range s.partitions {
 		open = append(open, p)
@@ -197,6 +234,19 @@ func (s *Store) folders(number int32) ([]folder, error) {
 	return all, nil
 }
 
+// isAbandoned reports whether a quarantined database may still be writing to the folder.
+func (s *Store) isAbandoned(folder string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.abandoned[folder]
+}
+
+func (s *Store) abandon(folder string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.abandoned[folder] = true
+}
+
 // folderOf picks the newest generation that nothing else may be writing to, and removes older ones.
 func (s *Store) folderOf(number int32) (string, error) {
 	all, err := s.folders(number)
@@ -207,12 +257,12 @@ func (s *Store) folderOf(number int32) (string, error) {
 	next := 0
 	for _, f := range all {
 		next = max(next, f.generation+1)
-		if !s.abandoned[f.name] && f.generation > newest.generation {
+		if !s.isAbandoned(f.name) && f.generation > newest.generation {
 			newest = f
 		}
 	}
 	for _, f := range all {
-		if f != newest && !s.abandoned[f.name] {
+		if f != newest && !s.isAbandoned(f.name) {
 			if err := s.remove(f.name); err != nil {
 				return "", err
 			}

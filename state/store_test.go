@@ -37,7 +37,7 @@ func commitOne(p *state.Partition, customer, event string) error {
 
 func TestConfigReportsEverythingAtOnce(t *testing.T) {
 	err := state.Config{AccountsMax: -1}.Validate()
-	for _, field := range []string{"Dir", "CacheBytes", "MemTableBytes", "AccountsMax", "FlushEvents", "FlushInterval", "FilterBits", "RestoreBytes"} {
+	for _, field := range []string{"Dir", "CacheBytes", "MemTableBytes", "AccountsMax", "FlushEvents", "FlushInterval", "FilterBits", "RestoreBytes", "RestoresMax"} {
 		if err == nil || !strings.Contains(err.Error(), field+": ") {
 			t.Errorf("%s is not reported in: %v", field, err)
 		}
@@ -259,7 +259,7 @@ func TestDamagedTablesQuarantineThePartition(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r, err := p.Restore() // only so that all of it is in tables
+	r, err := p.Restore(t.Context(), 1000, codec.DecodeDecision) // only so that all of it is in tables
 	if err == nil {
 		err = r.Finish(p.Position())
 	}

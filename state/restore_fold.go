@@ -1,0 +1,198 @@
+package state
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/sstable"
+
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/loyalty"
+)
+
+// restoreFold folds the rounds of a restore. What it has between two customers is memory to use again.
+type restoreFold struct {
+	r      *Restore
+	format sstable.TableFormat
+
+	decision events.Decision
+	entries  []entry
+	tail     [chunkEntries]entry
+	records  Records
+	stored   []storedAccount
+	arena    []byte
+	days     map[int64][]listing
+	key      []byte
+	value    []byte
+}
+
+// storedAccount is where the arena has an account that an earlier round or batch has written.
+type storedAccount struct{ from, to int }
+
+// customersAtOnce is how many accounts are read before they are folded. The database may be closed in between.
+const customersAtOnce = 1024
+
+// round writes what the gathered decisions make of their accounts to t.
+func (f *restoreFold) round(t *tables, g *gathering) error {
+	f.days = map[int64][]listing{}
+	chains := g.inKeyOrder()
+	for len(chains) > 0 {
+		if f.r.abandoned.Load() {
+			return errAbandoned
+		}
+		some := chains[:min(customersAtOnce, len(chains))]
+		chains = chains[len(some):]
+		if err := f.read(some); err != nil {
+			return err
+		}
+		for i := range some {
+			if err := f.customer(t, g, &some[i], f.stored[i]); err != nil {
+				return err
+			}
+		}
+	}
+	t.set([]byte(metaPosition), appendPosition(nil, &g.position))
+	f.schedule(t)
+	return nil
+}
+
+// read fills stored with what is on the disk of the customers, who are in the order of their keys.
+func (f *restoreFold) read(chains []chain) (err error) {
+	p := f.r.p
+	f.stored, f.arena = f.stored[:0], f.arena[:0]
+	var iter *pebble.Iterator
+	defer func() {
+		if iter != nil {
+			err = errors.Join(err, iter.Close())
+			p.leave()
+		}
+	}()
+	for i := range chains {
+		f.stored = append(f.stored, storedAccount{})
+		f.key = appendKey(f.key[:0], keyAccount, chains[i].customer)
+		if !p.filter.maybe(hashKey(f.key)) {
+			continue
+		}
+		if iter == nil {
+			if err := p.enter(); err != nil {
+				return err
+			}
+			if iter, err = p.db.NewIter(&pebble.IterOptions{LowerBound: []byte{keyAccount}, UpperBound: []byte{keyAccount + 1}}); err != nil {
+				p.leave()
+				return p.readError(err)
+			}
+		}
+		if !iter.SeekGE(f.key) || !bytes.Equal(iter.Key(), f.key) {
+			if err := p.iterError(iter); err != nil {
+				return err
+			}
+			continue
+		}
+		value, err := iter.ValueAndErr()
+		if err != nil {
+			return p.readError(err)
+		}
+		from := len(f.arena)
+		f.arena = append(f.arena, value...)
+		f.stored[i] = storedAccount{from, len(f.arena)}
+	}
+	return nil
+}
+
+// customer folds the decisions of one customer and writes what comes of them.
+func (f *restoreFold) customer(t *tables, g *gathering, c *chain, stored storedAccount) error {
+	p, s := f.r.p, &snapshot{last: -1}
+	f.key = appendKey(f.key[:0], keyAccount, c.customer)
+	if stored.to > 0 {
+		var err error
+		if s, err = decodeSnapshot(c.customer, f.arena[stored.from:stored.to]); err != nil {
+			return err
+		}
+	} else {
+		s.account = loyalty.NewAccount(c.customer)
+		p.filter.add(hashKey(f.key))
+	}
+	records := &f.records
+	records.reopen(p, c.customer, s)
+	records.new = stored.to == 0
+	for i := c.first; i >= 0; i = g.records[i].next {
+		x := &g.records[i]
+		if err := f.decide(g.record(x), x.offset, s); err != nil {
+			return err
+		}
+	}
+	f.value = appendSnapshot(f.value[:0], s)
+	t.set(f.key, f.value)
+	own := records.own.list
+	if len(own) > 1 {
+		slices.SortFunc(own, func(a, b write) int { return bytes.Compare(a.key(), b.key()) })
+	}
+	for i := range own {
+		w := &own[i]
+		if w.isFiltered() {
+			p.filter.add(hashKey(w.key()))
+		}
+		if w.isDeleted {
+			t.delete(w.key())
+		} else {
+			t.set(w.key(), w.value())
+		}
+	}
+	if due := p.store.cfg.NextDue; due != nil {
+		if at := due(s.account, s.account.Clock); at != 0 {
+			f.days[dayOf(at)] = append(f.days[dayOf(at)], listing{at, c.customer})
+		}
+	}
+	return nil
+}
+
+// decide evolves the account of s by one decision.
+func (f *restoreFold) decide(record []byte, offset int64, s *snapshot) error {
+	d := &f.decision
+	if err := f.r.decode(record, d); err != nil {
+		return fmt.Errorf("decoding the decision at offset %d: %w", offset, err)
+	}
+	d.Partition, d.Offset = f.r.p.number, offset
+	records := &f.records
+	loyalty.Evolve(s.account, records, d)
+	if records.err != nil {
+		return records.err
+	}
+	f.entries = records.note(f.entries[:0], d, offset)
+	records.seen, records.noted = records.seen[:0], 0
+	if s.tail == nil {
+		s.tail = f.tail[:0] // which nobody keeps: a full tail is copied to its chunk, a short one to the account's value
+	}
+	s.tail, s.chunks = records.advance(s.tail, s.chunks, f.entries, f.r.p.filter.add)
+	s.last = offset
+	return nil
+}
+
+// reopen makes r those of another customer and keeps its memory.
+func (r *Records) reopen(p *Partition, customer string, s *snapshot) {
+	clear(r.own.list)
+	*r = Records{p: p, customer: customer, state: s, own: writes{list: r.own.list[:0]}, seen: r.seen[:0], key: r.key, value: r.value}
+}
+
+// schedule lists every account of the round that has something due.
+func (f *restoreFold) schedule(t *tables) {
+	p := f.r.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := &p.schedule
+	s.flushes++
+	for _, day := range sortedDays(f.days) {
+		t.set(scheduleKey(nil, day, s.flushes), appendListings(nil, day, f.days[day]))
+		if day > s.today {
+			s.ahead = min(s.ahead, day)
+			continue
+		}
+		for _, l := range f.days[day] {
+			s.push(l)
+		}
+	}
+	t.set(flushCounterKey(), appendCounter(nil, s.flushes))
+}
