@@ -221,20 +221,21 @@ const coordinatorPause = 100 * time.Millisecond
 // startFrom sets the partition's course from its state, and what the group's offsets say beyond that.
 func (p *partition) startFrom(ctx context.Context, committed offsetsCommitted) error {
 	p.now = course{position: p.store.Position(), chain: p.store.Position().Chain}
+	// Asked for after the ledger's end, so that they hold all that the ledger has decided.
+	spans, err := p.e.client.reader.Spans(ctx, p.names[:], p.id)
+	if err != nil {
+		return err
+	}
 	for t := range inputNames {
-		span, err := p.e.client.reader.Span(ctx, p.names[t], p.id)
-		if err != nil {
-			return err
-		}
-		p.known[t] = span.Stable
-		at, err := p.startOf(ctx, t, span, committed)
+		p.known[t] = spans[t].Stable
+		at, err := p.startOf(ctx, t, spans[t], committed)
 		if err != nil {
 			return err
 		}
 		p.fetched[t] = at
 		p.told[t] = -1
 	}
-	return p.recoverClock(ctx)
+	return p.recoverClock(ctx, spans[clockIndex])
 }
 
 // startOf returns the next offset of a topic to read. The ledger says which record was decided last. The group's offset
@@ -307,16 +308,12 @@ const clockLookback = 4096
 
 // recoverClock finds the tick that the clock stands at and who drives it. The clock is the ledger's last, or that of a
 // later tick that was consumed and had nothing to do.
-func (p *partition) recoverClock(ctx context.Context) error {
+func (p *partition) recoverClock(ctx context.Context, span projector.Span) error {
 	now := &p.now
 	now.clock = clock{at: now.position.Clock, offset: noTick}
-	span, err := p.e.client.reader.Span(ctx, p.names[clockIndex], p.id)
-	if err != nil {
-		return err
-	}
 	to := p.fetched[clockIndex]
 	from := max(span.Start, min(to, now.position.Inputs[string(schemas.TopicClock)])-clockLookback)
-	err = p.readClock(ctx, from, to, func(r *clockRecord) {
+	err := p.readClock(ctx, from, to, func(r *clockRecord) {
 		if !now.lease.admit(r) {
 			return
 		}

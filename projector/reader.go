@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sync/errgroup"
 )
 
 // When reading.
@@ -288,41 +291,73 @@ type Span struct {
 
 // Span returns the bounds of a partition.
 func (r *Reader) Span(ctx context.Context, topic string, partition int32) (Span, error) {
-	var s Span
+	s, err := r.Spans(ctx, []string{topic}, partition)
+	if err != nil {
+		return Span{}, err
+	}
+	return s[0], nil
+}
+
+// Spans returns the bounds of the same partition of some topics, in the order of the topics. All are asked for at once.
+func (r *Reader) Spans(ctx context.Context, topics []string, partition int32) ([]Span, error) {
+	var starts, stable, ends []int64
+	g, ctx := errgroup.WithContext(ctx)
 	for _, want := range []struct {
 		at        int64
 		isolation int8
-		into      *int64
-	}{{-2, 0, &s.Start}, {-1, 1, &s.Stable}, {-1, 0, &s.End}} {
-		err := r.persist(ctx, topic, func() (err error) {
-			*want.into, err = r.listOffset(ctx, topic, partition, want.at, want.isolation)
-			return err
+		into      *[]int64
+	}{{-2, 0, &starts}, {-1, 1, &stable}, {-1, 0, &ends}} {
+		g.Go(func() error {
+			return r.persist(ctx, topics[0], func() (err error) {
+				*want.into, err = r.listOffsets(ctx, topics, partition, want.at, want.isolation)
+				return err
+			})
 		})
-		if err != nil {
-			return Span{}, fmt.Errorf("asking for the bounds of %s-%d: %w", topic, partition, err)
-		}
 	}
-	return s, nil
+	if err := g.Wait(); err != nil {
+		return nil, fmt.Errorf("asking for the bounds of %s-%d: %w", strings.Join(topics, ", "), partition, err)
+	}
+	spans := make([]Span, len(topics))
+	for i := range spans {
+		// The answer about the end may be the older one.
+		spans[i] = Span{Start: starts[i], Stable: stable[i], End: max(ends[i], stable[i])}
+	}
+	return spans, nil
 }
 
-func (r *Reader) listOffset(ctx context.Context, topic string, partition int32, at int64, isolation int8) (int64, error) {
+// listOffsets asks for one offset of the partition of each topic.
+func (r *Reader) listOffsets(ctx context.Context, topics []string, partition int32, at int64, isolation int8) ([]int64, error) {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.ReplicaID = -1
 	req.IsolationLevel = isolation
-	t := kmsg.NewListOffsetsRequestTopic()
-	t.Topic = topic
-	p := kmsg.NewListOffsetsRequestTopicPartition()
-	p.Partition, p.Timestamp, p.CurrentLeaderEpoch = partition, at, -1
-	t.Partitions = append(t.Partitions, p)
-	req.Topics = append(req.Topics, t)
-	// The client finds the leader and repeats what passes by itself.
+	for _, topic := range topics {
+		t := kmsg.NewListOffsetsRequestTopic()
+		t.Topic = topic
+		p := kmsg.NewListOffsetsRequestTopicPartition()
+		p.Partition, p.Timestamp, p.CurrentLeaderEpoch = partition, at, -1
+		t.Partitions = append(t.Partitions, p)
+		req.Topics = append(req.Topics, t)
+	}
+	// The client finds the leaders, puts their answers together and repeats what passes by itself.
 	resp, err := req.RequestWith(ctx, r.client)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
-		return 0, errors.New("the answer lacks the partition")
+	offsets := make([]int64, len(topics))
+	found := 0
+	for _, t := range resp.Topics {
+		i := slices.Index(topics, t.Topic)
+		if i < 0 || len(t.Partitions) != 1 {
+			continue
+		}
+		if err := kerr.ErrorForCode(t.Partitions[0].ErrorCode); err != nil {
+			return nil, fmt.Errorf("%s: %w", t.Topic, err)
+		}
+		offsets[i] = t.Partitions[0].Offset
+		found++
 	}
-	got := &resp.Topics[0].Partitions[0]
-	return got.Offset, kerr.ErrorForCode(got.ErrorCode)
+	if found != len(topics) {
+		return nil, errors.New("the answer lacks a partition")
+	}
+	return offsets, nil
 }
