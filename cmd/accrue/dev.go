@@ -62,7 +62,7 @@ func (c *devCommand) Run(r *run) error {
 	}
 	i, err := newInstance(r.ctx, w.cluster, instanceConfig{
 		dir: filepath.Join(c.Dir, "state"), listen: c.Listen, name: "dev", workers: c.Workers, tickEvery: c.Tick,
-		cache: c.CacheMiB << 20, hashKey: c.HashKey,
+		cache: c.CacheMiB << 20, restore: c.memory() / restoreShare, hashKey: c.HashKey,
 	}, log)
 	if err != nil {
 		return err

@@ -27,8 +27,9 @@ type instanceConfig struct {
 	workers                int
 	// tickEvery is how often the wall clock ticks; 0: somebody else drives the clock.
 	tickEvery time.Duration
-	cache     int64
-	hashKey   string
+	// cache and restore bound the memory for the state's blocks and for a restore's records; 0: the defaults.
+	cache, restore int64
+	hashKey        string
 	// now is the API's wall clock.
 	now func() time.Time
 	// state, when not nil, changes the state's defaults.
@@ -73,6 +74,9 @@ func newInstance(ctx context.Context, c *cluster, cfg instanceConfig, log *slog.
 	}
 	if cfg.cache > 0 {
 		sc.CacheBytes = cfg.cache
+	}
+	if cfg.restore > 0 {
+		sc.RestoreBytes = cfg.restore
 	}
 	if cfg.state != nil {
 		cfg.state(&sc)

@@ -69,7 +69,7 @@ func (c *runCommand) Run(r *run) error {
 	}
 	i, err := newInstance(r.ctx, cl, instanceConfig{
 		dir: c.Dir, listen: c.Listen, advertise: c.Advertise, name: name, workers: c.Workers, tickEvery: c.Tick,
-		cache: c.CacheMiB << 20, hashKey: c.HashKey,
+		cache: c.CacheMiB << 20, restore: c.memory() / restoreShare, hashKey: c.HashKey,
 	}, log)
 	if err != nil {
 		return err
@@ -89,14 +89,19 @@ func (c *serveFlags) limitMemory() {
 	if os.Getenv("GOMEMLIMIT") != "" || os.Getenv("GOGC") != "" {
 		return
 	}
-	// Pebble's cache is not Go's to count.
-	debug.SetMemoryLimit(max(c.Memory-c.CacheMiB, memoryLeastMiB) << 20)
+	debug.SetMemoryLimit(c.memory())
 	debug.SetGCPercent(gcPercent)
 }
+
+// memory is Go's part of the memory in bytes: Pebble's cache is not Go's to count.
+func (c *serveFlags) memory() int64 { return max(c.Memory-c.CacheMiB, memoryLeastMiB) << 20 }
 
 const (
 	memoryLeastMiB = 256
 	gcPercent      = 300
+	// restoreShare is the part of Go's memory that records may take while the state is restored; records on their way
+	// from the broker and garbage need about as much again.
+	restoreShare = 3
 )
 
 // startProfile profiles the process until the returned function is called; file "" profiles nothing.
