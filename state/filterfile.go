@@ -68,10 +68,21 @@ func (p *Partition) saveFilter() error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-// fillFilter adds every key to the filter, in the background of a partition that a crash left without one.
+// fillDelay is how long the filter of a partition that a crash left without one is not filled: the processors are first
+// needed to serve again.
+const fillDelay = time.Second
+
+// fillFilter adds every key to the filter, in the background of a partition that a crash left without one, and one
+// partition at a time.
 func (p *Partition) fillFilter() {
+	time.Sleep(fillDelay)
+	p.store.filling.Lock()
+	defer p.store.filling.Unlock()
 	began := time.Now()
 	n := 0
+	if keys, err := p.countKeys(); err == nil {
+		p.filter.expect(keys)
+	}
 	for _, kind := range []byte{keyAccount, keyReference, keyOrder, keyRedemption, keyExpired, keyChunk} {
 		from := []byte{kind}
 		for from != nil {
@@ -88,6 +99,27 @@ func (p *Partition) fillFilter() {
 	}
 	p.filter.whole.Store(true)
 	p.log.Info("filter is filled", slog.Int("keys", n), slog.Duration("took", time.Since(began)))
+}
+
+// countKeys returns about how many keys are in the tables.
+func (p *Partition) countKeys() (int64, error) {
+	if err := p.enter(); err != nil {
+		return 0, err
+	}
+	defer p.leave()
+	levels, err := p.db.SSTables(pebble.WithProperties())
+	if err != nil {
+		return 0, p.readError(err)
+	}
+	var n uint64
+	for _, tables := range levels {
+		for i := range tables {
+			if props := tables[i].Properties; props != nil {
+				n += props.NumEntries
+			}
+		}
+	}
+	return int64(n), nil
 }
 
 // fillFilterFrom adds a stretch of keys and returns where the next begins; nil: nowhere.

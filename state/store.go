@@ -27,6 +27,9 @@ type Store struct {
 	// restores holds a token for each restore that runs.
 	restores chan struct{}
 
+	// filling is held by the one partition whose filter is being filled.
+	filling sync.Mutex
+
 	mu         sync.Mutex
 	closed     bool
 	partitions map[int32]*Partition

@@ -459,3 +459,39 @@ func TestAnOldDuplicateIsFoundWithoutScanning(t *testing.T) {
 
 // indexScan is what one false positive may cost in look-ups: the index and the oldest chunks.
 const indexScan = 66
+
+// TestPartitionsAreOpenedSideBySide opens partitions from many goroutines while the store closes: whoever asks for the
+// same one gets the same, and none stays open behind a closed store.
+func TestPartitionsAreOpenedSideBySide(t *testing.T) {
+	cfg := smallConfig(vfs.NewMem())
+	for round := range 20 {
+		s := openStore(t, cfg)
+		var opened sync.Map
+		var askers sync.WaitGroup
+		for i := range int32(24) {
+			askers.Go(func() {
+				p, err := s.Partition(i % 8)
+				if errors.Is(err, state.ErrClosed) {
+					return
+				}
+				if err != nil {
+					t.Errorf("opening partition %d: %v", i%8, err)
+					return
+				}
+				if other, twice := opened.LoadOrStore(i%8, p); twice && other != p {
+					t.Errorf("partition %d was opened twice", i%8)
+				}
+			})
+		}
+		if round%2 == 0 {
+			askers.Wait()
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		askers.Wait()
+		if n := s.Stats().Partitions; n != 0 {
+			t.Fatalf("%d partitions are open after Close", n)
+		}
+	}
+}
