@@ -73,7 +73,8 @@ func (w *worker) assigned(ctx context.Context, offsets map[string]map[int32]kgo.
 	return start, nil
 }
 
-// takeOversAtOnce bounds how many partitions are restored side by side: a restore folds in memory.
+// takeOversAtOnce bounds how many partitions a worker takes over side by side. How many of them may be restored in bulk
+// at the same time is up to the state: [state.Config.RestoresMax].
 const takeOversAtOnce = 4
 
 // revoked gives up partitions. It runs between batches.
