@@ -22,14 +22,17 @@ type restoreFold struct {
 	entries  []entry
 	tail     [chunkEntries]entry
 	records  Records
-	stored   []storedAccount
-	arena    []byte
-	days     map[int64][]listing
-	key      []byte
-	value    []byte
+	evolver  loyalty.Evolver
+	// stored are accounts on the disk, whose values lie in values; pieces are the records of one customer.
+	stored []storedAccount
+	values []byte
+	pieces arena
+	days   map[int64][]listing
+	key    []byte
+	value  []byte
 }
 
-// storedAccount is where the arena has an account that an earlier round or batch has written.
+// storedAccount is where the values have an account that an earlier round or batch has written.
 type storedAccount struct{ from, to int }
 
 // customersAtOnce is how many accounts are read before they are folded. The database may be closed in between.
@@ -62,7 +65,7 @@ func (f *restoreFold) round(t *tables, g *gathering) error {
 // read fills stored with what is on the disk of the customers, who are in the order of their keys.
 func (f *restoreFold) read(chains []chain) (err error) {
 	p := f.r.p
-	f.stored, f.arena = f.stored[:0], f.arena[:0]
+	f.stored, f.values = f.stored[:0], f.values[:0]
 	var iter *pebble.Iterator
 	defer func() {
 		if iter != nil {
@@ -95,9 +98,9 @@ func (f *restoreFold) read(chains []chain) (err error) {
 		if err != nil {
 			return p.readError(err)
 		}
-		from := len(f.arena)
-		f.arena = append(f.arena, value...)
-		f.stored[i] = storedAccount{from, len(f.arena)}
+		from := len(f.values)
+		f.values = append(f.values, value...)
+		f.stored[i] = storedAccount{from, len(f.values)}
 	}
 	return nil
 }
@@ -108,7 +111,7 @@ func (f *restoreFold) customer(t *tables, g *gathering, c *chain, stored storedA
 	f.key = appendKey(f.key[:0], keyAccount, c.customer)
 	if stored.to > 0 {
 		var err error
-		if s, err = decodeSnapshot(c.customer, f.arena[stored.from:stored.to]); err != nil {
+		if s, err = decodeSnapshot(c.customer, f.values[stored.from:stored.to]); err != nil {
 			return err
 		}
 	} else {
@@ -116,8 +119,10 @@ func (f *restoreFold) customer(t *tables, g *gathering, c *chain, stored storedA
 		p.filter.add(hashKey(f.key))
 	}
 	records := &f.records
-	records.reopen(p, c.customer, s)
-	records.new = stored.to == 0
+	records.clear()
+	records.open(p, c.customer, s)
+	f.pieces.reset()
+	records.arena, records.new = &f.pieces, stored.to == 0
 	for i := c.first; i >= 0; i = g.records[i].next {
 		x := &g.records[i]
 		if err := f.decide(g.record(x), x.offset, s); err != nil {
@@ -157,7 +162,7 @@ func (f *restoreFold) decide(record []byte, offset int64, s *snapshot) error {
 	}
 	d.Partition, d.Offset = f.r.p.number, offset
 	records := &f.records
-	loyalty.Evolve(s.account, records, d)
+	f.evolver.Evolve(s.account, records, d)
 	if records.err != nil {
 		return records.err
 	}
@@ -169,12 +174,6 @@ func (f *restoreFold) decide(record []byte, offset int64, s *snapshot) error {
 	s.tail, s.chunks = records.advance(s.tail, s.chunks, f.entries, f.r.p.filter.add)
 	s.last = offset
 	return nil
-}
-
-// reopen makes r those of another customer and keeps its memory.
-func (r *Records) reopen(p *Partition, customer string, s *snapshot) {
-	clear(r.own.list)
-	*r = Records{p: p, customer: customer, state: s, own: writes{list: r.own.list[:0]}, seen: r.seen[:0], key: r.key, value: r.value}
 }
 
 // schedule lists every account of the round that has something due.

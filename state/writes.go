@@ -110,7 +110,7 @@ func (w *writes) reset() {
 }
 
 // arena hands out pieces of large arrays to records, which are many, small and let go of at about the same time.
-type arena struct{ rest []byte }
+type arena struct{ array, rest []byte }
 
 const arenaBytes = 64 << 10
 
@@ -120,9 +120,13 @@ func (a *arena) take(n int) []byte {
 		return make([]byte, 0, n)
 	}
 	if len(a.rest) < n {
-		a.rest = make([]byte, arenaBytes)
+		a.array = make([]byte, arenaBytes)
+		a.rest = a.array
 	}
 	piece := a.rest[:0:n]
 	a.rest = a.rest[n:]
 	return piece
 }
+
+// reset has the latest array handed out anew. Nobody may use the pieces of it any more.
+func (a *arena) reset() { a.rest = a.array }
