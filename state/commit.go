@@ -11,10 +11,11 @@ import (
 type waiting struct {
 	// slots are the accounts, each once.
 	slots []*slot
-	// decisions and records count what the next flush has to do; moved is set when the position has changed.
-	decisions, records int
-	moved              bool
-	since              time.Time
+	// decisions count what the next flush has to do, recordBytes are the records' keys and values; moved is set when the
+	// position has changed.
+	decisions, recordBytes int
+	moved                  bool
+	since                  time.Time
 }
 
 // Commit publishes the batch, after Kafka has committed its decisions at the given ledger offsets, one for each call of
@@ -100,9 +101,9 @@ func (p *Partition) publish(t *touched, limit int) {
 	}
 	for i := range r.own.list {
 		slot.fresh.add(r.own.list[i])
+		p.waiting.recordBytes += len(r.own.list[i].both) + entryOverhead
 	}
 	sh.mu.Unlock()
-	p.waiting.records += len(r.own.list)
 	p.list(slot, t.account.Clock, s)
 }
 

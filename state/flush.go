@@ -21,7 +21,34 @@ const (
 	diskReserve = 64 << 20
 	// diskPerDecision is a generous guess at what a decision needs in the log and in tables.
 	diskPerDecision = 2 << 10
+	// flushesMax is how many partitions of a store write at a time.
+	flushesMax = 2
+	// entryOverhead is the most that Pebble's batch adds to a key and value of usual size; batchSlack leaves room for
+	// the schedule and the position.
+	entryOverhead = 8
+	batchSlack    = 256 << 10
 )
+
+// flushRoom is memory for what a flush writes. What is written is in memory twice then, so few flushes run at a time.
+type flushRoom struct {
+	// values are the accounts' keys and values, one behind the other.
+	values []byte
+	ends   []accountEnds
+}
+
+// accountEnds are where an account's key and value end.
+type accountEnds struct{ key, value int }
+
+// encode fills the room. It comes before the batch is made, because a batch that must grow is copied to twice the size.
+func (r *flushRoom) encode(f *flush) {
+	r.values, r.ends = r.values[:0], r.ends[:0]
+	for i, slot := range f.slots {
+		r.values = appendKey(r.values, keyAccount, slot.customer)
+		key := len(r.values)
+		r.values = appendSnapshot(r.values, f.states[i])
+		r.ends = append(r.ends, accountEnds{key, len(r.values)})
+	}
+}
 
 // flush is one write of everything committed up to a moment.
 type flush struct {
@@ -29,7 +56,8 @@ type flush struct {
 	slots     []*slot
 	states    []*snapshot
 	decisions int
-	records   int
+	// recordBytes is what the records take in Pebble's batch.
+	recordBytes int
 	// listings by day; those before doneBefore are not written, and the days from dropFrom up to it are deleted.
 	listings             map[int64][]listing
 	dropFrom, doneBefore int64
@@ -145,7 +173,12 @@ func (p *Partition) startFlush() *flush {
 		p.timer.Stop()
 	}
 	go func() {
-		f.err = p.guarded(func() error { return p.write(f) })
+		room := <-p.store.writing
+		f.err = p.guarded(func() error { return p.write(f, room) })
+		if p.Err() != nil {
+			room = &flushRoom{} // whatever hangs in the broken database may still use the other
+		}
+		p.store.writing <- room
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if f.err == nil {
@@ -190,7 +223,7 @@ func (p *Partition) capture() *flush {
 	w, s := &p.waiting, &p.schedule
 	s.flushes++
 	f := &flush{
-		position: p.position.Load(), slots: w.slots, decisions: w.decisions, records: w.records,
+		position: p.position.Load(), slots: w.slots, decisions: w.decisions, recordBytes: w.recordBytes,
 		listings: s.unwritten, dropFrom: s.dropped, doneBefore: s.doneBefore(), number: s.flushes,
 		done: make(chan struct{}),
 	}
@@ -231,15 +264,16 @@ func (p *Partition) release(f *flush) {
 }
 
 // write puts a flush into one atomic batch.
-func (p *Partition) write(f *flush) error {
+func (p *Partition) write(f *flush, room *flushRoom) error {
 	if err := p.enter(); err != nil {
 		return err
 	}
 	defer p.leave()
 	began := time.Now()
-	b := p.db.NewBatchWithSize(min(256*len(f.slots)+160*f.records+4096, 64<<20))
+	room.encode(f)
+	b := p.db.NewBatchWithSize(f.recordBytes + len(room.values) + len(f.slots)*entryOverhead + batchSlack)
 	defer func() { _ = b.Close() }()
-	if err := p.fill(b, f); err != nil {
+	if err := p.fill(b, f, room); err != nil {
 		return fmt.Errorf("writing partition %d: %w", p.number, err)
 	}
 	p.stats.keys.Add(int64(b.Count()))
@@ -251,18 +285,18 @@ func (p *Partition) write(f *flush) error {
 	return nil
 }
 
-func (p *Partition) fill(b *pebble.Batch, f *flush) error {
+func (p *Partition) fill(b *pebble.Batch, f *flush, room *flushRoom) error {
 	var errs []error
 	set := func(key, value []byte) {
 		if err := b.Set(key, value, nil); err != nil {
 			errs = append(errs, err)
 		}
 	}
-	var key, value []byte
+	at := 0
 	for i, slot := range f.slots {
-		key = appendKey(key[:0], keyAccount, slot.customer)
-		value = appendSnapshot(value[:0], f.states[i])
-		set(key, value)
+		ends := room.ends[i]
+		set(room.values[at:ends.key], room.values[ends.key:ends.value])
+		at = ends.value
 		// Nobody changes what is flushing, so reading it needs no lock.
 		for j := range slot.flushing.list {
 			w := &slot.flushing.list[j]
@@ -278,6 +312,7 @@ func (p *Partition) fill(b *pebble.Batch, f *flush) error {
 			errs = append(errs, err)
 		}
 	}
+	var key, value []byte
 	for _, day := range sortedDays(f.listings) {
 		if day < f.doneBefore {
 			continue

@@ -27,6 +27,9 @@ type Store struct {
 	// restores holds a token for each restore that runs.
 	restores chan struct{}
 
+	// writing has the room for each partition that may be written at a time.
+	writing chan *flushRoom
+
 	// filling is held by the one partition whose filter is being filled.
 	filling sync.Mutex
 
@@ -71,6 +74,10 @@ func Open(cfg Config, log *slog.Logger) (*Store, error) {
 		turns:      map[int32]*sync.Mutex{},
 		abandoned:  map[string]bool{},
 		restores:   make(chan struct{}, cfg.RestoresMax),
+		writing:    make(chan *flushRoom, flushesMax),
+	}
+	for range flushesMax {
+		s.writing <- &flushRoom{}
 	}
 	if err := s.removeTables(); err != nil {
 		s.cache.Unref()
