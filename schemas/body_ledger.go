@@ -3,13 +3,13 @@ package schemas
 import "github.com/accrue-loyalty/accrue/events"
 
 // decisionBody describes a decision's record: its fields in the order of its schema. Decoding reuses the memory of
-// d.Entries and nothing else.
+// d.Entries and d.Facts.Order, and nothing else.
 func decisionBody(x *wire, d *events.Decision) {
 	word(x, &d.Cause.Topic)
 	number(x, &d.Cause.Partition)
 	long(x, &d.Cause.Offset)
 	text(x, &d.Cause.Event)
-	text(x, &d.Customer)
+	same(x, &d.Customer)
 	orNone(x, &d.Clock)
 	number(x, &d.Program.Version)
 	fixed(x, d.Program.Hash[:])
@@ -98,23 +98,27 @@ func facts(x *wire, f *events.Facts) {
 	flag(x, &f.Erased)
 }
 
-// orderOption is an option of an orderFact. Decoded, a small order takes one allocation with all its lists.
+// orderOption is an option of an orderFact. It is decoded into the one that is there; a new one, if small, takes one
+// allocation with all its lists.
 func orderOption(x *wire, p **events.OrderFact) {
 	if x.encoding {
 		option(x, p, orderFact)
 		return
 	}
-	*p = nil
-	if x.branch() {
+	if !x.branch() {
+		*p = nil
+		return
+	}
+	if *p == nil {
 		room := new(struct {
 			fact  events.OrderFact
 			lines [2]events.LineFact
 			rules [2]events.RuleFact
 		})
 		room.fact.Lines, room.fact.Rules = room.lines[:0], room.rules[:0]
-		orderFact(x, &room.fact)
 		*p = &room.fact
 	}
+	orderFact(x, *p)
 }
 
 func orderFact(x *wire, o *events.OrderFact) {

@@ -117,8 +117,8 @@ func (c *Codec) AppendDecision(dst []byte, d *events.Decision) ([]byte, error) {
 	return c.encoded(x, dst, NameDecision)
 }
 
-// DecodeDecision reads a decision into d, all but its position. It overwrites the memory of d.Entries, and no other
-// that d had before: whoever keeps the entries of the last one sets d.Entries to nil first. The error is
+// DecodeDecision reads a decision into d, all but its position. It overwrites the memory of d.Entries and d.Facts.Order,
+// and no other that d had before: whoever keeps them of the last one sets them to nil first. The error is
 // [ErrUnreadable] or [ErrRegistryUnavailable], and d is then half filled.
 func (c *Codec) DecodeDecision(value []byte, d *events.Decision) error {
 	x, w, err := c.open(value, NameDecision)

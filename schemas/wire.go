@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 )
 
@@ -53,13 +54,32 @@ func (x *wire) small() int {
 }
 
 func (x *wire) takeLong() int64 {
-	u, n := binary.Uvarint(x.buf[x.pos:])
-	if n <= 0 {
-		x.fail(CodeBroken, "the number here does not end or has over 64 bits")
-		return 0
+	var u uint64
+	var n int
+	rest := x.buf[x.pos:]
+	if len(rest) >= 8 {
+		u, n = varint8(binary.LittleEndian.Uint64(rest))
+	}
+	if n == 0 {
+		if u, n = binary.Uvarint(rest); n <= 0 {
+			x.fail(CodeBroken, "the number here does not end or has over 64 bits")
+			return 0
+		}
 	}
 	x.pos += n
 	return int64(u>>1) ^ -int64(u&1)
+}
+
+// varint8 reads a varint from eight bytes without looking at each; n is 0 when it is longer.
+func varint8(w uint64) (u uint64, n int) {
+	last := ^w & 0x8080808080808080 // the bytes that may be the last have no high bit
+	if last == 0 {
+		return 0, 0
+	}
+	w &= last ^ (last - 1) // nothing behind the first of them
+	w = w&0x007f007f007f007f | w&0x7f007f007f007f00>>1
+	w = w&0x00003fff00003fff | w&0x3fff00003fff0000>>2
+	return w&0x0fffffff | w&0x0fffffff00000000>>4, bits.TrailingZeros64(last)/8 + 1
 }
 
 // takeBytes returns the next bytes or string, as a part of buf.
@@ -166,6 +186,17 @@ func text[T ~string](x *wire, p *T) {
 		return
 	}
 	*p = T(b)
+}
+
+// same is a string that is often the one of the record before, where a value is decoded into again.
+func same(x *wire, p *string) {
+	if x.encoding {
+		x.putText(*p)
+		return
+	}
+	if b := x.takeBytes(); *p != string(b) {
+		*p = string(b)
+	}
 }
 
 // share makes one copy of the rest of the record for all texts to come. It is for texts that nobody keeps for long:

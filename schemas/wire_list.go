@@ -70,8 +70,7 @@ func takeList[T any](x *wire, s []T, item func(*wire, *T)) []T {
 		for end := len(s) + int(n); len(s) < end; {
 			s = slices.Grow(s, min(end-len(s), max(len(s), listGrow)))
 			for range min(end-len(s), cap(s)-len(s)) {
-				var zero T
-				s = append(s, zero)
+				s = s[:len(s)+1] // item sets every field
 				item(x, &s[len(s)-1])
 				if x.err != nil {
 					return nil
