@@ -35,6 +35,7 @@ func (s *Store) options(p *Partition) *pebble.Options {
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 		MaxOpenFiles:                256,
 	}
+	o.Experimental.CompactionScheduler = p.compacting
 	o.EnsureDefaults()
 	return o
 }
@@ -98,6 +99,7 @@ func (p *Partition) quarantine(reason error) {
 	}
 	p.log.Error("partition is quarantined", slog.Any("reason", reason))
 	close(p.brokenSignal)
+	p.compacting.abandon()
 	if tell := p.store.cfg.OnQuarantine; tell != nil {
 		go tell(p.number, broken)
 	}

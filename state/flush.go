@@ -13,8 +13,6 @@ const (
 	// catchUpFactor is how many more decisions wait for a flush while a backlog is worked off: large writes fold more
 	// rewrites of the same account.
 	catchUpFactor = 4
-	// catchUpWait is how many times as long they wait.
-	catchUpWait = 10
 	// behindFactor bounds what waits in memory while a flush is under way; then the owner waits for it.
 	behindFactor = 4
 	// diskReserve is what must be free beyond a flush's own size: Pebble writes its buffers and compactions too.
@@ -101,7 +99,7 @@ func (p *Partition) arm() {
 	}
 	interval := p.store.cfg.FlushInterval
 	if p.catchUp {
-		interval *= catchUpWait
+		interval *= catchUpFactor
 	}
 	if p.timer == nil {
 		p.timer = time.AfterFunc(interval, func() {

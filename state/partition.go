@@ -21,9 +21,10 @@ type Partition struct {
 	folder string
 
 	// using is held by everybody who uses db, and taken to close it.
-	using  sync.RWMutex
-	db     *pebble.DB
-	closed bool
+	using      sync.RWMutex
+	db         *pebble.DB
+	compacting *compacting
+	closed     bool
 	// closing is set before the last flush, broken by a quarantine.
 	closing      atomic.Bool
 	broken       atomic.Pointer[error]
@@ -56,7 +57,7 @@ func (s *Store) openPartition(number int32) (*Partition, error) {
 	p := &Partition{
 		store: s, number: number, folder: name,
 		log:          s.log.With(slog.Int("partition", int(number))),
-		brokenSignal: make(chan struct{}),
+		brokenSignal: make(chan struct{}), compacting: s.compactions.of(),
 	}
 	p.batch.p = p
 	p.closing.Store(true) // until it is open there is nothing to quarantine in the background

@@ -27,6 +27,7 @@ type Store struct {
 	// restores holds a token for each restore that runs.
 	restores chan struct{}
 
+	compactions *compactions
 	// writing has the room for each partition that may be written at a time.
 	writing chan *flushRoom
 
@@ -69,12 +70,13 @@ func Open(cfg Config, log *slog.Logger) (*Store, error) {
 	}
 	s := &Store{
 		cfg: cfg, fs: fs, log: log, lock: lock,
-		cache:      pebble.NewCache(cfg.CacheBytes),
-		partitions: map[int32]*Partition{},
-		turns:      map[int32]*sync.Mutex{},
-		abandoned:  map[string]bool{},
-		restores:   make(chan struct{}, cfg.RestoresMax),
-		writing:    make(chan *flushRoom, flushesMax),
+		cache:       pebble.NewCache(cfg.CacheBytes),
+		partitions:  map[int32]*Partition{},
+		turns:       map[int32]*sync.Mutex{},
+		abandoned:   map[string]bool{},
+		compactions: newCompactions(),
+		restores:    make(chan struct{}, cfg.RestoresMax),
+		writing:     make(chan *flushRoom, flushesMax),
 	}
 	for range flushesMax {
 		s.writing <- &flushRoom{}
