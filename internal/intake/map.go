@@ -88,8 +88,9 @@ func (m *Map) checkTop() (problems []error) {
 	loc, err := time.LoadLocation(zone)
 	if err != nil {
 		problems = append(problems, fmt.Errorf("timezone: %q is not in the zone database; write it as America/New_York", m.Timezone))
+	} else {
+		m.calendar = loyalty.NewCalendar(loc)
 	}
-	m.calendar = loyalty.NewCalendar(loc)
 	if m.Currency != "" {
 		if _, ok := m.exponents(m.Currency); !ok {
 			problems = append(problems, fmt.Errorf("currency: %q is no ISO 4217 code", m.Currency))
