@@ -13,6 +13,7 @@ import (
 
 	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/internal/racetest"
 	"github.com/accrue-loyalty/accrue/internal/sim"
 	"github.com/accrue-loyalty/accrue/loyalty"
 	"github.com/accrue-loyalty/accrue/program"
@@ -71,7 +72,7 @@ func TestAHalfDoneTickCannotBeSeen(t *testing.T) {
 	w := newWorld(t, 1)
 	w.publish(heldProgram)
 	i := w.start("one", "", func(c *consumer.Config) { c.Limits.Due = time.Millisecond })
-	names := customers(3000)
+	names := customers(racetest.Of(12_000, 3000))
 	w.send(orders(names, t0, 1000)...)
 	w.decided()
 	w.tick(t0 + 7*day)
