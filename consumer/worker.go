@@ -232,6 +232,10 @@ func (w *worker) lookAfter() {
 	parts := slices.Collect(maps.Values(w.parts))
 	w.mu.Unlock()
 	for _, p := range parts {
+		if err := p.store.Err(); err != nil {
+			w.stop(p.id, err)
+			continue
+		}
 		w.throttle(p)
 		if err := p.reschedule(); err != nil {
 			w.stop(p.id, err)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -60,6 +61,8 @@ type world struct {
 	client     *consumer.Client
 	producer   *kgo.Client
 	admin      *kadm.Client
+	// disk is where states live; nil: the operating system's files.
+	disk vfs.FS
 
 	mu   sync.Mutex
 	sent consumer.Offsets
@@ -301,6 +304,7 @@ func (w *world) start(name, dir string, change ...func(*consumer.Config)) *insta
 		w.t.Fatal(err)
 	}
 	stateCfg := state.DefaultConfig(dir)
+	stateCfg.FS = w.disk
 	if _, bench := w.t.(*testing.B); !bench {
 		stateCfg.CacheBytes, stateCfg.MemTableBytes, stateCfg.AccountsMax = 16<<20, 4<<20, 100_000
 	}
