@@ -14,6 +14,8 @@ type Batch struct {
 	// touched are the accounts asked for, in order.
 	touched  []*touched
 	accounts map[string]*touched
+	// last is the account asked for last, which is often asked for again.
+	last *touched
 	// ledger holds the own offset of each decision that was handed to Decided, as far as it had one.
 	ledger []int64
 	err    error
@@ -59,7 +61,11 @@ func (b *Batch) Account(customer string) (*loyalty.Account, *Records, error) {
 }
 
 func (b *Batch) touch(customer string) (*touched, error) {
+	if t := b.last; t != nil && t.customer == customer {
+		return t, t.records.err
+	}
 	if t := b.accounts[customer]; t != nil {
+		b.last = t
 		return t, t.records.err
 	}
 	s, slot, err := b.p.find(customer)
@@ -82,6 +88,7 @@ func (b *Batch) touch(customer string) (*touched, error) {
 	t.records.open(b.p, t.customer, s)
 	b.accounts[t.customer] = t
 	b.touched = append(b.touched, t)
+	b.last = t
 	return t, nil
 }
 
@@ -213,7 +220,7 @@ func (b *Batch) end() {
 	}
 	clear(b.accounts)
 	b.recycle()
-	b.ledger, b.err = b.ledger[:0], nil
+	b.last, b.ledger, b.err = nil, b.ledger[:0], nil
 	b.p.batchOpen = false
 }
 
