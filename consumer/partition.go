@@ -364,7 +364,8 @@ func (d *decider) ledger(from origin, made *events.Decision, take func(*events.D
 func (d *decider) await(value []byte) error {
 	own := events.Decision{}
 	if err := d.p.e.client.codec.DecodeDecision(value, &own); err != nil {
-		return fmt.Errorf("reading the decision that was just written: %w", err)
+		// Not wrapped: nothing may wait for the registry here, with the account half way.
+		return errors.New("reading the decision that was just written: " + err.Error())
 	}
 	own.Offset = int64(len(d.out.ledger) - d.began)
 	d.awaited = append(d.awaited, own)

@@ -2,6 +2,7 @@ package loyalty
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/accrue-loyalty/accrue/events"
 )
@@ -221,6 +222,9 @@ func (f *fold) addLot(e *events.Entry, order string) *Lot {
 func (a *Account) insertLot(l Lot) *Lot {
 	a.LotLast = max(a.LotLast, l.ID)
 	if n := len(a.Lots); n == 0 || a.Lots[n-1].ID < l.ID {
+		if n == cap(a.Lots) {
+			a.growLots()
+		}
 		a.Lots = append(a.Lots, l)
 		return &a.Lots[n]
 	}
@@ -228,6 +232,26 @@ func (a *Account) insertLot(l Lot) *Lot {
 	i, _ := slices.BinarySearchFunc(a.Lots, l.ID, func(l Lot, id int64) int { return int(l.ID - id) })
 	a.Lots = slices.Insert(a.Lots, i, l)
 	return &a.Lots[i]
+}
+
+// growLots moves the lots to an array with more room. Their orders become pieces of one string on the way, which leaves
+// the collector with fewer things to mark and has them lie together for who writes them.
+func (a *Account) growLots() {
+	a.Lots, a.lotsShared = slices.Grow(a.Lots, 1), 0
+	size := 0
+	for i := range a.Lots {
+		size += len(a.Lots[i].Order)
+	}
+	var orders strings.Builder
+	orders.Grow(size)
+	for i := range a.Lots {
+		orders.WriteString(a.Lots[i].Order)
+	}
+	all := orders.String()
+	for i := range a.Lots {
+		l := &a.Lots[i]
+		l.Order, all = all[:len(l.Order)], all[len(l.Order):]
+	}
 }
 
 // take removes n points of a lot from whichever bucket has them.
