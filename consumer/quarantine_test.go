@@ -1,15 +1,10 @@
 package consumer_test
 
 import (
-	"errors"
-	"strings"
-	"sync/atomic"
 	"testing"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
-
 	"github.com/accrue-loyalty/accrue/consumer"
+	"github.com/accrue-loyalty/accrue/internal/faultydisk"
 )
 
 // TestAPartitionWhoseStateBreaksIsRebuiltFromTheLedger makes the disk fail under one partition while events are decided.
@@ -22,19 +17,13 @@ func TestAPartitionWhoseStateBreaksIsRebuiltFromTheLedger(t *testing.T) {
 	want := undisturbed(t, all, names)
 
 	w := newWorld(t, 4)
-	var onFire atomic.Bool
-	w.disk = errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if onFire.Load() && strings.Contains(op.Path, "/001/") && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
-			return errors.New("the disk is on fire")
-		}
-		return nil
-	}))
+	w.disk = faultydisk.New("/001/")
 	w.publish(plainProgram)
 	i := w.start("one", "", oneWorker)
 	w.send(all[:300]...)
 	w.decided()
 
-	onFire.Store(true)
+	w.disk.Fire(true)
 	w.send(all[300:]...)
 	eventually(t, "the partition is stopped", func() bool {
 		for _, s := range i.engine.Status() {
@@ -50,7 +39,7 @@ func TestAPartitionWhoseStateBreaksIsRebuiltFromTheLedger(t *testing.T) {
 		}
 	}
 
-	onFire.Store(false)
+	w.disk.Fire(false)
 	eventually(t, "the partition is back", func() bool { return running(i, 4) })
 	w.decided()
 	w.audit()

@@ -12,13 +12,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/internal/embedded"
+	"github.com/accrue-loyalty/accrue/internal/faultydisk"
 	"github.com/accrue-loyalty/accrue/internal/kafkatest"
 	"github.com/accrue-loyalty/accrue/internal/racetest"
 	"github.com/accrue-loyalty/accrue/loyalty"
@@ -62,7 +62,7 @@ type world struct {
 	producer   *kgo.Client
 	admin      *kadm.Client
 	// disk is where states live; nil: the operating system's files.
-	disk vfs.FS
+	disk *faultydisk.Disk
 
 	mu   sync.Mutex
 	sent consumer.Offsets
@@ -304,7 +304,9 @@ func (w *world) start(name, dir string, change ...func(*consumer.Config)) *insta
 		w.t.Fatal(err)
 	}
 	stateCfg := state.DefaultConfig(dir)
-	stateCfg.FS = w.disk
+	if w.disk != nil {
+		w.disk.Hold(&stateCfg)
+	}
 	if _, bench := w.t.(*testing.B); !bench {
 		stateCfg.CacheBytes, stateCfg.MemTableBytes, stateCfg.AccountsMax = 16<<20, 4<<20, 100_000
 	}

@@ -58,7 +58,7 @@ func libraries() []owned {
 			"it is the second opinion in the codec's tests"},
 		{"github.com/twmb/franz-go/pkg/sr", []string{"schemas", "internal"},
 			"schemas alone talks to the registry and caches its ids"},
-		{"github.com/cockroachdb/pebble", []string{"state"},
+		{"github.com/cockroachdb/pebble", []string{"state", "internal/faultydisk"},
 			"Pebble's defaults exit the process on corruption; state sets every option once"},
 		{"github.com/testcontainers/testcontainers-go", []string{"internal/kafkatest"},
 			"tests ask kafkatest for a broker and do not care how it is started"},
