@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/accrue-loyalty/accrue/api"
@@ -129,15 +130,15 @@ func TestPublishRefusals(t *testing.T) {
 	})
 }
 
-// counted counts what is read of a body.
+// counted counts what is read of a body. A client may still be sending when it has its answer.
 type counted struct {
 	io.Reader
-	n int64
+	n atomic.Int64
 }
 
 func (c *counted) Read(b []byte) (int, error) {
 	n, err := c.Reader.Read(b)
-	c.n += int64(n)
+	c.n.Add(int64(n))
 	return n, err
 }
 
@@ -160,8 +161,8 @@ func TestLongBodiesAreNotRead(t *testing.T) {
 			w := httptest.NewRecorder()
 			s.server.Handler().ServeHTTP(w, r)
 			reply{t, w.Code, w.Header(), w.Body.Bytes()}.problem(http.StatusRequestEntityTooLarge, api.ReasonBodyTooLarge)
-			if body.n != 0 {
-				t.Errorf("%d bytes were read", body.n)
+			if body.n.Load() != 0 {
+				t.Errorf("%d bytes were read", body.n.Load())
 			}
 		})
 		t.Run("without a length "+path, func(t *testing.T) {
@@ -173,8 +174,8 @@ func TestLongBodiesAreNotRead(t *testing.T) {
 			w := httptest.NewRecorder()
 			s.server.Handler().ServeHTTP(w, r)
 			p := reply{t, w.Code, w.Header(), w.Body.Bytes()}.problem(http.StatusRequestEntityTooLarge, api.ReasonBodyTooLarge)
-			if body.n > 2<<20 || !strings.Contains(p.Detail, "1048576") {
-				t.Errorf("%d bytes were read, detail %q", body.n, p.Detail)
+			if body.n.Load() > 2<<20 || !strings.Contains(p.Detail, "1048576") {
+				t.Errorf("%d bytes were read, detail %q", body.n.Load(), p.Detail)
 			}
 		})
 	}

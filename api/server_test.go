@@ -312,8 +312,8 @@ func TestServe(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = resp.Body.Close() }()
-		if resp.StatusCode != http.StatusRequestEntityTooLarge || body.n > 20<<20 {
-			t.Errorf("answered %d after %d bytes", resp.StatusCode, body.n)
+		if resp.StatusCode != http.StatusRequestEntityTooLarge || body.n.Load() > 20<<20 {
+			t.Errorf("answered %d after %d bytes", resp.StatusCode, body.n.Load())
 		}
 	})
 	t.Run("an address in use is named", func(t *testing.T) {
