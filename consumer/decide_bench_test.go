@@ -115,7 +115,6 @@ func BenchmarkDecideBacklog(b *testing.B) {
 		wg.Wait()
 		b.ReportMetric(float64((processorTime()-before).Microseconds())/float64(total), "cpu-µs/event")
 		b.ReportMetric(0, "ns/op")
-		b.ReportMetric(float64(systemTime().Microseconds())/float64(total), "sys-µs/event")
 		var keys, bytes, flushes int64
 		for id := range int32(partitions) {
 			if p, err := store.Partition(id); err == nil {
@@ -211,10 +210,4 @@ func benchFeeds(b *testing.B, total, customers int, partitions int32) []feed {
 		}
 	}
 	return feeds
-}
-
-func systemTime() time.Duration {
-	var u syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return time.Duration(u.Stime.Nano())
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/accrue-loyalty/accrue/events"
 )
 
-// waiting is what was committed since the last flush began, beside the shards' records.
+// waiting is what was committed since the last flush began, beside the slots' records.
 type waiting struct {
 	// slots are the accounts, each once.
 	slots []*slot
