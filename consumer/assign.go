@@ -28,6 +28,11 @@ func (w *worker) assigned(ctx context.Context, offsets map[string]map[int32]kgo.
 			ids[id] = true
 		}
 	}
+	// The assignment is whole. What is left of the one before is not ours any more, and may be in use.
+	w.deciding.Lock()
+	w.drop(nil)
+	w.deciding.Unlock()
+	_, generation := w.session.Client().GroupMetadata()
 	committed, err := w.e.client.committed(ctx)
 	if err != nil {
 		return nil, err
@@ -59,6 +64,7 @@ func (w *worker) assigned(ctx context.Context, offsets map[string]map[int32]kgo.
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for p := range taken {
+		p.generation = generation
 		w.parts[p.id] = p
 		w.resume(p.id) // it may have been stopped earlier in this session
 		for t, at := range p.fetched {
@@ -92,9 +98,8 @@ func (w *worker) revoked(_ context.Context, _ *kgo.Client, lost map[string][]int
 func (w *worker) drop(ids map[int32]bool) {
 	w.mu.Lock()
 	var dropped []int32
-	for id, p := range w.parts {
+	for id := range w.parts {
 		if ids == nil || ids[id] {
-			p.gone = true
 			delete(w.parts, id)
 			dropped = append(dropped, id)
 		}
@@ -105,6 +110,23 @@ func (w *worker) drop(ids map[int32]bool) {
 	}
 	for id := range ids {
 		w.e.end(id, w)
+	}
+}
+
+// dropStale gives up partitions of an earlier generation of the group. The client does not tell of every loss: not of a
+// second one before the next transaction's end.
+func (w *worker) dropStale() {
+	_, now := w.session.Client().GroupMetadata()
+	stale := make(map[int32]bool)
+	w.mu.Lock()
+	for id, p := range w.parts {
+		if p.generation != now {
+			stale[id] = true
+		}
+	}
+	w.mu.Unlock()
+	if len(stale) > 0 {
+		w.drop(stale)
 	}
 }
 

@@ -159,6 +159,31 @@ func TestPartitionsMoveBetweenInstances(t *testing.T) {
 	sameAccounts(t, want, one.accounts(names))
 }
 
+// TestPartitionsMoveWhileNothingHappens: the client tells of a loss once between the ends of two transactions.
+func TestPartitionsMoveWhileNothingHappens(t *testing.T) {
+	names := customers(30)
+	w := newWorld(t, 4)
+	w.publish(plainProgram)
+	one := w.start("one", "", oneWorker)
+	eventually(t, "the first has all", func() bool { return running(one, 4) })
+	two := w.start("two", "", oneWorker)
+	eventually(t, "the partitions are shared", func() bool { return running(one, 2) && running(two, 2) })
+	two.stop()
+	eventually(t, "the first has all again", func() bool { return running(one, 4) })
+	three := w.start("three", "", oneWorker)
+	eventually(t, "the partitions are shared again", func() bool { return running(one, 2) && running(three, 2) })
+	w.send(orders(names, t0, 1000)...)
+	w.decided()
+	for p := range int32(4) {
+		if one.engine.Authoritative(p) == three.engine.Authoritative(p) {
+			t.Errorf("partition %d: one and three both say %v to being its owner", p, one.engine.Authoritative(p))
+		}
+	}
+	w.tick(t0 + 400*day) // everything expires, once
+	eventually(t, "the tick is worked off", func() bool { return len(w.decisions()) == 2*len(names) })
+	w.audit()
+}
+
 func TestOwnersAreNamedByTheGroup(t *testing.T) {
 	w := newWorld(t, 4)
 	w.publish(plainProgram)

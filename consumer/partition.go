@@ -25,7 +25,8 @@ type partition struct {
 	names  [topicCount]string // of the input topics, on the cluster
 	store  *state.Partition
 	tenure *tenure
-	gone   bool
+	// generation is the group's in which the partition was taken over.
+	generation int32
 
 	// fetched is the next offset that the consumer should deliver, by topic, control records included.
 	fetched [topicCount]int64

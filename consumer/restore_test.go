@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -143,6 +144,44 @@ func TestAFolderOfAnotherLedgerIsRefused(t *testing.T) {
 	if reason := j.engine.Status()[0].Err; !strings.Contains(reason, projector.ErrOtherLedger.Error()) {
 		t.Errorf("the reason given is %q", reason)
 	}
+}
+
+// TestAFolderWhoseLastRecordIsHiddenIsNotRefused starts on a ledger where somebody's open transaction hides what the
+// folder ends with, as the time does that a commit's markers take.
+func TestAFolderWhoseLastRecordIsHiddenIsNotRefused(t *testing.T) {
+	w := newWorld(t, 1)
+	w.publish(plainProgram)
+	i := w.start("one", "")
+	eventually(t, "the engine runs", func() bool { return running(i, 1) })
+	other, err := kgo.NewClient(kgo.SeedBrokers(w.brokers...), kgo.TransactionalID("other"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := other.BeginTransaction(); err != nil {
+		t.Fatal(err)
+	}
+	rec := &kgo.Record{Topic: schemas.TopicLedger.Name(w.prefix), Value: []byte("never committed")}
+	if err := other.ProduceSync(w.ctx(), rec).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	w.send(order("c", "o", t0, 1000))
+	eventually(t, "the order is decided", func() bool {
+		p, ok := i.store.Lookup(0)
+		return ok && p.Position().Ledger > rec.Offset+1
+	})
+	i.stop()
+
+	i = w.start("one", i.dir)
+	time.Sleep(time.Second) // several times what one fetch waits
+	if s := i.engine.Status(); len(s) == 1 && s[0].Phase != consumer.Restoring {
+		t.Errorf("with the ledger's end hidden the partition is %v: %s", s[0].Phase, s[0].Err)
+	}
+	if err := other.EndTransaction(w.ctx(), kgo.TryAbort); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the engine runs again", func() bool { return running(i, 1) })
+	w.audit()
 }
 
 // forge writes the ledger of one world to another, with one record changed, and its inputs.

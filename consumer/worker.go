@@ -27,8 +27,10 @@ type worker struct {
 	session *kgo.GroupTransactSession
 	opened  chan struct{}
 
-	// mu guards parts: the client's callbacks add and remove partitions. They don't run between a poll and the end of
-	// the batch it began, so the worker's goroutine may use what it found for the length of a batch.
+	// deciding is held from a poll to the end of the batch it began, and by whoever takes partitions away: what the
+	// worker's goroutine finds in parts may be used for the length of a batch.
+	deciding sync.Mutex
+	// mu guards parts: the client's callbacks add and remove partitions.
 	mu    sync.Mutex
 	parts map[int32]*partition
 
@@ -203,6 +205,9 @@ func (w *worker) step(ctx context.Context) error {
 	w.space(ctx)
 	fetches := w.poll(ctx)
 	defer w.session.AllowRebalance()
+	w.deciding.Lock()
+	defer w.deciding.Unlock()
+	w.dropStale()
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -263,15 +268,24 @@ const smallBatch = 256
 // idlePoll is how long a poll waits for records: then partitions are looked at whose time has come without any.
 const idlePoll = time.Second
 
-// poll waits for records, unless some partition has something to do without any.
+// poll waits for records, unless some partition has something to do without any. The group does not rebalance until it
+// is allowed to.
 func (w *worker) poll(ctx context.Context) kgo.Fetches {
 	limit := w.e.cfg.Limits.Records
-	if w.busy() {
-		return w.session.PollRecords(nil, limit) //nolint:staticcheck // nil means: don't wait
-	}
 	wait, cancel := context.WithTimeout(ctx, idlePoll)
 	defer cancel()
-	return w.session.PollRecords(wait, limit)
+	var fetches kgo.Fetches
+	if w.busy() {
+		fetches = w.session.PollRecords(nil, limit) //nolint:staticcheck // nil means: don't wait
+	} else {
+		fetches = w.session.PollRecords(wait, limit)
+	}
+	if len(fetches) == 0 {
+		// A poll that found nothing does not hold rebalances back, but one that was given no time does.
+		cancel()
+		fetches = w.session.PollRecords(wait, limit)
+	}
+	return fetches
 }
 
 // busy reports whether some partition has work that no new record brings.
@@ -379,7 +393,7 @@ func (w *worker) admit(ctx context.Context, fetches kgo.Fetches) ([]*partition, 
 	w.mu.Lock()
 	parts := slices.Collect(maps.Values(w.parts))
 	w.mu.Unlock()
-	parts = slices.DeleteFunc(parts, func(p *partition) bool { return p.gone || !p.ready() })
+	parts = slices.DeleteFunc(parts, func(p *partition) bool { return !p.ready() })
 	slices.SortFunc(parts, func(a, b *partition) int { return int(a.id - b.id) })
 	return parts, nil
 }

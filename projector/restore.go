@@ -59,11 +59,19 @@ func (p *Projector) checkBelongs(ctx context.Context, partition int32, at *state
 	case at.Ledger == 0 || at.Ledger == span.Start:
 		return nil
 	}
-	c, err := p.reader.Fetch(ctx, p.topic, partition, at.Ledger-1, decisionBytesMax)
+	// Markers reach the ledger after the commit was answered, and a transaction of somebody else may be open before it:
+	// the record may not be readable yet.
+	found := false
+	err := p.reader.Read(ctx, p.topic, partition, at.Ledger-1, at.Ledger, func(c Chunk) error {
+		for _, rec := range c.Records {
+			found = rec.Offset == at.Ledger-1 && sha256.Sum256(rec.Value) == at.Chain
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	if len(c.Records) == 0 || c.Records[0].Offset != at.Ledger-1 || sha256.Sum256(c.Records[0].Value) != at.Chain {
+	if !found {
 		return fmt.Errorf("%w: the record at %s-%d@%d is not the one that was folded last; delete the state's folder to rebuild it", ErrOtherLedger, p.topic, partition, at.Ledger-1)
 	}
 	return nil

@@ -22,21 +22,14 @@ type waiting struct {
 // Decided (nil: the decisions carry their own). Readers see it when Commit returns, the disk within FlushInterval. next
 // is the position behind the batch; its Inputs are the partition's from now on.
 //
-// An error means that the batch is not in the state and the partition must be given up: the ledger has what it lacks.
+// The batch has ended also where there is an error. That means that the batch is not in the state and the partition must
+// be given up: the ledger has what it lacks.
 func (b *Batch) Commit(next Position, offsets []int64) error {
 	p := b.p
-	if err := b.Err(); err != nil {
-		return fmt.Errorf("committing a batch after a failed read: %w", err)
-	}
-	if err := p.Err(); err != nil {
-		return err
-	}
-	offsets, err := b.offsets(offsets)
+	offsets, err := b.commits(&next, offsets)
 	if err != nil {
+		b.Discard()
 		return err
-	}
-	if err := next.follows(p.position.Load()); err != nil {
-		return fmt.Errorf("committing partition %d: %w", p.number, err)
 	}
 	if next.Inputs == nil {
 		next.Inputs = map[string]int64{}
@@ -67,6 +60,20 @@ func (b *Batch) Commit(next Position, offsets []int64) error {
 		return err
 	}
 	return p.flushIfDue()
+}
+
+// commits returns the ledger offset of each decision, unless the batch can't be committed.
+func (b *Batch) commits(next *Position, offsets []int64) ([]int64, error) {
+	if err := b.Err(); err != nil {
+		return nil, fmt.Errorf("committing a batch after a failed read: %w", err)
+	}
+	if err := b.p.Err(); err != nil {
+		return nil, err
+	}
+	if err := next.follows(b.p.position.Load()); err != nil {
+		return nil, fmt.Errorf("committing partition %d: %w", b.p.number, err)
+	}
+	return b.offsets(offsets)
 }
 
 // publish makes a touched account the committed one.

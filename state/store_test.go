@@ -179,7 +179,6 @@ func TestAPositionThatGoesBackIsRefused(t *testing.T) {
 		if err := b.Commit(next, nil); !errors.Is(err, state.ErrBackwards) {
 			t.Errorf("%s: Commit answers %v", name, err)
 		}
-		b.Discard()
 	}
 }
 
