@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,28 +38,36 @@ func (w *worker) assigned(ctx context.Context, offsets map[string]map[int32]kgo.
 	if err != nil {
 		return nil, err
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	g, taking := errgroup.WithContext(ctx)
 	g.SetLimit(takeOversAtOnce)
 	taken := make(chan *partition, len(ids))
 	for id := range ids {
 		w.e.begin(id, w)
 		g.Go(func() error {
-			p, err := w.takeOver(ctx, id, committed)
-			if ctx.Err() != nil {
-				return ctx.Err()
+			if err := w.e.hold(taking, id); err != nil {
+				return err
 			}
-			if err != nil {
-				w.e.stopped(id, w, err)
+			p, err := w.takeOver(taking, id, committed)
+			if err == nil {
+				taken <- p
 				return nil
 			}
-			taken <- p
+			w.e.letGo(id)
+			if taking.Err() != nil {
+				return taking.Err()
+			}
+			w.e.stopped(id, w, err)
 			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
+	err = g.Wait()
+	close(taken)
+	if err = cmp.Or(err, ctx.Err()); err != nil {
+		for p := range taken {
+			w.e.letGo(p.id)
+		}
 		return nil, err
 	}
-	close(taken)
 	<-w.opened
 	start := make(map[string]map[int32]kgo.Offset)
 	w.mu.Lock()
@@ -106,6 +115,7 @@ func (w *worker) drop(ids map[int32]bool) {
 	}
 	w.mu.Unlock()
 	for _, id := range dropped {
+		w.e.letGo(id)
 		w.e.end(id, w)
 	}
 	for id := range ids {

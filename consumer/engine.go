@@ -33,6 +33,8 @@ type Engine struct {
 
 	mu    sync.Mutex
 	owned map[int32]*tenure
+	// holders have room for the one worker that uses a partition's state.
+	holders map[int32]chan struct{}
 }
 
 // New returns an engine that does nothing yet.
@@ -46,6 +48,7 @@ func New(cfg Config) (*Engine, error) {
 		projector: projector.New(cfg.Client.reader, cfg.Client.codec, cfg.Client.Name(schemas.TopicLedger)),
 		waiters:   newWaiters(),
 		owned:     make(map[int32]*tenure),
+		holders:   make(map[int32]chan struct{}),
 	}, nil
 }
 
@@ -143,6 +146,29 @@ type tenure struct {
 	// lease and ticksWaiting are what the wall clock must know before it sends a tick.
 	lease        clockLog
 	ticksWaiting int
+}
+
+// hold gives the caller a partition's state to himself, once whoever has it lets go. The group may give a partition to
+// one worker before another of this process has heard that it lost it.
+func (e *Engine) hold(ctx context.Context, id int32) error {
+	select {
+	case e.holder(id) <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// letGo is the opposite of hold. No batch is open.
+func (e *Engine) letGo(id int32) { <-e.holder(id) }
+
+func (e *Engine) holder(id int32) chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.holders[id] == nil {
+		e.holders[id] = make(chan struct{}, 1)
+	}
+	return e.holders[id]
 }
 
 // Phase says how far the taking over of a partition is.

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -182,6 +183,39 @@ func TestPartitionsMoveWhileNothingHappens(t *testing.T) {
 	w.tick(t0 + 400*day) // everything expires, once
 	eventually(t, "the tick is worked off", func() bool { return len(w.decisions()) == 2*len(names) })
 	w.audit()
+}
+
+// TestAWorkerWaitsForTheOtherToLetGo takes a partition from a worker in the middle of a commit, for another one of the
+// same process.
+func TestAWorkerWaitsForTheOtherToLetGo(t *testing.T) {
+	names := customers(30)
+	all := shopping(9, 30, 400)
+	want := undisturbed(t, all, names)
+	w := newWorld(t, 4)
+	w.publish(plainProgram)
+	i := w.start("one", "", func(c *consumer.Config) { c.Workers = 2 })
+	eventually(t, "the engine runs", func() bool { return running(i, 4) })
+	w.send(all[:200]...)
+	w.decided()
+	id, err := i.store.ID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stalled := w.cluster.Inject(embedded.Fault{
+		Keys: []kmsg.Key{kmsg.EndTxn}, TxnID: schemas.DefaultPrefix + "engine.one.0", Err: kerr.CoordinatorLoadInProgress, Count: -1,
+	})
+	w.send(all[200:300]...)
+	eventually(t, "a commit is stalled", func() bool { return stalled.Hits() > 0 })
+	leave := kadm.LeaveGroup(schemas.DefaultPrefix + "engine").InstanceIDs(fmt.Sprintf("one.%s.0", id))
+	if _, err := w.admin.LeaveGroup(w.ctx(), leave); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second)
+	stalled.Remove()
+	w.send(all[300:]...)
+	w.decided()
+	w.audit()
+	sameAccounts(t, want, i.accounts(names))
 }
 
 func TestOwnersAreNamedByTheGroup(t *testing.T) {

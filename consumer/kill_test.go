@@ -125,7 +125,7 @@ func TestRealKillNine(t *testing.T) {
 		if err := p.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		_ = p.Wait()
+		killed(t, p)
 	}
 	decided := len(w.decisions())
 	p := w.spawn("one", dir)
@@ -142,6 +142,14 @@ func TestRealKillNine(t *testing.T) {
 	eventually(t, "the engine runs", func() bool { return running(i, 4) })
 	w.audit()
 	sameAccounts(t, want, i.accounts(names))
+}
+
+// killed waits for the end of a process that was killed. One that had ended by itself, as by a panic, fails the test.
+func killed(t *testing.T, p *exec.Cmd) {
+	t.Helper()
+	if err := p.Wait(); p.ProcessState.ExitCode() != -1 {
+		t.Errorf("the process had ended before it was killed: %v", err)
+	}
 }
 
 // TestRealEngine runs the engine's main ways on the broker that the environment names.
@@ -212,7 +220,7 @@ func TestRealPausedOwner(t *testing.T) {
 	w.send(all[1500:]...)
 	w.inLedger()
 	_ = paused.Process.Kill()
-	_ = paused.Wait()
+	killed(t, paused)
 	eventually(t, "the second has all", func() bool { return running(i, 4) })
 	w.audit()
 	sameAccounts(t, want, i.accounts(names))

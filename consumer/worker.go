@@ -329,8 +329,12 @@ func (w *worker) stop(partition int32, reason error) {
 		w.retryAt = time.Now().Add(brokenPause)
 	}
 	w.mu.Lock()
+	had := w.parts[partition] != nil
 	delete(w.parts, partition)
 	w.mu.Unlock()
+	if had {
+		w.e.letGo(partition)
+	}
 	w.pause(partition)
 	w.e.stopped(partition, w, reason)
 }
