@@ -8,7 +8,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -224,4 +227,91 @@ func TestRealPausedOwner(t *testing.T) {
 	eventually(t, "the second has all", func() bool { return running(i, 4) })
 	w.audit()
 	sameAccounts(t, want, i.accounts(names))
+}
+
+// turmoil is how long TestRealTurmoil lasts; ACCRUE_TEST_TURMOIL sets it.
+func turmoil() time.Duration {
+	if d, err := time.ParseDuration(os.Getenv("ACCRUE_TEST_TURMOIL")); err == nil {
+		return d
+	}
+	return 12 * time.Second
+}
+
+// TestRealTurmoil pauses and kills three instances at random, while events come and the clock makes points due.
+func TestRealTurmoil(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute")
+	}
+	w := newRealWorld(t, 4)
+	w.publish(heldProgram)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	all := history(seed, 100, 200)
+	end := time.Now().Add(turmoil())
+	pause := turmoil() / time.Duration(len(all)/20)
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		for len(all) > 0 {
+			n := min(20, len(all))
+			w.send(all[:n]...)
+			if len(all)%100 < 20 {
+				w.tick(all[n-1].Head().At)
+			}
+			all = all[n:]
+			time.Sleep(pause)
+		}
+	}()
+	var wg sync.WaitGroup
+	var stops, kills atomic.Int64
+	for n, name := range []string{"one", "two", "three"} {
+		dir := t.TempDir()
+		r := rand.New(rand.NewPCG(seed, uint64(n)))
+		wg.Go(func() {
+			p := w.spawn(name, dir)
+			for time.Now().Before(end) {
+				time.Sleep(time.Duration(r.IntN(3000)) * time.Millisecond)
+				switch k := r.IntN(10); {
+				case k < 3:
+					_ = p.Process.Kill()
+					killed(t, p)
+					kills.Add(1)
+					p = w.spawn(name, dir)
+				case k < 5: // longer than a session
+					stop(t, p.Process)
+					time.Sleep(6*time.Second + time.Duration(r.IntN(4000))*time.Millisecond)
+					wake(t, p.Process)
+					stops.Add(1)
+				default:
+					stop(t, p.Process)
+					time.Sleep(time.Duration(r.IntN(1000)) * time.Millisecond)
+					wake(t, p.Process)
+					stops.Add(1)
+				}
+			}
+			_ = p.Process.Kill()
+			killed(t, p)
+		})
+	}
+	wg.Wait()
+	<-sent
+	t.Logf("%d decisions between %d kills and %d pauses", len(w.decisions()), kills.Load(), stops.Load())
+	i := w.start("four", "")
+	w.inLedger()
+	w.tick(t0 + 100*day)
+	eventually(t, "one instance has all and has worked off the tick", func() bool {
+		return running(i, 4) && !slices.ContainsFunc(i.engine.Status(), func(s consumer.PartitionStatus) bool {
+			return s.Clock != t0+100*day || s.Sweeping
+		})
+	})
+	w.audit()
+	for p := range w.partitions {
+		live, err := i.store.Partition(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := state.Compare(live, w.restored(p)); err != nil {
+			t.Errorf("partition %d: %v", p, err)
+		}
+	}
 }

@@ -197,7 +197,7 @@ func (w *worker) close(planned bool) {
 // leaveTimeout bounds what a shutdown waits for the group's coordinator.
 const leaveTimeout = 2 * time.Second
 
-// offsetsEvery is how often offsets are committed while nothing is decided, as when ticks have nothing to do.
+// offsetsEvery is how often offsets are committed that no decision takes along, as when ticks have nothing to do.
 const offsetsEvery = 5 * time.Second
 
 // step polls once and takes what came to its commit.
@@ -397,7 +397,10 @@ func (w *worker) admit(ctx context.Context, fetches kgo.Fetches) ([]*partition, 
 	w.mu.Lock()
 	parts := slices.Collect(maps.Values(w.parts))
 	w.mu.Unlock()
-	parts = slices.DeleteFunc(parts, func(p *partition) bool { return !p.ready() })
+	late := time.Since(w.committedAt) >= offsetsEvery
+	parts = slices.DeleteFunc(parts, func(p *partition) bool {
+		return !p.ready() && !(late && p.positions(&p.now) != p.told)
+	})
 	slices.SortFunc(parts, func(a, b *partition) int { return int(a.id - b.id) })
 	return parts, nil
 }
