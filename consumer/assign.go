@@ -29,6 +29,7 @@ func (w *worker) assigned(ctx context.Context, offsets map[string]map[int32]kgo.
 			ids[id] = true
 		}
 	}
+	<-w.opened
 	// The assignment is whole. What is left of the one before is not ours any more, and may be in use.
 	w.deciding.Lock()
 	w.drop(nil)
@@ -68,7 +69,6 @@ func (w *worker) assigned(ctx context.Context, offsets map[string]map[int32]kgo.
 		}
 		return nil, err
 	}
-	<-w.opened
 	start := make(map[string]map[int32]kgo.Offset)
 	w.mu.Lock()
 	defer w.mu.Unlock()

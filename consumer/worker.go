@@ -399,7 +399,8 @@ func (w *worker) admit(ctx context.Context, fetches kgo.Fetches) ([]*partition, 
 	w.mu.Unlock()
 	late := time.Since(w.committedAt) >= offsetsEvery
 	parts = slices.DeleteFunc(parts, func(p *partition) bool {
-		return !p.ready() && !(late && p.positions(&p.now) != p.told)
+		toTell := late && p.positions(&p.now) != p.told
+		return !p.ready() && !toTell
 	})
 	slices.SortFunc(parts, func(a, b *partition) int { return int(a.id - b.id) })
 	return parts, nil
