@@ -162,6 +162,7 @@ func TestPartitionsMoveBetweenInstances(t *testing.T) {
 
 // TestPartitionsMoveWhileNothingHappens: the client tells of a loss once between the ends of two transactions.
 func TestPartitionsMoveWhileNothingHappens(t *testing.T) {
+	t.Parallel() // it mostly waits
 	names := customers(30)
 	w := newWorld(t, 4)
 	w.publish(plainProgram)
@@ -188,6 +189,7 @@ func TestPartitionsMoveWhileNothingHappens(t *testing.T) {
 // TestAWorkerWaitsForTheOtherToLetGo takes a partition from a worker in the middle of a commit, for another one of the
 // same process.
 func TestAWorkerWaitsForTheOtherToLetGo(t *testing.T) {
+	t.Parallel() // it mostly waits
 	names := customers(30)
 	all := shopping(9, 30, 400)
 	want := undisturbed(t, all, names)

@@ -149,6 +149,7 @@ func TestAFolderOfAnotherLedgerIsRefused(t *testing.T) {
 // TestAFolderWhoseLastRecordIsHiddenIsNotRefused starts on a ledger where somebody's open transaction hides what the
 // folder ends with, as the time does that a commit's markers take.
 func TestAFolderWhoseLastRecordIsHiddenIsNotRefused(t *testing.T) {
+	t.Parallel() // it mostly waits
 	w := newWorld(t, 1)
 	w.publish(plainProgram)
 	i := w.start("one", "")
