@@ -78,9 +78,7 @@ func appendInstant(dst []byte, t events.Instant) []byte {
 	if t == 0 {
 		return append(dst, "null"...)
 	}
-	dst = append(dst, '"')
-	dst = t.Time().AppendFormat(dst, "2006-01-02T15:04:05.000Z")
-	return append(dst, '"')
+	return append(t.AppendTo(append(dst, '"')), '"')
 }
 
 // appendText appends s as a JSON string. Nearly every id is plain ASCII; the rest is left to encoding/json.

@@ -58,11 +58,9 @@ func expiredBy(l *loyalty.Lot, t events.Instant) bool {
 }
 
 // balanceBuffer is what one answer is built in.
-type balanceBuffer struct{ body, position, etag []byte }
+type balanceBuffer struct{ body, headers []byte }
 
-var balanceBuffers = sync.Pool{New: func() any {
-	return &balanceBuffer{make([]byte, 0, 1024), make([]byte, 0, 32), make([]byte, 0, 48)}
-}}
+var balanceBuffers = sync.Pool{New: func() any { return &balanceBuffer{make([]byte, 0, 1024), make([]byte, 0, 96)} }}
 
 // balance answers the hot route.
 func (s *Server) balance(w http.ResponseWriter, r *http.Request) {
@@ -87,22 +85,28 @@ func (s *Server) balance(w http.ResponseWriter, r *http.Request) {
 }
 
 func (buf *balanceBuffer) write(w http.ResponseWriter, r *http.Request, b *Balance, found *reader) {
-	buf.position = found.at().appendTo(buf.position[:0])
 	buf.body = appendSummary(buf.body[:0], b)
-	buf.etag = appendETag(buf.etag[:0], found, buf.body)
+	position := found.at().appendTo(buf.headers[:0])
+	text := appendETag(position, found, buf.body)
+	etagEnd := len(text)
+	buf.body = appendBalanceTail(buf.body, position, b.AsOf)
+	text = strconv.AppendInt(text, int64(len(buf.body)), 10)
+	buf.headers = text
 
+	// One string and one array for all of them.
+	all := string(text)
+	values := []string{all[:len(position)], all[len(position):etagEnd], all[etagEnd:]}
+	etag := values[1]
 	h := w.Header()
-	etag := string(buf.etag)
-	h["Etag"] = []string{etag}
-	h[positionHeader] = []string{string(buf.position)}
+	h[positionHeader] = values[0:1:1]
+	h["Etag"] = values[1:2:2]
 	h["Cache-Control"] = noCache
 	if match := headerOf(r, "If-None-Match"); match != "" && matches(match, etag) {
 		w.WriteHeader(statusSame)
 		return
 	}
-	buf.body = appendBalanceTail(buf.body, buf.position, b.AsOf)
 	h["Content-Type"] = jsonContent
-	h["Content-Length"] = []string{strconv.Itoa(len(buf.body))}
+	h["Content-Length"] = values[2:3:3]
 	// A client that has gone away is no concern of ours.
 	_, _ = w.Write(buf.body)
 }

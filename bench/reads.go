@@ -45,7 +45,7 @@ func (b *bench) reads(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = accrue.kill() }()
+	defer func() { _, _ = accrue.stop() }()
 	if _, err := b.drain(ctx, prefix+"engine", prefix+"orders", total); err != nil {
 		return fmt.Errorf("%w\n%s", err, accrue.log)
 	}

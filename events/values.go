@@ -26,11 +26,15 @@ func (i Instant) String() string {
 	if i == 0 {
 		return ""
 	}
-	return string(i.appendTo(make([]byte, 0, 24)))
+	return string(i.AppendTo(make([]byte, 0, 24)))
 }
 
-func (i Instant) appendTo(b []byte) []byte {
-	return i.Time().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+// AppendTo appends i, which is not none, as String formats it.
+func (i Instant) AppendTo(b []byte) []byte {
+	// This format is the one that Go writes quickly; what lacks are the milliseconds before the Z.
+	b = i.Time().AppendFormat(b, time.RFC3339)
+	ms := i % 1000
+	return append(b[:len(b)-1], '.', byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10), 'Z')
 }
 
 // MarshalJSON writes i as a quoted RFC 3339 time, or null when it is none.
@@ -39,7 +43,7 @@ func (i Instant) MarshalJSON() ([]byte, error) {
 		return []byte("null"), nil
 	}
 	b := append(make([]byte, 0, 26), '"')
-	return append(i.appendTo(b), '"'), nil
+	return append(i.AppendTo(b), '"'), nil
 }
 
 // UnmarshalJSON reads a quoted RFC 3339 time, or null.
