@@ -122,7 +122,7 @@ func (f *folding) bulk(ctx context.Context, part *state.Partition, end int64, pr
 	err = f.p.reader.Read(ctx, f.p.topic, f.partition, f.position.Ledger, end, func(c Chunk) error {
 		for i, rec := range c.Records {
 			if i%markEvery == markEvery-1 {
-				if err := r.Mark(f.position.Clone()); err != nil {
+				if err := r.Mark(ctx, f.position.Clone()); err != nil {
 					return err
 				}
 			}
@@ -141,7 +141,7 @@ func (f *folding) bulk(ctx context.Context, part *state.Partition, end int64, pr
 	if err != nil {
 		return err
 	}
-	return r.Finish(f.position)
+	return r.Finish(ctx, f.position)
 }
 
 // batches folds through batches of the partition.

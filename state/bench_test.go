@@ -210,12 +210,12 @@ func (l *records) restore(s *state.Store, number int32) error {
 		r.Add(&head, int64(i), l.bytes[from:end])
 		from = end
 		if i%1000 == 999 {
-			if err := r.Mark(state.Position{Ledger: int64(i) + 1}); err != nil {
+			if err := r.Mark(context.Background(), state.Position{Ledger: int64(i) + 1}); err != nil {
 				return err
 			}
 		}
 	}
-	return r.Finish(state.Position{Ledger: int64(len(l.ends))})
+	return r.Finish(context.Background(), state.Position{Ledger: int64(len(l.ends))})
 }
 
 // benchmarkPartition has 100,000 accounts with orders, all written.

@@ -36,7 +36,7 @@ type Config struct {
 	// RestoreBytes bounds the records that all running restores hold in memory, in equal parts. A small part means many
 	// rounds, each of which reads and writes the accounts it is about. Default 384 MiB.
 	RestoreBytes int64
-	// RestoresMax bounds the restores that run at once, each of which keeps two processors busy; the others wait.
+	// RestoresMax bounds the restores that run at once, each of which keeps a processor busy; the others wait.
 	// Default: as many as there are processors, at most 4.
 	RestoresMax int
 	// NextDue returns the first instant after the given one at which a tick may have something to do for the account, or

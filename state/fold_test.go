@@ -138,12 +138,12 @@ func restore(t *testing.T, p *state.Partition, e *engine, mark int) {
 	for i := range e.ledger {
 		addTo(t, r, &e.ledger[i])
 		if mark > 0 && i%mark == mark-1 {
-			if err := r.Mark(state.Position{Ledger: e.ledger[i].Offset + 1}); err != nil {
+			if err := r.Mark(t.Context(), state.Position{Ledger: e.ledger[i].Offset + 1}); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	if err := r.Finish(e.next.Clone()); err != nil {
+	if err := r.Finish(t.Context(), e.next.Clone()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -195,7 +195,7 @@ func TestAnInterruptedRestoreGoesOn(t *testing.T) {
 	}
 	for i := range e.ledger[:7000] {
 		addTo(t, r, &e.ledger[i])
-		if err := r.Mark(state.Position{Ledger: e.ledger[i].Offset + 1}); err != nil {
+		if err := r.Mark(t.Context(), state.Position{Ledger: e.ledger[i].Offset + 1}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -16,9 +16,8 @@ type gathering struct {
 	// customers gives the index in chains.
 	customers map[string]int32
 	chains    []chain
-	// decisions counts all that were added, those without customer too; position is behind the last.
+	// decisions counts all that were added, those without customer too.
 	decisions int64
-	position  Position
 }
 
 // gathered is where a record lies.
@@ -54,14 +53,16 @@ func (s *Store) takeGathering() *gathering {
 	return g
 }
 
-// giveGathering keeps g for the next restore. The last restore that ends leaves none.
+// giveGathering keeps g (nil: none) for the next restore. The last restore that ends leaves none.
 func (s *Store) giveGathering(g *gathering, last bool) {
-	g.reset()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.spare = append(s.spare, g)
-	if last {
+	switch {
+	case last:
 		s.spare = nil
+	case g != nil:
+		g.reset()
+		s.spare = append(s.spare, g)
 	}
 }
 

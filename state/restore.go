@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"github.com/accrue-loyalty/accrue/events"
@@ -20,43 +19,27 @@ import (
 // out is in the order of the keys, as Pebble wants its tables. It may be done because a decision is about one customer
 // and says all that its account needs.
 //
-// One round is gathered while the one before it is folded on another goroutine. Each ends with its position, which
-// Pebble takes over together with the tables, at once: a restore that is cut off goes on from there.
+// Each round ends with its position, which Pebble takes over together with the tables, at once: a restore that is cut off
+// goes on from there. Gathering waits while a round is folded: a second round in memory would halve both, and an account
+// that comes in two rounds is decoded and written twice. Other partitions keep the other processors busy.
 type Restore struct {
-	p      *Partition
-	decode func(record []byte, d *events.Decision) error
+	p *Partition
 	// limit is the size of a round.
-	limit int
-	began time.Time
-	ended bool
-
-	// gathering is what Add fills. It goes to the folding goroutine by full, and comes back empty by empty.
-	gathering   *gathering
-	full, empty chan *gathering
-	// folded is closed when the folding goroutine has ended, with the reason in err.
-	folded chan struct{}
-	err    error
-	// abandoned tells the folding goroutine to stop.
-	abandoned atomic.Bool
-
-	// The folding goroutine's.
+	limit     int
+	began     time.Time
+	ended     bool
+	gathering *gathering
 	fold      restoreFold
 	rounds    int
 	decisions int64
 }
 
-// gatherings is how many rounds a restore holds in memory: the one that is gathered and the one that is folded.
-const gatherings = 2
-
 // filterKeysPerDecision is how many keys the filter gets for a decision, mostly: its order and its event's id.
 const filterKeysPerDecision = 2
 
-// errAbandoned ends the folding goroutine.
-var errAbandoned = errors.New("the restore was abandoned")
-
 // Restore begins one of about so many decisions, as soon as fewer than [Config.RestoresMax] others are running. decode
-// fills d from a record that was handed to Add; d may keep no part of it. It is called on another goroutine. The
-// partition has no batch open, and everything committed is written first.
+// fills d from a record that was handed to Add; d may keep no part of it. The partition has no batch open, and everything
+// committed is written first. The restore belongs to the owner's goroutine.
 func (p *Partition) Restore(ctx context.Context, decisions int64, decode func(record []byte, d *events.Decision) error) (*Restore, error) {
 	if p.batchOpen {
 		panic("state: a restore was begun while a batch is open")
@@ -73,22 +56,12 @@ func (p *Partition) Restore(ctx context.Context, decisions int64, decode func(re
 	p.dropCache()
 	p.filter.expect(decisions * filterKeysPerDecision)
 	p.batchOpen = true
-	r := &Restore{
-		p: p, decode: decode, began: time.Now(),
-		limit:     int(p.store.cfg.RestoreBytes) / p.store.cfg.RestoresMax / gatherings,
+	return &Restore{
+		p: p, began: time.Now(),
+		limit:     int(p.store.cfg.RestoreBytes) / p.store.cfg.RestoresMax,
 		gathering: p.store.takeGathering(),
-		full:      make(chan *gathering), empty: make(chan *gathering, gatherings),
-		folded: make(chan struct{}),
-	}
-	r.fold = restoreFold{r: r, format: p.db.TableFormat()}
-	for range gatherings - 1 {
-		r.empty <- p.store.takeGathering()
-	}
-	go func() {
-		defer close(r.folded)
-		r.err = r.foldAll()
-	}()
-	return r, nil
+		fold:      restoreFold{p: p, decode: decode, format: p.db.TableFormat()},
+	}, nil
 }
 
 // dropCache forgets the decoded accounts, which a restore is about to make old. Everything is written.
@@ -108,7 +81,7 @@ func (p *Partition) dropCache() {
 }
 
 // Add takes the next decision of the ledger, as a copy of its record. head is what is needed of it here: the customer and
-// the result. Offsets must not go back. Errors of the folding are those of the next Mark, or of Finish.
+// the result. Offsets must not go back.
 func (r *Restore) Add(head *events.Decision, offset int64, record []byte) {
 	r.gathering.decisions++
 	if ofAccount(head) {
@@ -117,43 +90,19 @@ func (r *Restore) Add(head *events.Decision, offset int64, record []byte) {
 }
 
 // Mark says that everything below position was added. When enough has gathered it is folded and written, together with
-// the position.
-func (r *Restore) Mark(position Position) error {
+// the position. After an error, that of ctx too, the restore is to be abandoned.
+func (r *Restore) Mark(ctx context.Context, position Position) error {
 	if r.gathering.bytes() < r.limit {
 		return nil
 	}
-	return r.hand(position)
-}
-
-// hand gives what has gathered to the folding goroutine and waits for an empty gathering.
-func (r *Restore) hand(position Position) error {
-	if position.Inputs == nil {
-		position.Inputs = map[string]int64{}
-	}
-	r.gathering.position = position
-	select {
-	case r.full <- r.gathering:
-	case <-r.folded:
-		return r.err
-	}
-	select {
-	case r.gathering = <-r.empty:
-		return nil
-	case <-r.folded:
-		return r.err
-	}
+	return r.round(ctx, position)
 }
 
 // Finish writes the rest and gives the partition back to its owner, at position.
-func (r *Restore) Finish(position Position) error {
+func (r *Restore) Finish(ctx context.Context, position Position) error {
 	defer r.Abandon()
-	if err := r.hand(position); err != nil {
+	if err := r.round(ctx, position); err != nil {
 		return err
-	}
-	close(r.full)
-	<-r.folded
-	if r.err != nil {
-		return r.err
 	}
 	r.p.log.Info("restored", slog.Int64("decisions", r.decisions), slog.Int("rounds", r.rounds),
 		slog.Duration("took", time.Since(r.began)))
@@ -166,50 +115,33 @@ func (r *Restore) Abandon() {
 		return
 	}
 	r.ended = true
-	r.abandoned.Store(true)
-	select {
-	case <-r.folded:
-	default:
-		close(r.full)
-		<-r.folded
-	}
 	r.p.batchOpen = false
-	last := r.p.store.restoring.Add(-1) == 0
-	if r.err == nil {
-		r.empty <- r.gathering
-		close(r.empty)
-		for g := range r.empty {
-			r.p.store.giveGathering(g, last)
-		}
-	}
-	r.gathering = nil
+	r.p.store.giveGathering(r.gathering, r.p.store.restoring.Add(-1) == 0)
 	<-r.p.store.restores
 }
 
-// foldAll folds and writes rounds until there are no more.
-func (r *Restore) foldAll() error {
-	for g := range r.full {
-		if r.abandoned.Load() {
-			return errAbandoned
-		}
-		if err := r.p.guarded(func() error { return r.write(g) }); err != nil {
-			return fmt.Errorf("restoring partition %d: %w", r.p.number, err)
-		}
-		g.reset()
-		r.empty <- g
+// round folds and writes what has gathered.
+func (r *Restore) round(ctx context.Context, position Position) error {
+	if position.Inputs == nil {
+		position.Inputs = map[string]int64{}
 	}
+	if err := r.p.guarded(func() error { return r.write(ctx, position) }); err != nil {
+		r.gathering = nil // a quarantine may have left its reader asleep
+		return fmt.Errorf("restoring partition %d: %w", r.p.number, err)
+	}
+	r.gathering.reset()
 	return nil
 }
 
 // write makes sorted tables of a round and has Pebble take them over.
-func (r *Restore) write(g *gathering) error {
-	p, position := r.p, g.position
+func (r *Restore) write(ctx context.Context, position Position) error {
+	p, g := r.p, r.gathering
 	if err := position.follows(p.position.Load()); err != nil {
 		return err
 	}
 	r.rounds++
 	t := &tables{p: p, round: r.rounds, format: r.fold.format}
-	err := r.fold.round(t, g)
+	err := r.fold.round(ctx, t, g, position)
 	if err = errors.Join(err, t.close()); err != nil {
 		return errors.Join(err, t.remove())
 	}

@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,7 +16,8 @@ import (
 
 // restoreFold folds the rounds of a restore. What it has between two customers is memory to use again.
 type restoreFold struct {
-	r      *Restore
+	p      *Partition
+	decode func(record []byte, d *events.Decision) error
 	format sstable.TableFormat
 
 	decision events.Decision
@@ -38,13 +40,13 @@ type storedAccount struct{ from, to int }
 // customersAtOnce is how many accounts are read before they are folded. The database may be closed in between.
 const customersAtOnce = 1024
 
-// round writes what the gathered decisions make of their accounts to t.
-func (f *restoreFold) round(t *tables, g *gathering) error {
+// round writes what the gathered decisions make of their accounts to t, and the position behind them.
+func (f *restoreFold) round(ctx context.Context, t *tables, g *gathering, position Position) error {
 	f.days = map[int64][]listing{}
 	chains := g.inKeyOrder()
 	for len(chains) > 0 {
-		if f.r.abandoned.Load() {
-			return errAbandoned
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		some := chains[:min(customersAtOnce, len(chains))]
 		chains = chains[len(some):]
@@ -57,14 +59,14 @@ func (f *restoreFold) round(t *tables, g *gathering) error {
 			}
 		}
 	}
-	t.set([]byte(metaPosition), appendPosition(nil, &g.position))
+	t.set([]byte(metaPosition), appendPosition(nil, &position))
 	f.schedule(t)
 	return nil
 }
 
 // read fills stored with what is on the disk of the customers, who are in the order of their keys.
 func (f *restoreFold) read(chains []chain) (err error) {
-	p := f.r.p
+	p := f.p
 	f.stored, f.values = f.stored[:0], f.values[:0]
 	var iter *pebble.Iterator
 	defer func() {
@@ -107,7 +109,7 @@ func (f *restoreFold) read(chains []chain) (err error) {
 
 // customer folds the decisions of one customer and writes what comes of them.
 func (f *restoreFold) customer(t *tables, g *gathering, c *chain, stored storedAccount) error {
-	p, s := f.r.p, &snapshot{last: -1}
+	p, s := f.p, &snapshot{last: -1}
 	f.key = appendKey(f.key[:0], keyAccount, c.customer)
 	if stored.to > 0 {
 		var err error
@@ -157,10 +159,10 @@ func (f *restoreFold) customer(t *tables, g *gathering, c *chain, stored storedA
 // decide evolves the account of s by one decision.
 func (f *restoreFold) decide(record []byte, offset int64, s *snapshot) error {
 	d := &f.decision
-	if err := f.r.decode(record, d); err != nil {
+	if err := f.decode(record, d); err != nil {
 		return fmt.Errorf("decoding the decision at offset %d: %w", offset, err)
 	}
-	d.Partition, d.Offset = f.r.p.number, offset
+	d.Partition, d.Offset = f.p.number, offset
 	records := &f.records
 	f.evolver.Evolve(s.account, records, d)
 	if records.err != nil {
@@ -171,14 +173,14 @@ func (f *restoreFold) decide(record []byte, offset int64, s *snapshot) error {
 	if s.tail == nil {
 		s.tail = f.tail[:0] // which nobody keeps: a full tail is copied to its chunk, a short one to the account's value
 	}
-	s.tail, s.chunks = records.advance(s.tail, s.chunks, f.entries, f.r.p.filter.add)
+	s.tail, s.chunks = records.advance(s.tail, s.chunks, f.entries, f.p.filter.add)
 	s.last = offset
 	return nil
 }
 
 // schedule lists every account of the round that has something due.
 func (f *restoreFold) schedule(t *tables) {
-	p := f.r.p
+	p := f.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := &p.schedule

@@ -68,11 +68,11 @@ func TestRestoresBeyondTheMaximumWait(t *testing.T) {
 	go func() {
 		r, err := second.Restore(context.Background(), 0, codec.DecodeDecision)
 		if err == nil {
-			err = r.Finish(second.Position())
+			err = r.Finish(t.Context(), second.Position())
 		}
 		began <- err
 	}()
-	if err := r.Finish(first.Position()); err != nil {
+	if err := r.Finish(t.Context(), first.Position()); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-began; err != nil {
@@ -101,7 +101,7 @@ func TestARestoreThatFailsLeavesWhatWasWritten(t *testing.T) {
 		} else {
 			addTo(t, r, d)
 		}
-		err = r.Mark(state.Position{Ledger: d.Offset + 1})
+		err = r.Mark(t.Context(), state.Position{Ledger: d.Offset + 1})
 	}
 	if !errors.Is(err, broken) || !strings.Contains(err.Error(), fmt.Sprint("offset ", 20_001)) {
 		t.Fatalf("got %v, want that the decision at 20001 cannot be decoded", err)

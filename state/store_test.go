@@ -260,7 +260,7 @@ func TestDamagedTablesQuarantineThePartition(t *testing.T) {
 	}
 	r, err := p.Restore(t.Context(), 1000, codec.DecodeDecision) // only so that all of it is in tables
 	if err == nil {
-		err = r.Finish(p.Position())
+		err = r.Finish(t.Context(), p.Position())
 	}
 	if err := errors.Join(err, s.Close()); err != nil {
 		t.Fatal(err)
