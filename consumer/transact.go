@@ -91,6 +91,9 @@ func (w *worker) end(batch []*decider) (Outcome, error) {
 		_, aborted := w.session.End(ctx, kgo.TryAbort)
 		return Aborted, errors.Join(fmt.Errorf("producing a decision: %w", err), aborted)
 	}
+	// What the client thinks uncommitted is not what is committed here. Without it the client spares a heartbeat before
+	// the end, which would say no more than the commit of the offsets: that the generation stands.
+	w.session.Client().SetOffsets(w.session.Client().UncommittedOffsets())
 	committed, err := w.session.End(ctx, kgo.TryCommit)
 	switch {
 	case err != nil:
