@@ -55,6 +55,7 @@ type PartitionInfo struct {
 // Readiness is the answer to GET /readyz.
 type Readiness struct {
 	Ready      bool            `json:"ready"`
+	Joined     bool            `json:"joined" doc:"Whether it has joined the group with all its workers since it started"`
 	Owned      int             `json:"owned" doc:"Partitions that this instance answers for"`
 	Restoring  []PartitionInfo `json:"restoring" nullable:"false" doc:"Partitions that it will answer for"`
 	Unassigned int             `json:"unassigned" doc:"Partitions without a known owner"`
@@ -137,7 +138,7 @@ func (s *Server) health(context.Context, *struct{}) (*bodyOf[Health], error) {
 // ready is no as long as the group has assigned nothing to anybody, or this instance cannot read what it owns.
 func (s *Server) ready(context.Context, *struct{}) (*readinessOutput, error) {
 	places := s.parts.Places.Places()
-	body := Readiness{Restoring: []PartitionInfo{}}
+	body := Readiness{Joined: s.parts.Places.Joined(), Restoring: []PartitionInfo{}}
 	for i := range places {
 		switch places[i].State {
 		case Owned:
@@ -149,7 +150,13 @@ func (s *Server) ready(context.Context, *struct{}) (*readinessOutput, error) {
 		case Elsewhere:
 		}
 	}
-	body.Ready = len(places) > 0 && len(body.Restoring) == 0 && body.Unassigned < len(places)
+	// The first time everything must have its owner. Later some may be without one for a while, as when another instance
+	// has ended: ours are answered for all the same.
+	body.Ready = body.Joined && len(places) > 0 && len(body.Restoring) == 0 &&
+		(body.Unassigned == 0 || s.wasReady.Load() && body.Unassigned < len(places))
+	if body.Ready {
+		s.wasReady.Store(true)
+	}
 	out := &readinessOutput{Status: statusRead, Cache: "no-store", Body: body}
 	if !body.Ready {
 		out.Status, out.Retry = statusNotReady, "1"

@@ -22,6 +22,9 @@ type Places interface {
 	Place(customer string) Place
 	// Places returns every partition, by number.
 	Places() []Place
+	// Joined reports whether the instance has taken its whole part since it started. Until then partitions move to it, and
+	// within it.
+	Joined() bool
 	// Wait returns once the partition's state has folded the position, or with ctx's error.
 	Wait(ctx context.Context, p Position) error
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -31,6 +32,8 @@ type Server struct {
 	hasher  *Hasher
 	metrics *httpMetrics
 	handler http.Handler
+	// wasReady is set by the first answer of /readyz that said so.
+	wasReady atomic.Bool
 	// patterns are the routes; doc describes them.
 	patterns []string
 	doc      *huma.OpenAPI

@@ -45,6 +45,24 @@ func TestInstance(t *testing.T) {
 			t.Errorf("answered %+v", got)
 		}
 	})
+	t.Run("is not ready before all its workers have joined", func(t *testing.T) {
+		s := open(t)
+		s.joining.Store(true)
+		if got := ready(s, http.StatusServiceUnavailable); got.Joined || got.Owned != 4 {
+			t.Errorf("answered %+v", got)
+		}
+	})
+	t.Run("stays ready while others have lost theirs", func(t *testing.T) {
+		s := open(t)
+		s.place[1] = api.Place{State: api.Unowned}
+		ready(s, http.StatusServiceUnavailable)
+		s.place[1] = api.Place{State: api.Elsewhere, Owner: "http://other:8080"}
+		ready(s, http.StatusOK)
+		s.place[1] = api.Place{State: api.Unowned}
+		if got := ready(s, http.StatusOK); got.Unassigned != 1 {
+			t.Errorf("answered %+v", got)
+		}
+	})
 	t.Run("is not ready before anything was assigned", func(t *testing.T) {
 		s := open(t)
 		for n := range s.partitions {

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,6 +35,7 @@ type world struct {
 	ledger     map[int32][]events.Decision
 	topics     map[string]map[int32][]events.Event
 	inputs     map[int32]map[string]int64
+	joining    atomic.Bool
 	// place overrides where a partition is.
 	place map[int32]api.Place
 	// publishErr is what Kafka answers; silent events are taken but not decided.
@@ -137,6 +139,9 @@ func (w *world) Places() []api.Place {
 	}
 	return all
 }
+
+// Joined implements [api.Places].
+func (w *world) Joined() bool { return !w.joining.Load() }
 
 // Wait implements [api.Places].
 func (w *world) Wait(ctx context.Context, p api.Position) error {

@@ -55,7 +55,7 @@ func (b *bench) reads(ctx context.Context) error {
 	path := func(i int) string { return fmt.Sprintf("/v1/customers/c%07d/balance", i%2000) }
 	sample, err := fetch(accrue.url + path(1))
 	if err != nil {
-		return err
+		return fmt.Errorf("%w\n%s", err, accrue.log)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -35,6 +35,9 @@ type Engine struct {
 	owned map[int32]*tenure
 	// holders have room for the one worker that uses a partition's state.
 	holders map[int32]chan struct{}
+	workers []*worker
+	// joined is set once all workers have been in the group.
+	joined bool
 }
 
 // New returns an engine that does nothing yet.
@@ -68,10 +71,14 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return e.watchPrograms(ctx) })
-	for n := range e.cfg.Workers {
-		w := newWorker(e, n, batchBytes)
-		g.Go(func() error { return w.run(ctx) })
+	workers := make([]*worker, e.cfg.Workers)
+	for n := range workers {
+		workers[n] = newWorker(e, n, batchBytes)
+		g.Go(func() error { return workers[n].run(ctx) })
 	}
+	e.mu.Lock()
+	e.workers = workers
+	e.mu.Unlock()
 	if e.cfg.Clock.Every > 0 {
 		g.Go(func() error { e.tickAlong(ctx); return nil })
 	}
@@ -231,6 +238,17 @@ func (e *Engine) Status() []PartitionStatus {
 	}
 	slices.SortFunc(list, func(a, b PartitionStatus) int { return int(a.Partition - b.Partition) })
 	return list
+}
+
+// Joined reports whether all workers have been in the group since Run began. Until then partitions will move to those that
+// come.
+func (e *Engine) Joined() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.joined && len(e.workers) > 0 {
+		e.joined = !slices.ContainsFunc(e.workers, func(w *worker) bool { return !w.lease.held() })
+	}
+	return e.joined
 }
 
 // Authoritative reports whether this instance owns the partition and nobody else can have taken it over: its state is

@@ -226,6 +226,7 @@ func TestOwnersAreNamedByTheGroup(t *testing.T) {
 	one := w.start("one", "", func(c *consumer.Config) { c.API = "http://one:8080" })
 	two := w.start("two", "", func(c *consumer.Config) { c.API = "http://two:8080" })
 	eventually(t, "the partitions are shared", func() bool { return running(one, 2) && running(two, 2) })
+	eventually(t, "both have joined with all their workers", func() bool { return one.engine.Joined() && two.engine.Joined() })
 	for p := range int32(4) {
 		eventually(t, "the owner is known and says so itself", func() bool {
 			o, ok, err := w.client.OwnerOf(w.ctx(), p)

@@ -121,6 +121,9 @@ func (p *places) Places() []api.Place {
 	return all
 }
 
+// Joined implements [api.Places].
+func (p *places) Joined() bool { return p.engine.Joined() }
+
 // Wait implements [api.Places].
 func (p *places) Wait(ctx context.Context, want api.Position) error {
 	part, ok := p.store.Lookup(want.Partition)
