@@ -31,8 +31,8 @@ func TestEveryWayOfFoldingEndsInTheSameBytes(t *testing.T) {
 		name              string
 		customers, events int
 	}{
-		{"many customers", 400, racetest.Of(6000, 4000)},
-		{"few customers with long histories", 3, racetest.Of(5000, 1500)},
+		{"many customers", 400, racetest.Of(6000, 2500)},
+		{"few customers with long histories", 3, racetest.Of(5000, 1000)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			live := open(t, func(c *state.Config) { c.FlushEvents, c.AccountsMax = 97, 64 })
