@@ -200,6 +200,7 @@ func TestRealEngine(t *testing.T) {
 
 // TestRealPausedOwner stops an owner for longer than its session, lets another take over, and wakes it up.
 func TestRealPausedOwner(t *testing.T) {
+	canPause(t)
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}
@@ -239,6 +240,7 @@ func turmoil() time.Duration {
 
 // TestRealTurmoil pauses and kills three instances at random, while events come and the clock makes points due.
 func TestRealTurmoil(t *testing.T) {
+	canPause(t)
 	if testing.Short() {
 		t.Skip("takes a minute")
 	}

@@ -7,5 +7,7 @@ import (
 	"testing"
 )
 
-func stop(t *testing.T, _ *os.Process) { t.Skip("this system cannot pause a process") }
-func wake(t *testing.T, _ *os.Process) { t.Skip("this system cannot pause a process") }
+func canPause(t *testing.T) { t.Skip("this system cannot pause a process") }
+
+func stop(*testing.T, *os.Process) {}
+func wake(*testing.T, *os.Process) {}
