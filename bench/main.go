@@ -82,6 +82,11 @@ func run(ctx context.Context, s settings, only []string, broker string) (err err
 	if out, err := exec.CommandContext(ctx, "go", "build", "-o", b.binary, "./cmd/accrue").CombinedOutput(); err != nil {
 		return fmt.Errorf("building accrue: %w\n%s", err, out)
 	}
+	if b.profile != "" {
+		if err := os.MkdirAll(b.profile, 0o755); err != nil {
+			return err
+		}
+	}
 	if b.broker == "" {
 		kafka, err := kafkatest.StartJVM(ctx, kafkatest.JVMConfig{Heap: "1g", Properties: map[string]string{
 			"log.retention.bytes": "-1", "group.initial.rebalance.delay.ms": "0",

@@ -18,6 +18,9 @@ type process struct {
 	cmd *exec.Cmd
 	log *bytes.Buffer
 	url string
+	// ended is closed once the process is gone; failed is what its end was then.
+	ended  chan struct{}
+	failed error
 }
 
 // spent is what a process used in its whole life.
@@ -28,9 +31,29 @@ type spent struct {
 }
 
 func start(name string, args ...string) (*process, error) {
-	p := &process{cmd: exec.Command(name, args...), log: &bytes.Buffer{}}
+	p := &process{cmd: exec.Command(name, args...), log: &bytes.Buffer{}, ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	return p, p.cmd.Start()
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		p.failed = p.cmd.Wait()
+		close(p.ended)
+	}()
+	return p, nil
+}
+
+// alive is a context that ends with the process, so that nobody waits for what a dead one will never do.
+func (p *process) alive(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-p.ended:
+			cancel(fmt.Errorf("the process ended: %v\n%s", p.failed, p.log))
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
 }
 
 func startEcho(broker, from, to, group string, workers int) (*process, error) {
@@ -74,6 +97,8 @@ func (b *bench) startAccrue(prefix, dir string) (*process, error) {
 
 // ready waits until the API answers as the owner of its partitions.
 func (p *process) ready(ctx context.Context) error {
+	ctx, cancel := p.alive(ctx)
+	defer cancel()
 	for ctx.Err() == nil {
 		resp, err := http.Get(p.url + "/readyz")
 		if err == nil {
@@ -84,14 +109,14 @@ func (p *process) ready(ctx context.Context) error {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	return fmt.Errorf("not ready: %w\n%s", ctx.Err(), p.log)
+	return fmt.Errorf("not ready: %w", context.Cause(ctx))
 }
 
 func (p *process) kill() error {
 	if err := p.cmd.Process.Kill(); err != nil {
 		return err
 	}
-	_ = p.cmd.Wait()
+	<-p.ended
 	return nil
 }
 
@@ -100,8 +125,8 @@ func (p *process) stop() (spent, error) {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return spent{}, fmt.Errorf("%w\n%s", err, p.log)
 	}
-	if err := p.cmd.Wait(); err != nil {
-		return spent{}, fmt.Errorf("%w\n%s", err, p.log)
+	if <-p.ended; p.failed != nil {
+		return spent{}, fmt.Errorf("%w\n%s", p.failed, p.log)
 	}
 	s := p.cmd.ProcessState
 	usage, _ := s.SysUsage().(*syscall.Rusage)

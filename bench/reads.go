@@ -46,8 +46,8 @@ func (b *bench) reads(ctx context.Context) error {
 		return err
 	}
 	defer func() { _, _ = accrue.stop() }()
-	if _, err := b.drain(ctx, prefix+"engine", prefix+"orders", total); err != nil {
-		return fmt.Errorf("%w\n%s", err, accrue.log)
+	if _, err := b.drain(ctx, accrue, prefix+"engine", prefix+"orders", total); err != nil {
+		return err
 	}
 	if err := accrue.ready(ctx); err != nil {
 		return err

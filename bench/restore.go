@@ -71,9 +71,9 @@ func (b *bench) many(ctx context.Context, prefix string, customers, total int) (
 	if err != nil {
 		return nil, err
 	}
-	rate, err := b.drain(ctx, prefix+"engine", prefix+"orders", int64(total))
+	rate, err := b.drain(ctx, p, prefix+"engine", prefix+"orders", int64(total))
 	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, p.log)
+		return nil, err
 	}
 	fmt.Printf("\n%s %d orders of %d customers at %.0f/s\n", prefix, total, customers, rate)
 	if customers == total {

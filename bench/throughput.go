@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -43,9 +44,9 @@ func (b *bench) throughput(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			rate, err := b.drain(ctx, []string{echoTo, prefix + "engine"}[i], prefix+"orders", int64(b.events))
+			rate, err := b.drain(ctx, p, []string{echoTo, prefix + "engine"}[i], prefix+"orders", int64(b.events))
 			if err != nil {
-				return fmt.Errorf("%w\n%s", err, p.log)
+				return err
 			}
 			used, err := p.stop()
 			if err != nil {
@@ -60,9 +61,11 @@ func (b *bench) throughput(ctx context.Context) error {
 	return nil
 }
 
-// drain waits until a group has committed n records of a topic, and returns the rate from its first commit on, so that
+// drain waits until a process's group has committed n records of a topic, and returns the rate from its first commit on, so that
 // starting up does not count.
-func (b *bench) drain(ctx context.Context, group, topic string, n int64) (rate float64, err error) {
+func (b *bench) drain(ctx context.Context, p *process, group, topic string, n int64) (rate float64, err error) {
+	ctx, cancel := p.alive(ctx)
+	defer cancel()
 	err = b.admin(func(adm *kadm.Client) error {
 		var first time.Time
 		var before int64
@@ -83,7 +86,7 @@ func (b *bench) drain(ctx context.Context, group, topic string, n int64) (rate f
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
-		return fmt.Errorf("group %s did not work off topic %s in time", group, topic)
+		return errors.Join(fmt.Errorf("group %s did not work off topic %s in time\n%s", group, topic, p.log), context.Cause(ctx))
 	})
 	return rate, err
 }
