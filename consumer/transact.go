@@ -47,9 +47,9 @@ func (w *worker) transact(ctx context.Context, parts []*partition) error {
 		return fmt.Errorf("beginning a transaction: %w", err)
 	}
 	// The batch at hand is ended also when the engine is to stop.
-	producing := context.WithoutCancel(ctx)
+	producing, delivered := context.WithoutCancel(ctx), w.out.delivered
 	for i := range w.out.records {
-		w.session.Produce(producing, &w.out.records[i], w.out.delivered)
+		w.session.Produce(producing, &w.out.records[i], delivered)
 	}
 	outcome, err := w.end(batch)
 	w.e.cfg.Metrics.Outcome(outcome)

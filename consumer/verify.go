@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -258,6 +259,7 @@ func (v *verifier) compare(rec *kgo.Record, d, made *events.Decision) error {
 func (v *verifier) accountOf(customer string) *verified {
 	a := v.accounts[customer]
 	if a == nil {
+		customer = strings.Clone(customer) // it may be a part of its event's record
 		a = &verified{account: loyalty.NewAccount(customer), records: loyalty.NewMemoryRecords()}
 		v.accounts[customer] = a
 	}

@@ -12,7 +12,13 @@ type zones struct {
 	// from is when each offset begins, ascending; the last one ends at until.
 	from, offset []int64
 	until        int64
+	// first is, for each span of time, the offset that it begins with.
+	first []uint16
 }
+
+// zoneSpan is the length of a span of the table's index, as a power of two of milliseconds: 12 days, so that few of them
+// have a change of the clocks.
+const zoneSpan = 30
 
 // newZones returns the table of loc from 1970 to 2100; package time answers beyond.
 func newZones(loc *time.Location) *zones {
@@ -23,9 +29,21 @@ func newZones(loc *time.Location) *zones {
 		z.from, z.offset = append(z.from, at.UnixMilli()), append(z.offset, int64(offset)*1000)
 		end := zoneEnd(at)
 		if end.IsZero() || !end.Before(last) {
-			return z
+			break
 		}
 		at = end
+	}
+	z.index()
+	return z
+}
+
+func (z *zones) index() {
+	i := 0
+	for t := z.from[0]; t < z.until; t += 1 << zoneSpan {
+		for i+1 < len(z.from) && z.from[i+1] <= t {
+			i++
+		}
+		z.first = append(z.first, uint16(i))
 	}
 }
 
@@ -34,17 +52,13 @@ func (z *zones) covers(local int64) bool {
 	return z != nil && local-offsetMax*1000 >= z.from[0] && local+offsetMax*1000 < z.until
 }
 
-// at returns the index of the offset at t.
+// at returns the index of the offset at t, which the table covers.
 func (z *zones) at(t int64) int {
-	low, high := 0, len(z.from)
-	for high-low > 1 {
-		if middle := (low + high) / 2; z.from[middle] <= t {
-			low = middle
-		} else {
-			high = middle
-		}
+	i := int(z.first[(t-z.from[0])>>zoneSpan])
+	for i+1 < len(z.from) && z.from[i+1] <= t {
+		i++
 	}
-	return low
+	return i
 }
 
 // local is [Calendar.local] of the table.

@@ -135,8 +135,11 @@ func header(x *wire, h *events.Header) {
 }
 
 func orderPlaced(x *wire, e *events.OrderPlaced) {
+	if x.brief {
+		x.share()
+	}
 	header(x, &e.Header)
-	text(x, &e.Order)
+	own(x, &e.Order)
 	word(x, &e.Currency)
 	word(x, &e.Channel)
 	word(x, &e.Store)

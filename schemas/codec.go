@@ -82,8 +82,9 @@ type EventRoom struct{ order events.OrderPlaced }
 // DecodeEvent reads an event and validates it. The error is [ErrUnreadable] or [ErrRegistryUnavailable].
 func (c *Codec) DecodeEvent(value []byte) (events.Event, error) { return c.DecodeEventInto(value, nil) }
 
-// DecodeEventInto is DecodeEvent into the memory of room: the event, but for its strings, is good until the next. A nil
-// room makes a new one.
+// DecodeEventInto is DecodeEvent into the memory of room: the event, but for its strings, is good until the next. Its
+// strings may be parts of one that is as large as the record: who keeps one for long, but for an order's id, keeps a copy
+// of it. A nil room makes a new one, with strings of their own.
 func (c *Codec) DecodeEventInto(value []byte, room *EventRoom) (events.Event, error) {
 	w, body, err := c.unframe(value)
 	if err != nil {
@@ -100,6 +101,7 @@ func (c *Codec) DecodeEventInto(value []byte, room *EventRoom) (events.Event, er
 	if err != nil {
 		return nil, err
 	}
+	x.brief = room != nil
 	eventBody(x, e)
 	if err := c.decoded(x, w); err != nil {
 		return nil, err

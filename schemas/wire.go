@@ -19,6 +19,7 @@ type wire struct {
 	words    *interner
 	repeat   [4]string // strings of this record that may come again in it
 	repeats  uint
+	brief    bool   // the texts of what is decoded are kept for a moment only
 	shared   string // buf from sharedAt on, of which texts become parts; "" when each text is copied
 	sharedAt int
 	err      error // the first problem
@@ -188,6 +189,15 @@ func text[T ~string](x *wire, p *T) {
 	*p = T(b)
 }
 
+// own is a text that is kept for longer than the rest of its record, so it never becomes a part of a shared copy.
+func own(x *wire, p *string) {
+	if x.encoding {
+		x.putText(*p)
+		return
+	}
+	*p = string(x.takeBytes())
+}
+
 // same is a string that is often the one of the record before, where a value is decoded into again.
 func same(x *wire, p *string) {
 	if x.encoding {
@@ -202,7 +212,7 @@ func same(x *wire, p *string) {
 // share makes one copy of the rest of the record for all texts to come. It is for texts that nobody keeps for long:
 // each keeps the whole rest alive.
 func (x *wire) share() {
-	if !x.encoding {
+	if !x.encoding && x.shared == "" {
 		x.shared, x.sharedAt = string(x.buf[x.pos:]), x.pos
 	}
 }

@@ -7,7 +7,13 @@ import (
 
 // list is an array of what item describes. Decoded, an empty one is nil.
 func list[T any](x *wire, p *[]T, item func(*wire, *T)) {
-	if !x.encoding {
+	// Most lists are empty.
+	if x.encoding {
+		if len(*p) == 0 {
+			x.buf = append(x.buf, 0)
+			return
+		}
+	} else {
 		*p = nil
 		if x.pos < len(x.buf) && x.buf[x.pos] == 0 {
 			x.pos++

@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/loyalty"
@@ -77,9 +78,9 @@ func (b *Batch) touch(customer string) (*touched, error) {
 	t.customer, t.slot = customer, slot
 	switch {
 	case s == nil:
-		t.account = loyalty.NewAccount(customer)
+		t.customer = strings.Clone(customer) // as in find
+		t.account = loyalty.NewAccount(t.customer)
 	case slot != nil:
-		// The slot's copy of the name: the caller's may be part of something larger.
 		t.customer = slot.customer
 		t.account = s.account.Successor()
 	default:

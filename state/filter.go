@@ -21,16 +21,16 @@ type filter struct {
 	growing sync.Mutex
 }
 
-// filterLayer is a Bloom filter of blocks of eight words; a key has one bit in each word of one block, so that a look-up
-// touches one cache line.
+// filterLayer is a Bloom filter of blocks of eight half words; a key has one bit in each half of one block, so that a
+// look-up touches one cache line.
 type filterLayer struct {
-	words []uint32
+	words []uint64
 	// room is how many keys the layer takes, n how many it has.
 	room, n int
 }
 
 const (
-	blockWords = 8
+	blockWords = 4
 	// filterRoomFirst and filterRoomMax bound the keys of a layer: small partitions take little memory, large ones grow in
 	// steps that don't double it.
 	filterRoomFirst = 1 << 18
@@ -91,7 +91,7 @@ func (f *filter) expect(keys int64) {
 func (f *filter) bytes() int64 {
 	var n int64
 	for _, l := range *f.layers.Load() {
-		n += int64(len(l.words)) * 4
+		n += int64(len(l.words)) * 8
 	}
 	return n
 }
@@ -104,9 +104,9 @@ func (f *filter) appendTo(b []byte) []byte {
 	for _, l := range layers {
 		b = binary.LittleEndian.AppendUint64(b, uint64(l.room))
 		b = binary.LittleEndian.AppendUint64(b, uint64(l.n))
-		b = binary.LittleEndian.AppendUint64(b, uint64(len(l.words)))
+		b = binary.LittleEndian.AppendUint64(b, 2*uint64(len(l.words))) // halves
 		for _, w := range l.words {
-			b = binary.LittleEndian.AppendUint32(b, w)
+			b = binary.LittleEndian.AppendUint64(b, w)
 		}
 	}
 	return binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(b[at:]))
@@ -121,12 +121,12 @@ func decodeFilter(b []byte, bitsPerKey int) (*filter, error) {
 	n := binary.LittleEndian.Uint32(b)
 	for b = b[4:]; n > 0; n-- {
 		l := &filterLayer{room: int(binary.LittleEndian.Uint64(b)), n: int(binary.LittleEndian.Uint64(b[8:]))}
-		l.words = make([]uint32, binary.LittleEndian.Uint64(b[16:]))
+		l.words = make([]uint64, binary.LittleEndian.Uint64(b[16:])/2)
 		b = b[24:]
 		for i := range l.words {
-			l.words[i] = binary.LittleEndian.Uint32(b[4*i:])
+			l.words[i] = binary.LittleEndian.Uint64(b[8*i:])
 		}
-		b = b[4*len(l.words):]
+		b = b[8*len(l.words):]
 		layers = append(layers, l)
 	}
 	f := newFilter(bitsPerKey)
@@ -136,20 +136,19 @@ func decodeFilter(b []byte, bitsPerKey int) (*filter, error) {
 }
 
 func newFilterLayer(room, bitsPerKey int) *filterLayer {
-	blocks := (room*bitsPerKey + 32*blockWords - 1) / (32 * blockWords)
-	return &filterLayer{words: make([]uint32, blocks*blockWords), room: room}
+	blocks := (room*bitsPerKey + 64*blockWords - 1) / (64 * blockWords)
+	return &filterLayer{words: make([]uint64, blocks*blockWords), room: room}
 }
 
-func (l *filterLayer) block(hash uint64) []uint32 {
+func (l *filterLayer) block(hash uint64) *[blockWords]uint64 {
 	hi, _ := bits.Mul64(hash, uint64(len(l.words)/blockWords))
-	return l.words[hi*blockWords : hi*blockWords+blockWords]
+	return (*[blockWords]uint64)(l.words[hi*blockWords:])
 }
 
 func (l *filterLayer) has(hash uint64) bool {
 	block := l.block(hash)
-	low := uint32(hash)
-	for i := range block {
-		if atomic.LoadUint32(&block[i])&filterBit(low, i) == 0 {
+	for i, want := range filterBits(uint32(hash)) {
+		if atomic.LoadUint64(&block[i])&want != want {
 			return false
 		}
 	}
@@ -158,19 +157,20 @@ func (l *filterLayer) has(hash uint64) bool {
 
 func (l *filterLayer) add(hash uint64) {
 	block := l.block(hash)
-	low := uint32(hash)
-	for i := range block {
-		atomic.OrUint32(&block[i], filterBit(low, i))
+	for i, bits := range filterBits(uint32(hash)) {
+		atomic.OrUint64(&block[i], bits)
 	}
 	l.n++
 }
 
-// filterBit picks a bit of word i; the multipliers are odd and otherwise arbitrary.
-func filterBit(low uint32, i int) uint32 {
-	salts := [blockWords]uint32{
-		0x9e3779b1, 0x85ebca77, 0xc2b2ae3d, 0x27d4eb2f, 0x165667b1, 0xd3a2646d, 0xfd7046c5, 0xb55a4f09,
+// filterBits picks a bit of each half of a block's words; the multipliers are odd and otherwise arbitrary.
+func filterBits(low uint32) [blockWords]uint64 {
+	return [blockWords]uint64{
+		1<<(low*0x9e3779b1>>27) | 1<<32<<(low*0x85ebca77>>27),
+		1<<(low*0xc2b2ae3d>>27) | 1<<32<<(low*0x27d4eb2f>>27),
+		1<<(low*0x165667b1>>27) | 1<<32<<(low*0xd3a2646d>>27),
+		1<<(low*0xfd7046c5>>27) | 1<<32<<(low*0xb55a4f09>>27),
 	}
-	return 1 << (low * salts[i] >> 27)
 }
 
 // hashKey spreads a key over 64 bits. It is kept in files, so it must not change.

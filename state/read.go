@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/accrue-loyalty/accrue/loyalty"
 )
@@ -13,7 +14,8 @@ func (p *Partition) find(customer string) (*snapshot, *slot, error) {
 		p.stats.hits.Add(1)
 		return slot.state.Load(), slot, nil
 	}
-	s, err := p.fetch(customer)
+	// What is read keeps the name, and the caller's may be a part of something larger.
+	s, err := p.fetch(strings.Clone(customer))
 	return s, nil, err
 }
 
