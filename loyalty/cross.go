@@ -37,6 +37,14 @@ func (d *decider) transfer(e *events.TransferRequested) {
 
 // receive adds transferred points as lots that keep their expiry.
 func (d *decider) receive(e *events.TransferCredited) {
+	var sum events.Points // the giver had as many
+	for _, l := range e.Lots {
+		sum += l.Points
+	}
+	if !d.a.takes(d.a.Totals.TransferredIn, sum) {
+		d.refuse("overflow")
+		return
+	}
 	for _, l := range e.Lots {
 		d.add(events.Entry{Type: events.TransferIn, Points: l.Points, Lot: d.a.LotLast + 1,
 			EarnedAt: l.EarnedAt, ActiveAt: d.at, ExpiresAt: l.ExpiresAt})
@@ -81,12 +89,9 @@ func (d *decider) merge(e *events.AccountsMerged) {
 
 // mergeCredited takes over the account of a customer who was merged into this one.
 func (d *decider) mergeCredited(e *events.MergeCredited) {
-	if !d.reference(events.TypeMergeCredited, e.From) {
+	from, ok := d.mergedFits(e)
+	if !ok || !d.reference(events.TypeMergeCredited, e.From) {
 		return
-	}
-	from, _, err := decodeMerged(e.Account)
-	if err != nil {
-		panic("loyalty: reading a merged account: " + err.Error())
 	}
 	d.made.Facts.Merged = e.Account
 	first := d.a.LotLast + 1
@@ -117,6 +122,20 @@ func (d *decider) mergeCredited(e *events.MergeCredited) {
 	d.result(events.Applied, "")
 }
 
+// mergedFits reads the account that ended, and refuses it when the account has no room for its points.
+func (d *decider) mergedFits(e *events.MergeCredited) (*Account, bool) {
+	from, _, err := decodeMerged(e.Account)
+	if err != nil {
+		panic("loyalty: reading a merged account: " + err.Error())
+	}
+	b := from.Balance()
+	if !d.a.takes(d.a.Totals.TransferredIn, b.Pending+b.Active+b.Reserved) {
+		d.refuse("overflow")
+		return nil, false
+	}
+	return from, true
+}
+
 // waitsFor names the order that a waiting event waits for.
 func waitsFor(e events.Event) string {
 	switch e := e.(type) { //nolint:gochecksumtype // only these wait; the default panics
@@ -133,9 +152,9 @@ func waitsFor(e events.Event) string {
 
 // mergeIntoErased books what arrives for an erased customer and forfeits it at once.
 func (d *decider) mergeIntoErased(e *events.MergeCredited) {
-	from, _, err := decodeMerged(e.Account)
-	if err != nil {
-		panic("loyalty: reading a merged account: " + err.Error())
+	from, ok := d.mergedFits(e)
+	if !ok {
+		return
 	}
 	for i := range from.Lots {
 		l := &from.Lots[i]
@@ -215,10 +234,15 @@ func (d *decider) referralRewarded(e *events.ReferralRewarded) {
 		d.clawBack(o)
 		return
 	}
+	heldOut := d.p.heldOut(d.a.Customer)
+	if !heldOut && !d.a.takes(d.a.Totals.Issued, e.Points) {
+		d.refuse("overflow")
+		return
+	}
 	if !d.reference(ref.Kind, ref.ID) {
 		return
 	}
-	if d.p.heldOut(d.a.Customer) {
+	if heldOut {
 		d.add(events.Entry{Type: events.Earn, Rule: referralRule, Asked: e.Points})
 		d.result(events.Holdout, "control_group")
 		return

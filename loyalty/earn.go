@@ -1,6 +1,7 @@
 package loyalty
 
 import (
+	"math"
 	"slices"
 	"strings"
 
@@ -43,6 +44,10 @@ func (d *decider) orderPlaced(e *events.OrderPlaced) {
 		}
 	}
 	referral := first && !heldOut && d.refers(s.basis)
+	if !heldOut && !d.takesEarned(parts, referral) {
+		d.refuse("overflow")
+		return
+	}
 	if referral {
 		fact.Rules = append(fact.Rules, events.RuleFact{Rule: referralRule, Fixed: true})
 	}
@@ -135,12 +140,13 @@ func (d *decider) earnFrom(e events.Event, source string) {
 	if len(d.q.rules[e.EventType()]) == 0 {
 		return
 	}
+	heldOut := d.p.heldOut(d.a.Customer)
 	parts, ok := d.reckon(e, nil)
-	if !ok {
+	if !ok || !heldOut && !d.takesEarned(parts, false) {
 		d.refuse("overflow")
 		return
 	}
-	d.grant(e, source, parts, d.p.heldOut(d.a.Customer))
+	d.grant(e, source, parts, heldOut)
 }
 
 // grant writes the parts as EARN entries into lots, and counts them for limits and caps.
@@ -188,6 +194,19 @@ func (d *decider) grant(e events.Event, source string, parts []part, heldOut boo
 	if d.p.Tiers != nil && d.p.Tiers.Metric == MetricPoints && !placed {
 		d.upgrade()
 	}
+}
+
+// takesEarned reports whether the account has room for what an event earns.
+func (d *decider) takesEarned(parts []part, referral bool) bool {
+	n := granted(parts)
+	if referral {
+		more := d.p.Referral.Referee
+		if n > math.MaxInt64-more {
+			return false
+		}
+		n += more
+	}
+	return d.a.takes(d.a.Totals.Issued, n)
 }
 
 // withhold notes what a customer of the control group would have earned.

@@ -69,7 +69,7 @@ func (d *decider) reckon(e events.Event, s *sale) (parts []part, ok bool) {
 		d.trace(parts[best].rule.ID, "grants most and applies alone, because a matching rule is exclusive")
 		parts = parts[best : best+1]
 	}
-	if !d.round(parts, s) || !d.fits(parts) {
+	if !d.round(parts, s) || !grantable(parts) {
 		return nil, false
 	}
 	d.traceRounded(parts)
@@ -257,26 +257,31 @@ func (d *decider) roundSum(parts []part, share func(*part) (exact Exact, counts 
 	return true
 }
 
-// fits reports whether the account's totals can take the points.
-func (d *decider) fits(parts []part) bool {
-	room := int64(math.MaxInt64) - int64(d.a.Totals.Issued)
+// grantable sets what is granted to what was asked, before caps; false: the sum has over 64 bits.
+func grantable(parts []part) bool {
+	var sum events.Points
 	for i := range parts {
-		n := int64(parts[i].asked)
-		if n < 0 || n > room {
+		p := &parts[i]
+		if p.asked < 0 || p.asked > math.MaxInt64-sum {
 			return false
 		}
-		room -= n
-		parts[i].granted = parts[i].asked
+		sum += p.asked
+		p.granted = p.asked
 	}
 	return true
 }
 
+// granted sums what the parts grant.
+func granted(parts []part) (sum events.Points) {
+	for i := range parts {
+		sum += parts[i].granted
+	}
+	return sum
+}
+
 // cap takes what is beyond the caps from the last rule id first: the share of the order, then the customer's.
 func (d *decider) cap(parts []part, s *sale) {
-	var total events.Points
-	for i := range parts {
-		total += parts[i].granted
-	}
+	total := granted(parts)
 	limit := func(room events.Points, name string) {
 		room = max(room, 0)
 		if over := total - room; over > 0 {

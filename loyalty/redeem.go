@@ -1,6 +1,7 @@
 package loyalty
 
 import (
+	"math"
 	"slices"
 
 	"github.com/accrue-loyalty/accrue/events"
@@ -192,14 +193,16 @@ func (d *decider) adjust(e *events.PointsAdjusted) {
 	case n == 0:
 		d.refuse("invalid_points")
 	case n > 0:
-		if d.a.Totals.Adjusted+n < d.a.Totals.Adjusted {
+		if !d.a.takes(d.a.Totals.Adjusted, n) {
 			d.refuse("overflow")
 			return
 		}
 		d.add(events.Entry{Type: events.Adjust, Points: n, Lot: d.a.LotLast + 1, EarnedAt: d.at, ActiveAt: d.at,
 			ExpiresAt: d.p.expires(&d.p.Expiry, d.at)})
-	case d.a.spendable(d.now) < -n:
+	case n < -d.a.spendable(d.now):
 		d.refuse("balance_too_low")
+	case d.a.Totals.Adjusted < math.MinInt64-n:
+		d.refuse("overflow")
 	default:
 		d.consume(-n, func(l *Lot, part events.Points) {
 			d.add(events.Entry{Type: events.AdjustDown, Lot: l.ID, Points: part})

@@ -2,6 +2,7 @@ package loyalty
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/accrue-loyalty/accrue/events"
@@ -73,10 +74,27 @@ func (a *Account) accountsFor(b events.Balance) error {
 	t := &a.Totals
 	in := t.Issued + t.Adjusted + t.TransferredIn + t.Reinstated
 	out := b.Pending + b.Active + b.Reserved + t.Redeemed + t.Expired + t.Revoked + t.Forfeited + t.TransferredOut - a.Deficit
-	if in != out || a.Deficit < 0 {
+	// What goes beyond 64 bits comes out on the other side.
+	wrapped := b.Pending|b.Active|b.Reserved|t.Issued|t.Redeemed|t.Expired|t.Revoked|t.Reinstated|t.TransferredIn|t.TransferredOut|t.Forfeited < 0
+	if in != out || a.Deficit < 0 || wrapped {
 		return fmt.Errorf("customer %q: %d points came in, %d are accounted for (balance %+v, totals %+v)", a.Customer, in, out, b, *t)
 	}
 	return nil
+}
+
+// takes reports whether n more points fit into the account, and into the total of such as came in before, have. What
+// came in, less what was adjusted down, bounds every bucket and what may leave them.
+func (a *Account) takes(have, n events.Points) bool {
+	t := &a.Totals
+	const plenty = math.MaxInt64 / 8
+	if max(n, t.Issued, t.Adjusted, t.TransferredIn, t.Reinstated) < plenty {
+		return true
+	}
+	in := ExactInt(int64(n))
+	for _, total := range [...]events.Points{t.Issued, t.Adjusted, t.TransferredIn, t.Reinstated} {
+		in = in.Add(ExactInt(int64(total)))
+	}
+	return have <= math.MaxInt64-n && in.Cmp(ExactInt(math.MaxInt64)) <= 0
 }
 
 // visibleOrder returns the order's id for people and entries, "" for what belongs to a review or referral.
