@@ -1,0 +1,214 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/accrue-loyalty/accrue/api"
+	"github.com/accrue-loyalty/accrue/events"
+)
+
+type redeemCommand struct {
+	customerFlags
+	Points     int64  `arg:"" help:"How many points to reserve."`
+	Redemption string `placeholder:"ID" help:"Your id of it; repeating the command with the same id reserves once."`
+	Order      string `placeholder:"ID" help:"The order that the points pay for."`
+	OrderTotal int64  `placeholder:"MINOR" help:"The order's total in minor units: bounds the share that points may pay."`
+	Reward     string `placeholder:"ID" help:"The reward that the points buy."`
+}
+
+// Help is shown by --help.
+func (redeemCommand) Help() string {
+	return "Reserves points; the answer is the decision. Spend them by `accrue confirm`, give them back by `accrue cancel`;\n" +
+		"left alone, the reservation lapses.\n\nExample:\n\n  accrue redeem 00042 200 --redemption basket-77"
+}
+
+// Run implements the command.
+func (c *redeemCommand) Run(r *run) error {
+	req := api.RedeemRequest{Customer: c.Customer, Points: events.Points(c.Points), Redemption: c.Redemption, Order: c.Order,
+		OrderTotal: events.Money(c.OrderTotal), Reward: c.Reward}
+	if c.Redemption != "" {
+		req.ID = "redeem:" + c.Redemption
+	}
+	return c.settle(r, req, "v1", "redemptions")
+}
+
+type confirmCommand struct {
+	customerFlags
+	Redemption string `arg:"" help:"The redemption's id."`
+	Points     int64  `placeholder:"N" help:"Spend fewer; the rest is released."`
+	Order      string `placeholder:"ID" help:"The order that the points pay for."`
+}
+
+// Run implements the command.
+func (c *confirmCommand) Run(r *run) error {
+	req := api.ConfirmRequest{SettleRequest: api.SettleRequest{Customer: c.Customer, ID: "confirm:" + c.Redemption}, Order: c.Order}
+	if c.Points != 0 {
+		points := events.Points(c.Points)
+		req.Points = &points
+	}
+	return c.settle(r, req, "v1", "redemptions", c.Redemption, "confirm")
+}
+
+type cancelCommand struct {
+	customerFlags
+	Redemption string `arg:"" help:"The redemption's id."`
+}
+
+// Run implements the command.
+func (c *cancelCommand) Run(r *run) error {
+	return c.settle(r, api.SettleRequest{Customer: c.Customer, ID: "cancel:" + c.Redemption}, "v1", "redemptions", c.Redemption, "cancel")
+}
+
+// settle sends a command about a redemption and prints what was decided.
+func (f *customerFlags) settle(r *run, body any, path ...string) error {
+	c, err := f.client()
+	if err != nil {
+		return err
+	}
+	var raw json.RawMessage
+	if err := c.post(r.ctx, body, &raw, path...); err != nil || r.json {
+		return r.raw(raw, err)
+	}
+	var x api.Redemption
+	if err := json.Unmarshal(raw, &x); err != nil {
+		return fmt.Errorf("%s answered something that is not accrue's: %w", f.URL, err)
+	}
+	fmt.Fprintf(r.Stdout, "redemption %s: %s, %s points; balance %s, reserved %s\n", x.Redemption, x.State, thousands(int64(x.Points)),
+		thousands(int64(x.Balance.Active)), thousands(int64(x.Balance.Reserved)))
+	if x.LapsesAt != 0 {
+		fmt.Fprintf(r.Stdout, "lapses at %s unless it is confirmed: accrue confirm %s %s\n", x.LapsesAt, f.Customer, x.Redemption)
+	}
+	return nil
+}
+
+type adjustCommand struct {
+	customerFlags
+	Points int64  `required:"" placeholder:"N" help:"How many to add, or, below 0, to take."`
+	Reason string `required:"" help:"Why; it stays in the ledger."`
+	Actor  string `env:"USER" required:"" help:"Who does it; it stays in the ledger."`
+	ID     string `placeholder:"ID" help:"Idempotency key: the same one adjusts once."`
+}
+
+// Help is shown by --help.
+func (adjustCommand) Help() string {
+	return "Example:\n\n  accrue adjust 00042 --points=-50 --reason 'counted twice' --actor ada"
+}
+
+// Run implements the command.
+func (c *adjustCommand) Run(r *run) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	e := &events.PointsAdjusted{Header: events.Header{ID: c.ID, Customer: c.Customer, At: events.InstantOf(now)}, Points: c.Points, Reason: c.Reason, Actor: c.Actor}
+	if e.ID == "" {
+		e.ID = fmt.Sprintf("adjust:%s:%d", c.Actor, now.UnixNano())
+	}
+	body, err := events.EncodeJSON(e)
+	if err != nil {
+		return err
+	}
+	if err := cl.post(r.ctx, json.RawMessage(body), nil, "v1", "events"); err != nil {
+		return err
+	}
+	var x api.Explanation
+	var raw json.RawMessage
+	if err := cl.get(r.ctx, &raw, nil, "v1", "customers", c.Customer, "explain", e.ID); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(raw, &x); err != nil {
+		return fmt.Errorf("%s answered something that is not accrue's: %w", c.URL, err)
+	}
+	d := &x.Decision
+	if r.json {
+		err = r.raw(raw, nil)
+	} else {
+		_, err = fmt.Fprintf(r.Stdout, "%s: %s; balance %s\n", d.Result, moved(d), thousands(int64(d.Balance.Active)))
+	}
+	if err == nil && d.Result != events.Applied {
+		err = alreadyTold()
+	}
+	return err
+}
+
+type calculateCommand struct {
+	customerFlags
+	Amount   string `placeholder:"12.50" help:"A cart of one line of this amount, in major units."`
+	Currency string `default:"USD" help:"Its currency."`
+	Cart     string `placeholder:"FILE" help:"A whole cart as JSON: {currency, lines: [{line, sku, quantity, amount_minor}]}; - for standard input."`
+}
+
+// Help is shown by --help.
+func (calculateCommand) Help() string {
+	return "Says what a cart would earn and how many points could pay for it. Nothing is written.\n\nExample:\n\n" +
+		"  accrue calculate 00042 --amount 59.90"
+}
+
+// Run implements the command.
+func (c *calculateCommand) Run(r *run) error {
+	cart, err := c.cart(r)
+	if err != nil {
+		return err
+	}
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	var raw json.RawMessage
+	if err := cl.post(r.ctx, cart, &raw, "v1", "calculate"); err != nil || r.json {
+		return r.raw(raw, err)
+	}
+	var x api.Calculation
+	if err := json.Unmarshal(raw, &x); err != nil {
+		return fmt.Errorf("%s answered something that is not accrue's: %w", c.URL, err)
+	}
+	fmt.Fprintf(r.Stdout, "would earn %s points", thousands(int64(x.Earns)))
+	if x.Reason != "" {
+		fmt.Fprintf(r.Stdout, " (%s)", x.Reason)
+	}
+	fmt.Fprintln(r.Stdout)
+	for _, rule := range x.ByRule {
+		fmt.Fprintf(r.Stdout, "  %s by %s", thousands(int64(rule.Points)), rule.Rule)
+		if rule.Asked != rule.Points {
+			fmt.Fprintf(r.Stdout, ", which asked for %s", thousands(int64(rule.Asked)))
+		}
+		fmt.Fprintln(r.Stdout)
+	}
+	fmt.Fprintf(r.Stdout, "could be paid with up to %s points\n", thousands(int64(x.Redeemable)))
+	return nil
+}
+
+// cart returns the cart to ask about, with the customer in it.
+func (c *calculateCommand) cart(r *run) (map[string]any, error) {
+	cart := map[string]any{}
+	switch {
+	case c.Cart != "" && c.Amount != "" || c.Cart == "" && c.Amount == "":
+		return nil, wrongUsage(errors.New("one of --amount and --cart is needed"))
+	case c.Cart == "-":
+		if err := json.NewDecoder(r.Stdin).Decode(&cart); err != nil {
+			return nil, wrongUsage(fmt.Errorf("--cart: %w", err))
+		}
+	case c.Cart != "":
+		b, err := os.ReadFile(c.Cart)
+		if err != nil {
+			return nil, fmt.Errorf("--cart: %w", err)
+		}
+		if err := json.Unmarshal(b, &cart); err != nil {
+			return nil, wrongUsage(fmt.Errorf("--cart: %s: %w", c.Cart, err))
+		}
+	default:
+		amount, err := minorUnits(c.Amount, c.Currency)
+		if err != nil {
+			return nil, wrongUsage(fmt.Errorf("--amount: %w", err))
+		}
+		cart["currency"] = c.Currency
+		cart["lines"] = []map[string]any{{"line": "1", "sku": "", "quantity": 1, "amount_minor": amount}}
+	}
+	cart["customer"] = c.Customer
+	return cart, nil
+}
