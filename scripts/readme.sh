@@ -5,9 +5,9 @@
 #   scripts/readme.sh [FILE]         run them
 #   scripts/readme.sh --list [FILE]  print them
 #
-# $README_DIR is a scratch folder. What a block leaves running in the background
-# is ended. A README without such a block is an error, so that the check cannot
-# pass by running nothing.
+# Temporary files go into a folder that is removed; what a block leaves running in
+# the background is ended. A README without such a block is an error, so that the
+# check cannot pass by running nothing.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -26,12 +26,12 @@ script=$(awk '
 [ -n "$script" ] || die "$FILE marks no block with <!-- run -->"
 if [ -n "$list" ]; then echo "$script"; exit; fi
 
-README_DIR=$(mktemp -d)
-export README_DIR
+TMPDIR=$(mktemp -d)
+export TMPDIR
 cd "$ROOT"
 # A process group of its own, so that what the blocks leave running ends with them.
 setsid bash -euo pipefail -x -c "$script" &
 pid=$!
 # Ended processes may still be writing as they go.
-trap 'kill -- -$pid 2>/dev/null || true; sleep 2; kill -9 -- -$pid 2>/dev/null || true; rm -rf "$README_DIR" || true' EXIT
+trap 'kill -- -$pid 2>/dev/null || true; sleep 2; kill -9 -- -$pid 2>/dev/null || true; rm -rf "$TMPDIR" || true' EXIT
 wait $pid
