@@ -50,6 +50,9 @@ func (w *worker) assigned(ctx context.Context, offsets map[string]map[int32]kgo.
 			if taking.Err() != nil {
 				return taking.Err()
 			}
+			if errors.Is(err, state.ErrDiskFull) || errors.Is(err, state.ErrQuarantined) {
+				w.retryAfter(diskPause)
+			}
 			w.e.stopped(id, w, err)
 			return nil
 		})

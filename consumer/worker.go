@@ -30,13 +30,13 @@ type worker struct {
 	// deciding is held from a poll to the end of the batch it began, and by whoever takes partitions away: what the
 	// worker's goroutine finds in parts may be used for the length of a batch.
 	deciding sync.Mutex
-	// mu guards parts: the client's callbacks add and remove partitions.
+	// mu guards what follows: the client's callbacks add and remove partitions.
 	mu    sync.Mutex
 	parts map[int32]*partition
+	// retryAt is when a session begins anew to take up partitions whose state broke or had no room; zero: none did.
+	retryAt time.Time
 
 	out outbox
-	// retryAt is when a session begins anew to take up partitions whose state broke; zero: none did.
-	retryAt time.Time
 	// committedAt is when offsets were last committed, with or without decisions; lastBatch, how many decisions went
 	// with them.
 	committedAt time.Time
@@ -211,9 +211,8 @@ func (w *worker) step(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	if !w.retryAt.IsZero() && time.Now().After(w.retryAt) {
-		w.retryAt = time.Time{}
-		return errors.New("partitions whose state broke are restored from the ledger")
+	if w.retries() {
+		return errors.New("partitions that were given up are taken over again")
 	}
 	if err := w.fetchErrors(fetches); err != nil {
 		return err
@@ -319,14 +318,38 @@ func (w *worker) fetchErrors(fetches kgo.Fetches) error {
 	return fatal
 }
 
-// brokenPause is how long a partition whose state broke is left alone before it is restored.
-const brokenPause = 5 * time.Second
+// brokenPause is how long a partition whose state broke is left alone before it is restored; diskPause, how long one that
+// could not be opened is: somebody has to see to the disk first.
+const (
+	brokenPause = 5 * time.Second
+	diskPause   = 20 * time.Second
+)
+
+// retryAfter has the session begin anew after a pause, or sooner if it was to do so sooner.
+func (w *worker) retryAfter(pause time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if at := time.Now().Add(pause); w.retryAt.IsZero() || at.Before(w.retryAt) {
+		w.retryAt = at
+	}
+}
+
+// retries reports, once, that the time has come.
+func (w *worker) retries() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.retryAt.IsZero() || time.Now().Before(w.retryAt) {
+		return false
+	}
+	w.retryAt = time.Time{}
+	return true
+}
 
 // stop gives a partition up and says why. The others go on. A partition whose state broke, and nothing else, is restored
 // from the ledger after a while.
 func (w *worker) stop(partition int32, reason error) {
 	if !errors.Is(reason, errStopped) {
-		w.retryAt = time.Now().Add(brokenPause)
+		w.retryAfter(brokenPause)
 	}
 	w.mu.Lock()
 	had := w.parts[partition] != nil

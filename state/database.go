@@ -77,10 +77,12 @@ func (e *fatalError) Error() string { return e.text }
 func (e *fatalError) Unwrap() error { return e.cause }
 
 // backgroundError hears of failed flushes and compactions, which Pebble tries again for ever. Room on the disk may come
-// back; other errors don't go away.
+// back; other errors don't go away. Whoever opens a database would wait for either.
 func (p *Partition) backgroundError(err error) {
 	switch {
 	case errors.Is(err, pebble.ErrCancelledCompaction), errors.Is(err, context.Canceled), p.closing.Load():
+	case p.opening.Load():
+		p.quarantine(fmt.Errorf("opening it: %w", err))
 	case errors.Is(err, syscall.ENOSPC):
 		p.log.Error("disk is full; the database tries again", slog.Any("error", err))
 	default:

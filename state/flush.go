@@ -19,6 +19,8 @@ const (
 	diskReserve = 64 << 20
 	// diskPerDecision is a generous guess at what a decision needs in the log and in tables.
 	diskPerDecision = 2 << 10
+	// noRoomEvery is how often the log says that a partition waits for room.
+	noRoomEvery = 10 * time.Second
 	// flushesMax is how many partitions of a store write at a time.
 	flushesMax = 2
 	// entryOverhead is the most that Pebble's batch adds to a key and value of usual size; batchSlack leaves room for
@@ -74,7 +76,8 @@ func (p *Partition) flushIfDue() error {
 	}
 	running := p.flush
 	waits := p.waiting.decisions
-	if running == nil && waits >= limit || !p.catchUp && p.overdue() {
+	due := running == nil && waits >= limit || !p.catchUp && p.overdue()
+	if due && (time.Now().After(p.noRoomUntil) || p.tooMuchWaits()) {
 		p.startFlush()
 	} else {
 		p.arm()
@@ -161,7 +164,7 @@ func (p *Partition) startFlush() *flush {
 	if p.flush != nil || !p.waiting.moved || p.Err() != nil {
 		return nil
 	}
-	if err := p.roomOnDisk(); err != nil {
+	if err := p.roomOnDisk(p.waiting.decisions); err != nil {
 		p.diskFull(err)
 		return nil
 	}
@@ -191,29 +194,39 @@ func (p *Partition) startFlush() *flush {
 	return f
 }
 
-// roomOnDisk refuses a flush that the disk can hardly hold. A file system that can't tell is trusted.
-func (p *Partition) roomOnDisk() error {
+// roomOnDisk refuses to write so many decisions when the disk can hardly hold them. A file system that can't tell is
+// trusted.
+func (p *Partition) roomOnDisk(decisions int) error {
 	usage, err := p.store.fs.GetDiskUsage(p.store.cfg.Dir)
 	if err != nil {
 		return nil
 	}
-	need := uint64(diskReserve + p.waiting.decisions*diskPerDecision)
+	need := uint64(diskReserve + decisions*diskPerDecision)
 	if usage.AvailBytes >= need {
 		return nil
 	}
-	return fmt.Errorf("%w: %s has %d MiB left, the next write wants %d", ErrDiskFull, p.store.cfg.Dir,
-		usage.AvailBytes>>20, need>>20)
+	return fmt.Errorf("%w: %s has %d MiB left, %d are wanted", ErrDiskFull, p.store.cfg.Dir, usage.AvailBytes>>20, need>>20)
 }
 
 // diskFull waits for room, until too much waits in memory. The caller holds mu.
 func (p *Partition) diskFull(err error) {
 	p.stats.diskFull.Add(1)
-	if p.waiting.decisions >= behindFactor*catchUpFactor*p.store.cfg.FlushEvents {
+	if p.tooMuchWaits() {
 		p.quarantine(err)
 		return
 	}
-	p.log.Error("state is not written", slog.Any("error", err), slog.Int("decisions", p.waiting.decisions))
+	now := time.Now()
+	p.noRoomUntil = now.Add(p.store.cfg.FlushInterval)
+	if now.Sub(p.noRoomSaid) >= noRoomEvery {
+		p.noRoomSaid = now
+		p.log.Error("state is not written; it waits in memory until there is room", slog.Any("error", err), slog.Int("decisions", p.waiting.decisions))
+	}
 	p.arm()
+}
+
+// tooMuchWaits reports whether memory holds all that it may for a disk that is full. The caller holds mu.
+func (p *Partition) tooMuchWaits() bool {
+	return p.waiting.decisions >= behindFactor*catchUpFactor*p.store.cfg.FlushEvents
 }
 
 // capture takes what waits. The caller holds mu, so no commit is half in it.

@@ -25,7 +25,8 @@ type Partition struct {
 	db         *pebble.DB
 	compacting *compacting
 	closed     bool
-	// closing is set before the last flush, broken by a quarantine.
+	// opening is set until the partition is open, closing before the last flush, broken by a quarantine.
+	opening      atomic.Bool
 	closing      atomic.Bool
 	broken       atomic.Pointer[error]
 	brokenSignal chan struct{}
@@ -43,6 +44,8 @@ type Partition struct {
 	flush    *flush
 	timer    *time.Timer
 	catchUp  bool
+	// noRoomUntil is when a full disk is looked at again, noRoomSaid when the log last said so.
+	noRoomUntil, noRoomSaid time.Time
 
 	// batch is the owner's.
 	batch     Batch
@@ -60,7 +63,10 @@ func (s *Store) openPartition(number int32) (*Partition, error) {
 		brokenSignal: make(chan struct{}), compacting: s.compactions.of(),
 	}
 	p.batch.p = p
-	p.closing.Store(true) // until it is open there is nothing to quarantine in the background
+	if err := p.roomOnDisk(0); err != nil {
+		return nil, err
+	}
+	p.opening.Store(true)
 	err = p.guarded(func() error {
 		db, err := pebble.Open(p.path(), s.options(p))
 		if err != nil {
@@ -77,7 +83,7 @@ func (s *Store) openPartition(number int32) (*Partition, error) {
 		}
 		return nil, err
 	}
-	p.closing.Store(false)
+	p.opening.Store(false)
 	if !p.filter.whole.Load() {
 		go p.fillFilter()
 	}

@@ -3,6 +3,7 @@ package state_test
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"sync"
@@ -357,6 +358,54 @@ func TestNoSpaceInTheLogIsADiskFull(t *testing.T) {
 	if !errors.Is(err, state.ErrDiskFull) {
 		t.Fatalf("no space is answered with %v", err)
 	}
+}
+
+// Pebble writes while it opens a database that was not closed, and tries for ever where it can't.
+func TestOpeningOnAFullDiskIsADiskFull(t *testing.T) {
+	disk := vfs.NewCrashableMem()
+	s := openStore(t, smallConfig(disk))
+	p := openPartition(t, s, 0)
+	if err := commitOne(p, "ann", "e1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	killed := disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 2))})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var full atomic.Bool
+	fs := errorfs.Wrap(killed, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if full.Load() && op.Kind.ReadOrWrite() == errorfs.OpIsWrite && strings.HasSuffix(op.Path, ".sst") {
+			return &os.PathError{Op: "write", Path: op.Path, Err: syscall.ENOSPC}
+		}
+		return nil
+	}))
+	s = openStore(t, smallConfig(fs))
+	defer s.Close()
+	full.Store(true)
+	if _, err := s.Partition(0); !errors.Is(err, state.ErrDiskFull) {
+		t.Fatalf("opening answers %v", err)
+	}
+	// Room comes back.
+	full.Store(false)
+	if err := s.Drop(0); err != nil {
+		t.Fatal(err)
+	}
+	openPartition(t, s, 0)
+}
+
+func TestADiskWithoutRoomIsNotWrittenTo(t *testing.T) {
+	fs := vfs.NewMem()
+	s := openStore(t, smallConfig(fs))
+	defer s.Close()
+	fs.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 1 << 20, TotalBytes: 1 << 30, UsedBytes: 1<<30 - 1<<20})
+	if _, err := s.Partition(0); !errors.Is(err, state.ErrDiskFull) || errors.Is(err, state.ErrQuarantined) {
+		t.Fatalf("opening answers %v", err)
+	}
+	fs.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 1 << 30, TotalBytes: 1 << 31, UsedBytes: 1 << 30})
+	openPartition(t, s, 0)
 }
 
 // TestReadersDoNotDisturbTheOwner reads everything while batches are committed, flushed and evicted; run it with -race.
