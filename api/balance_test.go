@@ -144,6 +144,10 @@ func TestBalanceRefusals(t *testing.T) {
 		s := open(t)
 		everywhere(s, api.Place{State: api.Quarantined})
 		s.get(path).problem(http.StatusServiceUnavailable, api.ReasonQuarantined)
+		everywhere(s, api.Place{State: api.Quarantined, Why: "the disk is full"})
+		if p := s.get(path).problem(http.StatusServiceUnavailable, api.ReasonQuarantined); !strings.Contains(p.Detail, "the disk is full") {
+			t.Errorf("what stopped it is not named: %s", p.Detail)
+		}
 	})
 	t.Run("the state cannot be read", func(t *testing.T) {
 		s := open(t)

@@ -43,6 +43,9 @@ func (s *Server) refusePlace(place Place) *Problem {
 		p.Restore = &Progress{place.Folded, place.Target}
 		return p
 	case Quarantined:
+		if place.Why != "" {
+			return problem(ReasonQuarantined, "partition %d is stopped on the instance that owns it: %s", place.Partition, place.Why)
+		}
 		return problem(ReasonQuarantined, "the state of partition %d is damaged and will be restored from the ledger: "+
 			"ask again in a few seconds", place.Partition)
 	case Unowned:

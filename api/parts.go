@@ -37,6 +37,8 @@ type Place struct {
 	Store Store
 	// Owner is the base URL of the owner's API when State is [Elsewhere], such as http://10.0.0.7:8080.
 	Owner string
+	// Why says what stopped the partition where State is [Quarantined]; "" when it will be restored.
+	Why string
 	// Folded is the next ledger offset to fold; Target is where a restore ends.
 	Folded, Target int64
 	Clock          events.Instant
@@ -57,7 +59,7 @@ const (
 	Restoring
 	// Elsewhere: owned by another instance.
 	Elsewhere
-	// Quarantined: owned by this instance, whose copy of the state is damaged.
+	// Quarantined: owned by this instance, which can't decide it: its copy of the state is damaged, or what Why says.
 	Quarantined
 )
 

@@ -70,7 +70,7 @@ func (c *Client) clockState(ctx context.Context, id int32, now int64) (ClockStat
 				continue
 			}
 			r, err := parseClock(c.codec.DecodeEvent, rec)
-			if errors.Is(err, schemas.ErrRegistryUnavailable) {
+			if errors.Is(err, schemas.ErrRegistryUnavailable) || errors.Is(err, schemas.ErrNoRegistry) {
 				return err
 			}
 			if err == nil && log.admit(&r) {

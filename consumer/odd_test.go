@@ -3,6 +3,7 @@ package consumer_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -185,4 +186,36 @@ func TestSingleDecisionsAndTheirCausesCanBeReadBack(t *testing.T) {
 	if _, err := i.engine.Projector().Decisions(w.ctx(), 0, []int64{all[len(all)-1].Offset + 1000}); err == nil {
 		t.Error("an offset behind the end was answered")
 	}
+}
+
+// Somebody else's record in the program topic is not taken for rules, and does not stop the engine.
+func TestAStrangeRecordInTheProgramTopicIsLeftOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2)
+	cl, err := kgo.NewClient(kgo.SeedBrokers(w.brokers...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	junk := func() {
+		for _, value := range [][]byte{[]byte("junk"), nil} {
+			if err := cl.ProduceSync(w.ctx(), &kgo.Record{Topic: w.client.Name(schemas.TopicProgram), Value: value}).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	junk()
+	w.publish(plainProgram)
+	i := w.start("one", "")
+	w.send(order("ann", "o1", t0, 1000))
+	w.decided()
+	junk()
+	w.publish(strings.Replace(plainProgram, "points: 1", "points: 2", 1))
+	eventually(t, "the second version is known", func() bool { return len(i.programs.History()) == 2 })
+	w.send(order("ann", "o2", t0, 1000))
+	w.decided()
+	if got := i.active("ann"); got != 30 {
+		t.Errorf("ann has %d points, want 30", got)
+	}
+	w.audit()
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -73,28 +74,19 @@ func (c *Client) Owners(ctx context.Context) ([]Owner, error) {
 	if c.owners.list != nil && time.Since(c.owners.at) < ownersFresh {
 		return c.owners.list, nil
 	}
-	group := c.cfg.group()
-	described, err := c.admin.DescribeGroups(ctx, group)
+	members, err := c.members(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("asking who is in the group %s: %w", group, err)
-	}
-	g := described[group]
-	if g.Err != nil {
-		return nil, fmt.Errorf("asking who is in the group %s: %w", group, g.Err)
+		return nil, err
 	}
 	n, err := c.Partitions(ctx)
 	if err != nil {
 		return nil, err
 	}
 	byPartition := make([]*Owner, n)
-	for _, m := range g.Members {
-		join, ok := m.Join.AsConsumer()
+	for _, m := range members {
+		who, ok := cardOf(&m)
 		if !ok {
 			continue
-		}
-		var who card
-		if err := json.Unmarshal(join.UserData, &who); err != nil {
-			continue // a stranger in the group; it has no card
 		}
 		assigned, ok := m.Assigned.AsConsumer()
 		if !ok {
@@ -119,6 +111,28 @@ func (c *Client) Owners(ctx context.Context) ([]Owner, error) {
 	}
 	c.owners.list, c.owners.at = list, time.Now()
 	return list, nil
+}
+
+// members asks who is in the group.
+func (c *Client) members(ctx context.Context) ([]kadm.DescribedGroupMember, error) {
+	group := c.cfg.group()
+	described, err := c.admin.DescribeGroups(ctx, group)
+	if err == nil {
+		err = described[group].Err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("asking who is in the group %s: %w", group, err)
+	}
+	return described[group].Members, nil
+}
+
+// cardOf reads a member's card; a stranger in the group has none.
+func cardOf(m *kadm.DescribedGroupMember) (who card, ok bool) {
+	join, ok := m.Join.AsConsumer()
+	if !ok || json.Unmarshal(join.UserData, &who) != nil {
+		return card{}, false
+	}
+	return who, true
 }
 
 // OwnerOf returns the owner of a partition; ok is false while it has none.

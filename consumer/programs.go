@@ -43,9 +43,10 @@ func FixedPrograms(versions ...*loyalty.Program) *Programs {
 	return p
 }
 
-// FollowPrograms reads the program topic to its end and follows it from then on. A version that this binary can't decide
-// by (a newer revision of the rules' meaning, a damaged record) is an error, because deciding without it would decide
-// wrongly; one that is published later shows in Err, and ends the engine. The caller must Close it before the client.
+// FollowPrograms reads the program topic to its end and follows it from then on. Records that no accrue wrote are left
+// out. A version that this binary can't decide by (a newer revision of the rules' meaning, a damaged record) is an error,
+// because deciding without it would decide wrongly; one that is published later shows in Err, and ends the engine. The
+// caller must Close it before the client.
 func (c *Client) FollowPrograms(ctx context.Context, log *slog.Logger) (*Programs, error) {
 	versions, next, err := c.readPrograms(ctx)
 	if err != nil {
@@ -161,6 +162,10 @@ func (p *Programs) follow(ctx context.Context, c *Client, r *projector.Reader, l
 				continue
 			}
 			version, err := c.loadProgram(rec)
+			if notOurs(err) {
+				log.Error("a record in the program topic was not written by accrue; it is left out", "offset", rec.Offset, "error", err)
+				continue
+			}
 			if err != nil {
 				p.fail(err)
 				return
@@ -179,7 +184,9 @@ func (c *Client) ProgramSources(ctx context.Context) ([]events.ProgramPublished,
 	var all []events.ProgramPublished
 	_, err := c.eachProgram(ctx, func(rec *kgo.Record) error {
 		var p events.ProgramPublished
-		if err := c.codec.DecodeProgram(rec.Value, &p); err != nil {
+		if err := c.codec.DecodeProgram(rec.Value, &p); notOurs(err) {
+			return nil
+		} else if err != nil {
 			return fmt.Errorf("program@%d: %w", rec.Offset, err)
 		}
 		all = append(all, p)
@@ -197,6 +204,9 @@ func (c *Client) Programs(ctx context.Context) (loyalty.History, error) {
 func (c *Client) readPrograms(ctx context.Context) (versions []*loyalty.Program, next int64, err error) {
 	next, err = c.eachProgram(ctx, func(rec *kgo.Record) error {
 		v, err := c.loadProgram(rec)
+		if notOurs(err) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -226,6 +236,11 @@ func (c *Client) eachProgram(ctx context.Context, fn func(*kgo.Record) error) (n
 	})
 	return max(span.Start, span.End), err
 }
+
+// notOurs reports whether a record in the program topic has neither framing that accrue writes, so that no version of
+// accrue can take it for rules. One that a newer accrue may understand is not passed over: two instances would decide by
+// different rules.
+func notOurs(err error) bool { return schemas.CodeOf(err) == schemas.CodeFraming }
 
 func (c *Client) loadProgram(rec *kgo.Record) (*loyalty.Program, error) {
 	var published events.ProgramPublished

@@ -65,6 +65,9 @@ func (w *worker) run(ctx context.Context) error {
 		if hopeless(err) {
 			return err
 		}
+		if w.e.mustYield(ctx, err) {
+			return w.e.errNameTaken()
+		}
 		if time.Since(began) > sessionPauseMax {
 			pause = sessionPauseFirst
 		}

@@ -53,7 +53,7 @@ func (p *Projector) Restore(ctx context.Context, part *state.Partition, progress
 func (p *Projector) checkBelongs(ctx context.Context, partition int32, at *state.Position, span Span) error {
 	switch {
 	case at.Ledger > span.End:
-		return fmt.Errorf("%w: it reflects %s-%d to offset %d, but the ledger ends at %d", ErrOtherLedger, p.topic, partition, at.Ledger, span.End)
+		return fmt.Errorf("%w: it reflects %s-%d to offset %d, but the ledger ends at %d; delete the state's folder to rebuild it, if this is the right cluster", ErrOtherLedger, p.topic, partition, at.Ledger, span.End)
 	case at.Ledger < span.Start:
 		return fmt.Errorf("%s-%d begins at offset %d, but the state has it to %d only: the ledger must be kept for ever", p.topic, partition, span.Start, at.Ledger)
 	case at.Ledger == 0 || at.Ledger == span.Start:
@@ -72,7 +72,7 @@ func (p *Projector) checkBelongs(ctx context.Context, partition int32, at *state
 		return err
 	}
 	if !found {
-		return fmt.Errorf("%w: the record at %s-%d@%d is not the one that was folded last; delete the state's folder to rebuild it", ErrOtherLedger, p.topic, partition, at.Ledger-1)
+		return fmt.Errorf("%w: the record at %s-%d@%d is not the one that was folded last; delete the state's folder to rebuild it, if this is the right cluster", ErrOtherLedger, p.topic, partition, at.Ledger-1)
 	}
 	return nil
 }

@@ -13,6 +13,9 @@ var (
 	// ErrRegistryUnavailable means that the registry did not answer, so that nothing can be said about the record.
 	// Wait and try the same record again.
 	ErrRegistryUnavailable = errors.New("the schema registry does not answer")
+	// ErrNoRegistry means that a record was written with a schema registry and this codec has none. It is an
+	// [ErrUnreadable] too: a reader for whom that may be a slip of configuration looks for it first.
+	ErrNoRegistry = errors.New("no schema registry is configured")
 )
 
 // When encoding.
@@ -60,6 +63,7 @@ const (
 type UnreadableError struct {
 	Code   Code
 	Detail string
+	cause  error
 }
 
 // Error says why the record is unreadable.
@@ -69,6 +73,9 @@ func (e *UnreadableError) Error() string {
 
 // Is makes errors.Is(err, ErrUnreadable) true.
 func (e *UnreadableError) Is(target error) bool { return target == ErrUnreadable }
+
+// Unwrap returns [ErrNoRegistry] where that is what the record lacks.
+func (e *UnreadableError) Unwrap() error { return e.cause }
 
 func unreadable(code Code, format string, args ...any) error {
 	return &UnreadableError{Code: code, Detail: fmt.Sprintf(format, args...)}

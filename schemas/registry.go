@@ -102,7 +102,9 @@ func (c *Codec) writerByID(id uint32) (*writer, error) {
 		return w, nil
 	}
 	if c.registry == nil {
-		return nil, unreadable(CodeUnknownSchema, "the record has the schema id %d, but no schema registry is configured", id)
+		return nil, &UnreadableError{
+			Code: CodeUnknownSchema, Detail: fmt.Sprintf("the record has the schema id %d, but %v", id, ErrNoRegistry), cause: ErrNoRegistry,
+		}
 	}
 	r := c.registry
 	r.mu.Lock()

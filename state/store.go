@@ -63,8 +63,10 @@ func Open(cfg Config, log *slog.Logger) (*Store, error) {
 	name := fs.PathJoin(cfg.Dir, "LOCK")
 	lock, err := fs.Lock(name)
 	if err != nil {
-		if errors.Is(err, os.ErrPermission) {
-			return nil, fmt.Errorf("locking %s: %w", name, err)
+		// A file that can't be made or opened is nobody's.
+		var path *os.PathError
+		if errors.As(err, &path) {
+			return nil, fmt.Errorf("locking: %w", err)
 		}
 		return nil, fmt.Errorf("locking %s: %w (%w)", name, ErrInUse, err)
 	}

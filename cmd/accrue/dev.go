@@ -41,7 +41,8 @@ It is no broker for production: one node, no replication.
 Example:
 
   accrue dev --dir ./accrue-dev --program program.yaml
-  accrue import orders.jsonl         # in another terminal; it finds the broker on localhost:9092`
+  export ACCRUE_REGISTRY=http://127.0.0.1:8081     # in another terminal; the broker is found on localhost:9092
+  accrue import orders.jsonl`
 }
 
 // Run implements the command.
@@ -71,7 +72,7 @@ func (c *devCommand) Run(r *run) error {
 	g.Go(func() error { return i.run(ctx, log) })
 	g.Go(func() error {
 		a := w.addresses(i)
-		r.note("accrue dev is up; Ctrl-C ends it.\n  API       %s\n  Kafka     %s\n  registry  %s\n  kept in   %s", a.API, a.Brokers, a.Registry, c.Dir)
+		r.note("accrue dev is up; Ctrl-C ends it.\n  API       %s\n  Kafka     %s\n  registry  %s\n  kept in   %s\nFor other commands:  export ACCRUE_BROKERS=%s ACCRUE_REGISTRY=%s", a.API, a.Brokers, a.Registry, c.Dir, a.Brokers, a.Registry)
 		if i.owned(ctx) == nil {
 			r.ready(a)
 		}

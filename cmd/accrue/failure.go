@@ -10,6 +10,8 @@ import (
 	"net"
 	"strings"
 	"syscall"
+
+	"github.com/accrue-loyalty/accrue/schemas"
 )
 
 // The exit codes.
@@ -67,6 +69,8 @@ func failureOf(err error) *failure {
 func hintOf(err error) string {
 	var dns *net.DNSError
 	switch {
+	case errors.Is(err, schemas.ErrNoRegistry):
+		return "Name the registry that the records were written with by --registry or $ACCRUE_REGISTRY; `accrue dev` has its own, and prints its address."
 	case errors.Is(err, syscall.ENOSPC):
 		return "The disk is full: free some space and run it again; what was done is kept."
 	case errors.Is(err, syscall.EADDRINUSE):

@@ -122,6 +122,8 @@ func TestOldHistoryIsRefusedByALiveSystem(t *testing.T) {
 	})
 	accrue(t, "", s.cluster("import", old)...).want(t, 3, "the system's clock stands at", "these events begin at 1997-01-01", "--drive-clock", "--late")
 	accrue(t, "", s.cluster("import", old, "--drive-clock")...).want(t, 3, "never goes back")
+	// Without the registry nobody can tell where the clock stands.
+	accrue(t, "", "import", old, "--brokers", s.Brokers).want(t, 3, "no schema registry is configured", "--registry")
 	accrue(t, "", s.cluster("import", old, "--late")...).want(t, 0)
 	ticks := `{"type":"Tick","id":"t","at":"` + now + `"}`
 	accrue(t, ticks, s.cluster("import", "-", "--late")...).want(t, 2, "Tick events", "--drive-clock")

@@ -95,7 +95,7 @@ func (p *places) elsewhere(place *api.Place) {
 		if s.Partition == place.Partition {
 			place.State, place.Folded, place.Target = api.Restoring, s.Ledger, s.End
 			if s.Phase == consumer.Stopped {
-				place.State = api.Quarantined
+				place.State, place.Why = api.Quarantined, s.Err
 			}
 			if s.Phase != consumer.Running {
 				return

@@ -131,6 +131,9 @@ func engineStopped(err error) error {
 	if errors.Is(err, consumer.ErrNoProgram) {
 		return couldNot(err, "")
 	}
+	if errors.Is(err, consumer.ErrNameTaken) {
+		return couldNot(err, "Give each instance a name of its own by --instance; without it, it is called like its host.")
+	}
 	return topicsMissing(err)
 }
 

@@ -1,0 +1,81 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+)
+
+// ErrNameTaken means that another instance has the same name, with another folder. They would fence each other for ever.
+var ErrNameTaken = errors.New("another instance has this name")
+
+// nameTaken names a folder other than ours that a member of the group with our instance's name has; "" when there is none.
+func (e *Engine) nameTaken(ctx context.Context) (folder string, err error) {
+	members, err := e.client.members(ctx)
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		return "", nil // nobody has joined yet
+	}
+	for _, m := range members {
+		who, ok := cardOf(&m)
+		if !ok || who.Instance != e.cfg.Instance || m.InstanceID == nil {
+			continue
+		}
+		rest, _ := strings.CutPrefix(*m.InstanceID, who.Instance+".")
+		if of, _, ok := strings.Cut(rest, "."); ok && of != e.storeID {
+			return of, nil
+		}
+	}
+	return "", err
+}
+
+// awaitName waits until no other instance has our name. One that died is a member until its session runs out; one that
+// is still there afterwards lives.
+func (e *Engine) awaitName(ctx context.Context) error {
+	began := time.Now()
+	for said := false; ctx.Err() == nil; {
+		folder, err := e.nameTaken(ctx)
+		switch {
+		case err != nil:
+			// The coordinator may not be there yet: joining waits for it anyway.
+			e.cfg.Log.Warn("nobody can say whether another instance has this name", "error", err)
+			return nil
+		case folder == "":
+			return nil
+		case time.Since(began) > e.client.cfg.SessionTimeout+nameGrace:
+			return e.errNameTaken()
+		case !said:
+			said = true
+			e.cfg.Log.Warn("another instance of this name is in the group; it may have died just now", "instance", e.cfg.Instance, "wait", e.client.cfg.SessionTimeout)
+		}
+		sleep(ctx, namePause)
+	}
+	return ctx.Err()
+}
+
+const (
+	// nameGrace is what the group may take beyond a session's timeout to notice that a member is gone.
+	nameGrace = 2 * time.Second
+	namePause = 250 * time.Millisecond
+)
+
+func (e *Engine) errNameTaken() error {
+	return fmt.Errorf("%w: %s", ErrNameTaken, e.cfg.Instance)
+}
+
+// mustYield reports whether a session ended because another instance has our name and is to keep it: of two, the one
+// whose folder's identity is the lesser. Both may have started at the same moment.
+func (e *Engine) mustYield(ctx context.Context, ended error) bool {
+	if !errors.Is(ended, kerr.ProducerFenced) && !errors.Is(ended, kerr.InvalidProducerEpoch) && !errors.Is(ended, kerr.FencedInstanceID) {
+		return false
+	}
+	folder, err := e.nameTaken(ctx)
+	if err != nil || folder == "" {
+		return false
+	}
+	e.cfg.Log.Error("another instance has this name, with another folder, and the two fence each other: each needs a name of its own", "instance", e.cfg.Instance)
+	return folder < e.storeID
+}

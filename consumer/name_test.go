@@ -1,0 +1,58 @@
+package consumer_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/accrue-loyalty/accrue/consumer"
+)
+
+// Two instances of one name have the same transactional ids, and would fence each other for ever.
+func TestAnInstanceWhoseNameIsTakenEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 4)
+	w.publish(plainProgram)
+	first := w.start("one", "")
+	w.send(orders(customers(20), t0, 1000)...)
+	w.decided()
+
+	second := w.start("one", "")
+	if err := <-second.done; !errors.Is(err, consumer.ErrNameTaken) {
+		t.Fatalf("the second instance ended with %v", err)
+	}
+	second.done <- nil // for stop
+	for _, c := range customers(20) {
+		w.send(order(c, "o2-"+c, t0+day, 1000))
+	}
+	w.decided()
+	if got := first.active(customers(1)[0]); got != 20 {
+		t.Errorf("the first instance has decided %d points, want 20", got)
+	}
+}
+
+func TestOfTwoInstancesOfOneNameThatStartTogetherOneGoesOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 4)
+	w.publish(plainProgram)
+	one, two := w.start("one", ""), w.start("one", "")
+	rest := one
+	select {
+	case err := <-one.done:
+		rest = two
+		if !errors.Is(err, consumer.ErrNameTaken) {
+			t.Fatalf("it ended with %v", err)
+		}
+		one.done <- nil
+	case err := <-two.done:
+		if !errors.Is(err, consumer.ErrNameTaken) {
+			t.Fatalf("it ended with %v", err)
+		}
+		two.done <- nil
+	case <-time.After(time.Minute):
+		t.Fatal("both go on")
+	}
+	w.send(orders(customers(20), t0, 1000)...)
+	w.decided()
+	eventually(t, "the other goes on", func() bool { return running(rest, 4) })
+}
