@@ -16,9 +16,6 @@ var ErrNameTaken = errors.New("another instance has this name")
 // nameTaken names a folder other than ours that a member of the group with our instance's name has; "" when there is none.
 func (e *Engine) nameTaken(ctx context.Context) (folder string, err error) {
 	members, err := e.client.members(ctx)
-	if errors.Is(err, kerr.GroupIDNotFound) {
-		return "", nil // nobody has joined yet
-	}
 	for _, m := range members {
 		who, ok := cardOf(&m)
 		if !ok || who.Instance != e.cfg.Instance || m.InstanceID == nil {

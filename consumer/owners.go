@@ -3,11 +3,13 @@ package consumer
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -113,12 +115,15 @@ func (c *Client) Owners(ctx context.Context) ([]Owner, error) {
 	return list, nil
 }
 
-// members asks who is in the group.
+// members asks who is in the group. Nobody is in one that nobody has joined yet.
 func (c *Client) members(ctx context.Context) ([]kadm.DescribedGroupMember, error) {
 	group := c.cfg.group()
 	described, err := c.admin.DescribeGroups(ctx, group)
 	if err == nil {
 		err = described[group].Err
+	}
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("asking who is in the group %s: %w", group, err)
