@@ -37,8 +37,8 @@ type runCommand struct {
 // Help is shown by --help.
 func (runCommand) Help() string {
 	return `Runs one instance: it decides the partitions that the group gives it and answers for them over HTTP. Start as many
-as you like, each with a folder of its own; they share the partitions. Stop one by SIGTERM: it ends its batch, writes
-its state and leaves.
+as you like, each with a folder and, where they share a host, an --instance name of its own; they share the partitions.
+Stop one by SIGTERM: it ends its batch, writes its state and leaves.
 
 Needs the topics (accrue topics create) and a program (accrue program publish); without a program it waits for one.
 
