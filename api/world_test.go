@@ -364,7 +364,7 @@ func (w *world) tick(at events.Instant) {
 	for customer, c := range w.accounts {
 		a := c.a.Clone()
 		cause := events.Cause{Topic: "clock", Partition: schemas.Partition(customer, w.partitions), Event: "tick"}
-		if d, ok := loyalty.DecideTick(w.history.At(at), a, c.r, at, cause); ok {
+		if d, ok := loyalty.DecideTick(w.history.At(at), w.history, a, c.r, at, cause); ok {
 			c.a = a
 			w.append(d, c)
 		}

@@ -131,7 +131,7 @@ func (d *decider) catchUp(from origin, a *loyalty.Account, r loyalty.Records) er
 		return nil
 	}
 	program := d.history.At(c.at)
-	made, ok, err := decideTickSafely(&d.p.rules, program, a, r, c.at, d.p.next.clock.cause(d.p.id))
+	made, ok, err := decideTickSafely(&d.p.rules, program, d.history, a, r, c.at, d.p.next.clock.cause(d.p.id))
 	if err != nil {
 		return d.broken(from, a.Customer, reasonPanic, err)
 	}
@@ -226,12 +226,12 @@ func decideSafely(d *loyalty.Decider, p *loyalty.Program, a *loyalty.Account, r 
 }
 
 // decideTickSafely is DecideTick, with a panic as an error.
-func decideTickSafely(d *loyalty.Decider, p *loyalty.Program, a *loyalty.Account, r loyalty.Records, tick events.Instant, cause events.Cause) (made *events.Decision, ok bool, err error) {
+func decideTickSafely(d *loyalty.Decider, p *loyalty.Program, h loyalty.History, a *loyalty.Account, r loyalty.Records, tick events.Instant, cause events.Cause) (made *events.Decision, ok bool, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("working off a tick panicked: %v", v)
 		}
 	}()
-	made, ok = d.DecideTick(p, a, r, tick, cause)
+	made, ok = d.DecideTick(p, h, a, r, tick, cause)
 	return made, ok, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,16 +14,17 @@ import (
 // ErrNameTaken means that another instance has the same name, with another folder. They would fence each other for ever.
 var ErrNameTaken = errors.New("another instance has this name")
 
-// nameTaken names a folder other than ours that a member of the group with our instance's name has; "" when there is none.
+// nameTaken names a folder other than ours that a member of the group with our instance's name has; "" when there is
+// none. It reads the members' ids ([worker.memberID]), because a group that rebalances tells nothing else of them.
 func (e *Engine) nameTaken(ctx context.Context) (folder string, err error) {
 	members, err := e.client.members(ctx)
 	for _, m := range members {
-		who, ok := cardOf(&m)
-		if !ok || who.Instance != e.cfg.Instance || m.InstanceID == nil {
+		if m.InstanceID == nil {
 			continue
 		}
-		rest, _ := strings.CutPrefix(*m.InstanceID, who.Instance+".")
-		if of, _, ok := strings.Cut(rest, "."); ok && of != e.storeID {
+		rest, ours := strings.CutPrefix(*m.InstanceID, e.cfg.Instance+".")
+		of, n, _ := strings.Cut(rest, ".")
+		if _, err := strconv.Atoi(n); ours && err == nil && of != e.storeID {
 			return of, nil
 		}
 	}

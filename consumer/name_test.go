@@ -18,10 +18,15 @@ func TestAnInstanceWhoseNameIsTakenEnds(t *testing.T) {
 	w.decided()
 
 	second := w.start("one", "")
-	if err := <-second.done; !errors.Is(err, consumer.ErrNameTaken) {
-		t.Fatalf("the second instance ended with %v", err)
+	select {
+	case err := <-second.done:
+		if !errors.Is(err, consumer.ErrNameTaken) {
+			t.Fatalf("the second instance ended with %v", err)
+		}
+		second.done <- nil // for stop
+	case <-time.After(time.Minute):
+		t.Fatal("the second instance goes on")
 	}
-	second.done <- nil // for stop
 	for _, c := range customers(20) {
 		w.send(order(c, "o2-"+c, t0+day, 1000))
 	}

@@ -105,25 +105,7 @@ func (p *Programs) fail(err error) {
 // NextDue returns the first instant after the given one at which a tick may have something to do for the account, under
 // the versions that will be in effect by then; 0: none. It is what [state.Config.NextDue] wants.
 func (p *Programs) NextDue(a *loyalty.Account, after events.Instant) events.Instant {
-	h := p.History()
-	now := h.At(after)
-	if now == nil {
-		return 0
-	}
-	due := loyalty.NextDue(now, a, after)
-	for _, later := range h {
-		if later.EffectiveAt <= after || later == now {
-			continue
-		}
-		at := loyalty.NextDue(later, a, after)
-		if at != 0 {
-			at = max(at, later.EffectiveAt)
-		}
-		if at != 0 && (due == 0 || at < due) {
-			due = at
-		}
-	}
-	return due
+	return loyalty.NextDue(p.History(), a, after)
 }
 
 func (p *Programs) add(version *loyalty.Program) {

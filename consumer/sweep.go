@@ -125,7 +125,7 @@ func (d *decider) workOff(customers []string) (moved bool, err error) {
 		if err != nil {
 			return moved, fmt.Errorf("reading the account of %s: %w", customer, err)
 		}
-		made, ok, err := decideTickSafely(&d.p.rules, program, a, r, next.clock.at, cause)
+		made, ok, err := decideTickSafely(&d.p.rules, program, d.history, a, r, next.clock.at, cause)
 		if err != nil {
 			return moved, d.broken(from, customer, reasonPanic, err)
 		}

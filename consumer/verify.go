@@ -381,7 +381,7 @@ func (v *verifier) decideTick(ctx context.Context, rec *kgo.Record, d *events.De
 		return nil, nil, err
 	}
 	a := v.accountOf(d.Customer)
-	made, ok, err := decideTickSafely(&v.rules, program, a.account, a.records, now.at, now.cause(v.id))
+	made, ok, err := decideTickSafely(&v.rules, program, v.history, a.account, a.records, now.at, now.cause(v.id))
 	if err != nil {
 		return nil, nil, v.differs(rec, d, nil, "%v", err)
 	}
@@ -412,7 +412,7 @@ func (v *verifier) nothingLeftDue(rec *kgo.Record, d *events.Decision, a *verifi
 	if p == nil || p.Version > v.newest {
 		return nil // perhaps not known then
 	}
-	due, ok, err := decideTickSafely(&v.rules, p, a.account, a.records, d.Clock, v.clock.now.cause(v.id))
+	due, ok, err := decideTickSafely(&v.rules, p, v.history, a.account, a.records, d.Clock, v.clock.now.cause(v.id))
 	if err != nil {
 		return v.differs(rec, d, nil, "%v", err)
 	}

@@ -133,7 +133,7 @@ func benchDecide(b *testing.B, d *loyalty.Decider, p *loyalty.Program, a *loyalt
 	if err := a.CheckDecided(); err != nil {
 		b.Fatal(err)
 	}
-	loyalty.NextDue(p, a, a.Clock)
+	loyalty.NextDue(loyalty.History{p}, a, a.Clock)
 }
 
 // BenchmarkEvolve folds the decision of an order.

@@ -2,6 +2,7 @@ package loyalty
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/accrue-loyalty/accrue/events"
 )
@@ -54,6 +55,7 @@ type room struct {
 	lines   []int32
 	rests   []remainder
 	choices []choice
+	terms   terms
 }
 
 // begin makes the decider ready for an event, whatever became of the one before.
@@ -278,7 +280,7 @@ func (d *decider) act(e events.Event) {
 	case *events.OrderCancelled:
 		d.onOrder(e, e.Order, func(o *Order) { d.cancel(o) })
 	case *events.OrderReturned:
-		if d.r.Referenced(events.Reference{Kind: events.TypeOrderReturned, ID: e.Return}) {
+		if d.returnKnown(e.Return) {
 			d.result(events.Duplicate, "duplicate_return")
 			return
 		}
@@ -386,12 +388,32 @@ func (d *decider) onOrder(e events.Event, id string, do func(*Order)) {
 	if err != nil {
 		panic("loyalty: " + err.Error())
 	}
-	if r, ok := e.(*events.OrderReturned); ok {
-		d.reference(events.TypeOrderReturned, r.Return)
-	}
 	d.made.Facts.Waiting = stored
 	d.wait(stored)
 	d.result(events.Waiting, "order_unknown")
+}
+
+// returnKnown reports whether a return's id is used up, or waits for its order: then it will be, unless it is refused.
+func (d *decider) returnKnown(id string) bool {
+	return d.r.Referenced(events.Reference{Kind: events.TypeOrderReturned, ID: id}) ||
+		slices.ContainsFunc(d.a.Waiting, func(e events.Event) bool {
+			r, ok := e.(*events.OrderReturned)
+			return ok && r.Return == id
+		})
+}
+
+// versionAt returns the version by which an event of t is decided that waited for this decision. A version that was
+// published later cannot be meant: those up to the decision's own and the clock's were known.
+func (d *decider) versionAt(t events.Instant) *Program {
+	h := d.in.History
+	if len(h) < 2 {
+		return d.p
+	}
+	newest := int32(0)
+	if d.in.Clock != 0 {
+		newest = max(d.p.Version, h.At(d.in.Clock).Version)
+	}
+	return appendTerms(nil, h, newest).at(t)
 }
 
 // applyWaiting carries out what waited for an order, in order of arrival, as if it came now.
@@ -410,7 +432,12 @@ func (d *decider) applyWaiting(o *Order) {
 			}
 		case *events.OrderReturned:
 			if e.Order == o.ID {
-				do = func() { d.takeBack(o, e) }
+				do = func() {
+					// Of two accounts that were merged, both may have waited for the same return.
+					if !d.r.Referenced(events.Reference{Kind: events.TypeOrderReturned, ID: e.Return}) {
+						d.takeBack(o, e)
+					}
+				}
 			}
 		default:
 			panic("loyalty: a waiting " + string(e.EventType()))
@@ -422,7 +449,7 @@ func (d *decider) applyWaiting(o *Order) {
 		result, reason, event := d.made.Result, d.made.Reason, d.in.Event
 		d.in.Event, d.at = e, e.Head().At
 		d.now = max(d.at, d.in.Clock)
-		do()
+		d.by(d.versionAt(d.at), do)
 		d.repay()
 		d.in.Event, d.at = event, event.Head().At
 		d.now = max(d.at, d.in.Clock)

@@ -53,9 +53,9 @@ func (w *rivals) apply(e events.Event, stumble bool) {
 		for _, customer := range []string{"ann", "bob", "cy"} {
 			plain, reused := w.twins(customer)
 			cause := events.Cause{Topic: "clock"}
-			made, ok := loyalty.DecideTick(w.p, plain.decided, plain.records, w.clock, cause)
+			made, ok := loyalty.DecideTick(w.p, loyalty.History{w.p}, plain.decided, plain.records, w.clock, cause)
 			reused.decided = reused.decided.Successor()
-			got, same := w.decider.DecideTick(w.p, reused.decided, reused.records, w.clock, cause)
+			got, same := w.decider.DecideTick(w.p, loyalty.History{w.p}, reused.decided, reused.records, w.clock, cause)
 			if ok != same {
 				w.t.Fatalf("a decision of the tick: %t, reused %t", ok, same)
 			}

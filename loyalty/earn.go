@@ -31,7 +31,7 @@ func (d *decider) orderPlaced(e *events.OrderPlaced) {
 	s.basis = sum(s.bases)
 	d.traceOrder(e, s)
 	parts, ok := d.reckon(e, s)
-	if !ok {
+	if !ok || d.p.Tiers != nil && !d.a.takesSpend(s.basis) {
 		d.refuse("overflow")
 		return
 	}

@@ -198,13 +198,13 @@ func (w *twins) apply(e events.Event) {
 			before := x.decided
 			was := loyalty.AppendAccount(nil, before)
 			x.decided = before.Successor()
-			if d, ok := loyalty.DecideTick(w.p, x.decided, x.records, w.clock, events.Cause{Topic: "clock"}); ok {
+			if d, ok := loyalty.DecideTick(w.p, loyalty.History{w.p}, x.decided, x.records, w.clock, events.Cause{Topic: "clock"}); ok {
 				w.fold(x, d)
 			}
 			if string(loyalty.AppendAccount(nil, before)) != string(was) {
 				w.t.Fatalf("a tick changed the account that readers still see: %+v", before)
 			}
-			if due := loyalty.NextDue(w.p, x.decided, w.clock); due != 0 && due <= w.clock {
+			if due := loyalty.NextDue(loyalty.History{w.p}, x.decided, w.clock); due != 0 && due <= w.clock {
 				w.t.Fatalf("%s: the tick at %s left something that was due at %s", customer, w.clock, due)
 			}
 		}

@@ -6,25 +6,28 @@ import (
 
 // DecideTick does everything of a that is due at or before the tick, in order of due time, and at one time in the
 // order activation, lapse, expiry, end of grace, review. ok is false when nothing was due: then there is no decision
-// and nothing has changed. p is the version in effect at the tick.
-func DecideTick(p *Program, a *Account, r Records, tick events.Instant, cause events.Cause) (made events.Decision, ok bool) {
+// and nothing has changed. p is the version in effect at the tick; h has it and those before it, by which tiers are
+// reviewed, and waiting events dropped, whose time came while they were in effect.
+func DecideTick(p *Program, h History, a *Account, r Records, tick events.Instant, cause events.Cause) (made events.Decision, ok bool) {
 	var d Decider
-	if made, ok := d.DecideTick(p, a, r, tick, cause); ok {
+	if made, ok := d.DecideTick(p, h, a, r, tick, cause); ok {
 		return *made, true
 	}
 	return events.Decision{}, false
 }
 
 // DecideTick is the function [DecideTick]; the decision is nil when there is none.
-func (d *Decider) DecideTick(p *Program, a *Account, r Records, tick events.Instant, cause events.Cause) (made *events.Decision, ok bool) {
-	if due := NextDue(p, a, a.Clock); due == 0 || due > tick {
+func (d *Decider) DecideTick(p *Program, h History, a *Account, r Records, tick events.Instant, cause events.Cause) (made *events.Decision, ok bool) {
+	ts := appendTerms(d.room.terms[:0], h, p.Version)
+	d.room.terms = ts
+	if due := nextDue(ts, a, a.Clock); due == 0 || due > tick {
 		return nil, false
 	}
 	d.room.tick = events.Tick{Header: events.Header{At: tick}}
-	d.begin(p, a, r, Input{Event: &d.room.tick, Cause: cause, Clock: tick})
+	d.begin(p, a, r, Input{Event: &d.room.tick, Cause: cause, Clock: tick, History: h})
 	reviewed := max(a.Clock, a.TierSince)
 	for {
-		step, at := d.nextStep(reviewed)
+		step, at := d.nextStep(ts, reviewed)
 		if step == noStep || at > tick {
 			break
 		}
@@ -36,12 +39,12 @@ func (d *Decider) DecideTick(p *Program, a *Account, r Records, tick events.Inst
 		case expire:
 			d.expire(at)
 		case grace:
-			d.endGrace(at)
+			d.by(ts.graced(at), func() { d.endGrace(at) })
 		case review:
-			d.reviewTier(at)
+			d.by(ts.at(at), func() { d.reviewTier(at) })
 			reviewed = at
 		case drop:
-			d.dropWaiting(tick)
+			d.dropWaiting(ts, tick)
 		case noStep:
 		}
 	}
@@ -51,6 +54,14 @@ func (d *Decider) DecideTick(p *Program, a *Account, r Records, tick events.Inst
 	}
 	made, _ = d.close()
 	return made, true
+}
+
+// by does something by another version than the decision's own.
+func (d *decider) by(p *Program, do func()) {
+	own := d.p
+	d.p, d.q = p, p.ready()
+	do()
+	d.p, d.q = own, own.ready()
 }
 
 // settleTick names the result: a tick that changed nothing leaves no decision.
@@ -75,12 +86,12 @@ const (
 )
 
 // nextStep returns what is due first. The list is read again after each step, because steps make others due.
-func (d *decider) nextStep(reviewed events.Instant) (step, events.Instant) {
+func (d *decider) nextStep(ts terms, reviewed events.Instant) (step, events.Instant) {
 	s := schedule{}
 	s.lots(d.a)
 	s.reservations(d.a)
-	s.tiers(d.p, d.a, reviewed)
-	s.waiting(d.p, d.a)
+	s.tiers(ts, d.a, reviewed)
+	s.waiting(ts, d.a)
 	return s.step, s.at
 }
 
@@ -117,34 +128,39 @@ func (s *schedule) reservations(a *Account) {
 	}
 }
 
-func (s *schedule) tiers(p *Program, a *Account, reviewed events.Instant) {
-	if p.Tiers == nil {
-		return
+func (s *schedule) tiers(ts terms, a *Account, reviewed events.Instant) {
+	if a.Grace != 0 && ts.graced(a.Grace) != nil {
+		s.add(grace, a.Grace)
 	}
-	s.add(grace, a.Grace)
-	if p.level(a.Tier) > 0 {
-		s.add(review, p.nextReview(reviewed))
-	}
+	s.add(review, ts.nextReview(a.Tier, reviewed))
 }
 
-func (s *schedule) waiting(p *Program, a *Account) {
-	if p.AcceptWithin == nil {
-		return
-	}
+func (s *schedule) waiting(ts terms, a *Account) {
 	for _, e := range a.Waiting {
-		s.add(drop, p.Calendar.Add(e.Head().At, *p.AcceptWithin)+1)
+		at := e.Head().At
+		if p := ts.at(at); p.AcceptWithin != nil {
+			s.add(drop, p.Calendar.Add(at, *p.AcceptWithin)+1)
+		}
 	}
 }
 
-// NextDue returns the first instant at which a tick may have something to do for a, given that reviews up to after
-// were done; 0: none. What is overdue is returned as it is. It only reads a, and of an account that was decoded, or that
-// a decision was made on, it looks at no lot.
-func NextDue(p *Program, a *Account, after events.Instant) events.Instant {
+// NextDue returns the first instant at which a tick may have something to do for a under the versions of h, given that
+// reviews up to after were done; 0: none. What is overdue is returned as it is. It only reads a, and of an account that
+// was decoded, or that a decision was made on, it looks at no lot.
+func NextDue(h History, a *Account, after events.Instant) events.Instant {
+	if len(h) == 0 {
+		return 0
+	}
+	var room [4]term
+	return nextDue(appendTerms(room[:0], h, 0), a, after)
+}
+
+func nextDue(ts terms, a *Account, after events.Instant) events.Instant {
 	s := schedule{}
 	s.add(expire, a.lotsDue())
 	s.reservations(a)
-	s.tiers(p, a, max(after, a.TierSince))
-	s.waiting(p, a)
+	s.tiers(ts, a, max(after, a.TierSince))
+	s.waiting(ts, a)
 	return s.at
 }
 
@@ -173,10 +189,10 @@ func (d *decider) expire(at events.Instant) {
 }
 
 // dropWaiting forgets events that have waited for their order too long.
-func (d *decider) dropWaiting(tick events.Instant) {
+func (d *decider) dropWaiting(ts terms, tick events.Instant) {
 	var ids []string
 	for _, e := range d.a.Waiting {
-		if d.p.stale(e.Head().At, tick) {
+		if at := e.Head().At; ts.at(at).stale(at, tick) {
 			ids = append(ids, e.Head().ID)
 		}
 	}

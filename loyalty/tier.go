@@ -77,6 +77,13 @@ func (a *Account) qualifying(s span) (spend Exact, points events.Points) {
 	return spend.Add(ExactInt(whole)), points
 }
 
+// takesSpend reports whether an account that spends n more has spent what fits into 64 bits, in minor units.
+func (a *Account) takesSpend(n Exact) bool {
+	spent, _ := a.qualifying(span{until: never, closed: true})
+	_, ok := spent.Add(n).Floor()
+	return ok
+}
+
 // metric returns what tiers count in s.
 func (p *Program) metric(a *Account, s span) Exact {
 	spend, points := a.qualifying(s)

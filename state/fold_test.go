@@ -14,7 +14,9 @@ import (
 )
 
 func dueBy(p *loyalty.Program) func(*loyalty.Account, events.Instant) events.Instant {
-	return func(a *loyalty.Account, after events.Instant) events.Instant { return loyalty.NextDue(p, a, after) }
+	return func(a *loyalty.Account, after events.Instant) events.Instant {
+		return loyalty.NextDue(loyalty.History{p}, a, after)
+	}
 }
 
 // TestEveryWayOfFoldingEndsInTheSameBytes decides a history live and folds its ledger in batches and by a restore, each

@@ -192,7 +192,7 @@ func (e *engine) decide(in events.Event) {
 		e.t.Fatalf("reading an account: %v", err)
 	}
 	if e.next.Clock > 0 {
-		if d, ok := loyalty.DecideTick(e.program, a, r, e.next.Clock, events.Cause{Topic: "clock"}); ok {
+		if d, ok := loyalty.DecideTick(e.program, loyalty.History{e.program}, a, r, e.next.Clock, events.Cause{Topic: "clock"}); ok {
 			e.emit(&d)
 		}
 	}
@@ -229,7 +229,7 @@ func (e *engine) sweep(limit int) bool {
 		if err != nil {
 			e.t.Fatalf("reading an account: %v", err)
 		}
-		if d, ok := loyalty.DecideTick(e.program, a, r, e.next.Clock, events.Cause{Topic: "clock"}); ok {
+		if d, ok := loyalty.DecideTick(e.program, loyalty.History{e.program}, a, r, e.next.Clock, events.Cause{Topic: "clock"}); ok {
 			e.emit(&d)
 		}
 	}

@@ -59,16 +59,15 @@ func (e *Engine) tick(at events.Instant, cause events.Cause) error {
 		return nil
 	}
 	p := e.Program(at)
-	if p != e.ticking {
-		// Reviews under other rules may be due at other times, since the last tick too.
-		e.ticking = p
+	if !e.ticked {
+		e.ticked = true
 		for _, a := range e.accounts {
 			e.plan(a)
 		}
 	}
 	e.clock = at
 	for _, a := range e.schedule.take(at) {
-		d, ok := loyalty.DecideTick(p, a.Account, a.records, at, cause)
+		d, ok := loyalty.DecideTick(p, e.cfg.Programs, a.Account, a.records, at, cause)
 		e.plan(a)
 		if !ok {
 			continue
@@ -82,10 +81,10 @@ func (e *Engine) tick(at events.Instant, cause events.Cause) error {
 
 // plan puts a on the schedule for its next due time. Reviews up to the clock were done by the ticks.
 func (e *Engine) plan(a *account) {
-	if e.ticking == nil {
+	if !e.ticked {
 		return // the first tick plans everybody
 	}
-	due := loyalty.NextDue(e.ticking, a.Account, e.clock)
+	due := loyalty.NextDue(e.cfg.Programs, a.Account, e.clock)
 	if due != a.due {
 		a.due = due
 		if due != 0 {

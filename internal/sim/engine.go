@@ -35,8 +35,8 @@ type Engine struct {
 	// The next offsets in the ledger and in the topics that the engine writes itself.
 	ledger, transfers, ticks int64
 
-	// ticking is the version of the rules that the last tick worked by, and that the schedule was made by.
-	ticking *loyalty.Program
+	// ticked is set by the first tick, which makes the schedule.
+	ticked bool
 
 	chain events.Hash
 	buf   []byte
