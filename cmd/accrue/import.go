@@ -179,7 +179,7 @@ func (c *importCommand) readFile(r *run, m *intake.Map, name string, sum *import
 		return nil, wrongUsage(fmt.Errorf("%s looks like CSV, and no --map says what its columns are", name))
 	}
 	var all []events.Event
-	err = intake.ReadLines(r.ctx, in, func(l *intake.Line) error {
+	err = intake.ReadLines(r.ctx, name, in, func(l *intake.Line) error {
 		sum.Read++
 		if l.Err != nil {
 			sum.rejects = append(sum.rejects, intake.Reject{File: name, Line: l.Number, Rows: 1, Reason: l.Err.Error(), Text: clipText(l.Text)})
@@ -189,7 +189,7 @@ func (c *importCommand) readFile(r *run, m *intake.Map, name string, sum *import
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
+		return nil, err
 	}
 	return all, nil
 }

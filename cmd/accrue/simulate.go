@@ -111,7 +111,7 @@ func (c *simulateCommand) decide(r *run, engine *sim.Engine) error {
 		return err
 	}
 	defer rejects.close()
-	err = intake.ReadLines(r.ctx, in, func(l *intake.Line) error {
+	err = intake.ReadLines(r.ctx, c.Events, in, func(l *intake.Line) error {
 		if l.Err == nil {
 			return engine.Apply(l.Event, l.Number)
 		}
