@@ -67,13 +67,18 @@ func didYouMean(word string, names []string) string {
 }
 
 // oneOf words a choice for people: a, b or c.
-func oneOf(names []string) string {
+func oneOf(names []string) string { return listed(names, "or") }
+
+// allOf words a list for people: a, b and c.
+func allOf(names []string) string { return listed(names, "and") }
+
+func listed(names []string, last string) string {
 	switch n := len(names); n {
 	case 0:
 		return "nothing"
 	case 1:
 		return names[0]
 	default:
-		return strings.Join(names[:n-1], ", ") + " or " + names[n-1]
+		return strings.Join(names[:n-1], ", ") + " " + last + " " + names[n-1]
 	}
 }
