@@ -21,7 +21,7 @@ func plainJSON(err error, b []byte, v any) error {
 	}
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
-		return fmt.Errorf("%w: %w", ErrNotJSON, err)
+		return fmt.Errorf("%w: %s", ErrNotJSON, err)
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return fmt.Errorf("%w: it ends too early", ErrNotJSON)

@@ -111,6 +111,10 @@ func TestSimulateRefusesWhatCannotBe(t *testing.T) {
 	accrue(t, in, "simulate", "--program", program, "--events", "-", "--until", "later").want(t, 2, `"later" is no time`)
 	accrue(t, in, "simulate", "--program", program, "--events", "nowhere.jsonl").want(t, 3, "nowhere.jsonl", "Check the path")
 	accrue(t, in, "simulate", "--program", "nowhere.yaml", "--events", "-").want(t, 3, "nowhere.yaml")
+	if _, err := os.Stat("/dev/zero"); err == nil {
+		accrue(t, "", "program", "validate", "/dev/zero").want(t, 1, "the file is larger than 1048576 bytes")
+		accrue(t, in, "simulate", "--program", "/dev/zero", "--events", "-").want(t, 1, "the file is larger than 1048576 bytes")
+	}
 	misspelt := write(t, "misspelt.yaml", strings.Replace(plainProgram, "per:", "pre:", 1))
 	accrue(t, in, "simulate", "--program", misspelt, "--events", "-").want(t, 1, ":5:", "pre", "per")
 	accrue(t, "", "program", "validate", misspelt).want(t, 1, "1 problem", ":5:")
