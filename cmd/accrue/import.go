@@ -2,10 +2,10 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -76,7 +76,12 @@ type imported struct {
 	Seconds float64        `json:"seconds"`
 
 	rejects []intake.Reject
+	// zone is where the days of First and Last are told; nil is UTC.
+	zone *time.Location
 }
+
+// mapBytesMax is beyond any map that a person writes.
+const mapBytesMax = 1 << 20
 
 // rejectsShown is how many rejects are told when nothing is published because of them.
 const rejectsShown = 10
@@ -112,13 +117,17 @@ func (c *importCommand) read(r *run) ([]events.Event, *imported, error) {
 	sum := &imported{Files: c.Files}
 	var m *intake.Map
 	if c.Map != "" {
-		source, err := os.ReadFile(c.Map)
+		source, err := readSmall(c.Map, mapBytesMax)
 		if err != nil {
 			return nil, nil, fmt.Errorf("--map: %w", err)
+		}
+		if len(source) > mapBytesMax {
+			return nil, nil, notSo(fmt.Errorf("the map %s is larger than %d bytes: is it a map?", c.Map, mapBytesMax), "")
 		}
 		if m, err = intake.ParseMap(source, program.Exponent); err != nil {
 			return nil, nil, notSo(fmt.Errorf("the map %s: %w", c.Map, err), "`accrue import --help` shows one, examples/ has more.")
 		}
+		sum.zone = m.Location()
 	}
 	var files [][]events.Event
 	for _, name := range c.Files {
@@ -272,7 +281,8 @@ func (s *imported) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s of %s made %s", grouped(s.Read, "line"), plural(len(s.Files), "file"), grouped(s.Events, "event"))
 	if s.Events > 0 {
-		fmt.Fprintf(&b, " from %s to %s", s.First.Time().Format(time.DateOnly), s.Last.Time().Format(time.DateOnly))
+		zone := cmp.Or(s.zone, time.UTC)
+		fmt.Fprintf(&b, " from %s to %s", s.First.Time().In(zone).Format(time.DateOnly), s.Last.Time().In(zone).Format(time.DateOnly))
 	}
 	if s.Skipped > 0 {
 		fmt.Fprintf(&b, "; %s skipped by the map", grouped(s.Skipped, "line"))
