@@ -91,6 +91,9 @@ func (c *importCommand) Run(r *run) error {
 	if c.Until != "" && !c.DriveClock {
 		return wrongUsage(errors.New("--until: needs --drive-clock"))
 	}
+	if err := c.keepApart(r); err != nil {
+		return err
+	}
 	began := time.Now()
 	batch, sum, err := c.read(r)
 	if err != nil {
@@ -110,6 +113,15 @@ func (c *importCommand) Run(r *run) error {
 	}
 	sum.Seconds = time.Since(began).Seconds()
 	return c.summarize(r, sum)
+}
+
+// keepApart refuses outputs that would overwrite what is read, or each other.
+func (c *importCommand) keepApart(r *run) error {
+	read := []named{{"--map", c.Map}}
+	for _, name := range c.Files {
+		read = append(read, named{"FILE", name})
+	}
+	return r.keepApart(read, []named{{"--rejects", c.Rejects}, {"--convert", c.Convert}, {"--resume", c.Resume}})
 }
 
 // read reads all files.

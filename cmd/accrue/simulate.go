@@ -49,6 +49,9 @@ Examples:
 func (c *simulateCommand) Run(r *run) error {
 	// Nearly everything that is made stays, so collecting often finds little: this saves a fifth of the processor time.
 	defer debug.SetGCPercent(debug.SetGCPercent(simulateGCPercent))
+	if err := c.keepApart(r); err != nil {
+		return err
+	}
 	history, err := loadPrograms(c.Program)
 	if err != nil {
 		return err
@@ -97,6 +100,16 @@ func (c *simulateCommand) Run(r *run) error {
 		return fmt.Errorf("writing the output: %w", err)
 	}
 	return nil
+}
+
+// keepApart refuses outputs that would overwrite what is read, or each other.
+func (c *simulateCommand) keepApart(r *run) error {
+	read := []named{{"--events", c.Events}}
+	for _, spec := range c.Program {
+		path, _ := splitSpec(spec)
+		read = append(read, named{"--program", path})
+	}
+	return r.keepApart(read, []named{{"--decisions", c.Decisions}, {"--rejects", c.Rejects}})
 }
 
 // decide feeds the file to the engine.
@@ -171,16 +184,21 @@ func parseTime(s string, calendar loyalty.Calendar) (events.Instant, error) {
 	return at, nil
 }
 
+// splitSpec returns the path of a program, and what stands after its @. A file may have an @ in its name.
+func splitSpec(spec string) (path, from string) {
+	if at := strings.LastIndexByte(spec, '@'); at > 0 {
+		if _, err := os.Stat(spec); err != nil {
+			return spec[:at], spec[at+1:]
+		}
+	}
+	return spec, ""
+}
+
 // loadPrograms reads program files; all but the first may have @ and a time from which they hold.
 func loadPrograms(specs []string) (loyalty.History, error) {
 	var history loyalty.History
 	for i, spec := range specs {
-		path, from := spec, ""
-		if at := strings.LastIndexByte(spec, '@'); at > 0 {
-			if _, err := os.Stat(spec); err != nil {
-				path, from = spec[:at], spec[at+1:]
-			}
-		}
+		path, from := splitSpec(spec)
 		p, err := loadProgram(path)
 		if err != nil {
 			return nil, err
