@@ -85,6 +85,10 @@ func (s *Server) hidePersonal(raw []byte) ([]byte, *Problem) {
 	if !mayHold(raw) {
 		return raw, nil
 	}
+	// A map would keep the last of two fields of one name, and hashes of texts that are not UTF-8 would be equal.
+	if err := events.CheckJSON(raw); err != nil {
+		return nil, problem(ReasonInvalidEvent, "the event was not taken: %s", err)
+	}
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(raw, &fields) != nil {
 		// Not an object: the decoder of events words it.

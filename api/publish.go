@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -151,8 +149,10 @@ func refused(raw []byte, p *Problem) Taken {
 		ID       any `json:"id"`
 		Customer any `json:"customer"`
 	}
-	// A body that cannot be read this far has nothing to name.
-	_ = json.Unmarshal(raw, &head)
+	// A body that cannot be read this far has nothing to name, and one that is not UTF-8 would name someone else.
+	if events.CheckJSON(raw) == nil {
+		_ = json.Unmarshal(raw, &head)
+	}
 	t := Taken{Status: p.Status, Reason: p.Reason, Detail: p.Detail}
 	t.Event, _ = head.ID.(string)
 	t.Customer, _ = head.Customer.(string)
@@ -255,20 +255,8 @@ func decodeStrict(body []byte, v any) *Problem {
 		var anything any
 		return problem(ReasonInvalidJSON, "the body is not JSON: %s", json.Unmarshal(body, &anything))
 	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
-		return problem(ReasonInvalidRequest, "the body is not right: %s", plain(err))
+	if err := events.UnmarshalStrict(body, v); err != nil {
+		return problem(ReasonInvalidRequest, "the body is not right: %s", err)
 	}
 	return nil
-}
-
-// plain words encoding/json's errors for people who don't know Go.
-func plain(err error) string {
-	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) {
-		// The embedded request's name is Go's, not JSON's.
-		return fmt.Sprintf("field %q cannot be a JSON %s", strings.TrimPrefix(wrong.Field, "SettleRequest."), wrong.Value)
-	}
-	return strings.TrimPrefix(err.Error(), "json: ")
 }

@@ -227,6 +227,10 @@ func TestCommandRefusals(t *testing.T) {
 			`{"points":60}`:                                       "customer: is missing",
 			redeem(60, `,"pints":1`):                              `"pints"`,
 			`{"customer":"ann","points":"many"}`:                  `"points"`,
+			`{"customer":"ann","points":1.5}`:                     "want a whole number",
+			"{\"customer\":\"an\xff\",\"points\":60}":             "is not UTF-8",
+			`{"customer":"a\ud800b","points":60}`:                 "is not UTF-8",
+			redeem(60, `,"customer":"bob"`):                       "written twice",
 			redeem(60, `,"order":"`+strings.Repeat("o", 129)+`"`): "order: has 129 bytes",
 		} {
 			p := s.post("/v1/redemptions", body).problem(http.StatusUnprocessableEntity, api.ReasonInvalidRequest)

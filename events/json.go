@@ -5,14 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
+	"io"
+	"unicode/utf8"
 )
 
+// ErrNotJSON is about text that is no JSON, or no whole JSON object.
+var ErrNotJSON = errors.New("not JSON")
+
 // DecodeJSON reads one event in its JSON form and validates it. Unknown fields are refused by name, so that a typo
-// does not lose points. Internal types other than Tick are refused.
+// does not lose points, and so is what [CheckJSON] finds. Internal types other than Tick are refused.
 func DecodeJSON(b []byte) (Event, error) {
-	e, err := decodeAnyJSON(b)
+	e, err := decodeAnyJSON(b, true)
 	if err != nil {
 		return nil, err
 	}
@@ -26,50 +29,75 @@ func DecodeJSON(b []byte) (Event, error) {
 }
 
 // DecodeStoredJSON reads an event that [EncodeJSON] wrote, of any type. It does not validate.
-func DecodeStoredJSON(b []byte) (Event, error) { return decodeAnyJSON(b) }
+func DecodeStoredJSON(b []byte) (Event, error) { return decodeAnyJSON(b, false) }
 
-func decodeAnyJSON(b []byte) (Event, error) {
-	var head struct {
-		Type Type `json:"type"`
+// UnmarshalStrict reads a JSON object into v, which points to a struct or a map. It refuses unknown fields and what
+// [CheckJSON] finds, in words for people who don't know Go.
+func UnmarshalStrict(b []byte, v any) error {
+	if err := CheckJSON(b); err != nil {
+		return plainJSON(err, b, v)
 	}
-	if err := json.Unmarshal(b, &head); err != nil {
-		return nil, fmt.Errorf("reading an event: %w", plainJSON(err))
+	return decodeKnown(b, v)
+}
+
+func decodeAnyJSON(b []byte, strict bool) (Event, error) {
+	t := leadingType(b)
+	if t == "" {
+		var head struct {
+			Type Type `json:"type"`
+		}
+		if err := json.Unmarshal(b, &head); err != nil {
+			if !utf8.Valid(b) {
+				err = CheckJSON(b)
+			}
+			return nil, fmt.Errorf("reading an event: %w", plainJSON(err, b, nil))
+		}
+		t = head.Type
 	}
-	if head.Type == "" {
+	e := New(t)
+	if strict {
+		// What it finds would go unnoticed below.
+		if err := CheckJSON(b); err != nil {
+			return nil, fmt.Errorf("reading an event: %w", plainJSON(err, b, e))
+		}
+	}
+	switch {
+	case t == "":
 		return nil, errors.New(`the event has no "type"`)
+	case e == nil:
+		return nil, unknownType(t)
 	}
-	e := New(head.Type)
-	if e == nil {
-		return nil, fmt.Errorf("unknown event type %q", head.Type)
-	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(e); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", head.Type, plainJSON(err))
-	}
-	if dec.More() {
-		return nil, fmt.Errorf("reading %s: something follows the event", head.Type)
+	if err := decodeKnown(b, e); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", t, err)
 	}
 	return e, nil
 }
 
-// plainJSON words encoding/json's errors for people who don't know Go.
-func plainJSON(err error) error {
-	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) {
-		return fmt.Errorf("field %q cannot be a JSON %s", jsonPath(wrong.Field), wrong.Value)
+// leadingType returns the type of an event that begins with it, as [EncodeJSON] and nearly everyone writes it: that
+// saves reading the event twice. It is "" when the event begins otherwise.
+func leadingType(b []byte) Type {
+	rest, ok := bytes.CutPrefix(b, []byte(`{"type":"`))
+	if !ok {
+		return ""
 	}
-	if s, ok := strings.CutPrefix(err.Error(), "json: "); ok {
-		return errors.New(s)
+	name, _, ok := bytes.Cut(rest, []byte(`"`))
+	if t := Type(name); ok && New(t) != nil {
+		return t
 	}
-	return err
+	return ""
 }
 
-// jsonPath leaves the embedded Go structs, which JSON does not show, out of a field's path.
-func jsonPath(field string) string {
-	parts := strings.Split(field, ".")
-	parts = slices.DeleteFunc(parts, func(s string) bool { return s != "" && s[0] >= 'A' && s[0] <= 'Z' })
-	return strings.Join(parts, ".")
+// decodeKnown reads one JSON value whose fields v must all have.
+func decodeKnown(b []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return plainJSON(err, b, v)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: something follows the object", ErrNotJSON)
+	}
+	return nil
 }
 
 // EncodeJSON writes e with its "type" first.

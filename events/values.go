@@ -66,7 +66,7 @@ func ParseInstant(s string) (Instant, error) {
 		return 0, fmt.Errorf("%q is not an RFC 3339 time such as 2026-11-22T10:00:00Z", s)
 	}
 	if t.UnixMilli() <= 0 || t.UTC().Year() > 9999 {
-		return 0, fmt.Errorf("time %q is outside the years 1970 to 9999", s)
+		return 0, fmt.Errorf("time %q cannot be taken: want one after 1970-01-01T00:00:00Z and before the year 10000", s)
 	}
 	return InstantOf(t), nil
 }

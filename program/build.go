@@ -266,7 +266,7 @@ func (b *builder) undecided(root *value) {
 
 // pointValue reports what needs a point's value in a program that gives none.
 func (b *builder) pointValue(root *value) {
-	if root.has("point_value") {
+	if !root.lacks("point_value") {
 		return
 	}
 	var needs []string

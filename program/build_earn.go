@@ -77,7 +77,7 @@ func (b *builder) kind(v *value, r *loyalty.Rule) {
 	default:
 		r.Kind = loyalty.Fixed
 	}
-	if r.Kind != loyalty.Multiply && !v.has("points") {
+	if r.Kind != loyalty.Multiply && v.lacks("points", "multiply") {
 		b.problem(v, "for example points: 1", "points is missing: a rule has points or multiply")
 	}
 	if r.Kind != loyalty.Fixed && r.On != "" && r.On != events.TypeOrderPlaced {

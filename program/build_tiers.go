@@ -94,7 +94,7 @@ func (b *builder) rewards(v *value) {
 		b.unique(lines, id, "reward")
 		kind := w.get("kind").word()
 		switch {
-		case kind == "discount" && !w.has("amount"):
+		case kind == "discount" && w.lacks("amount"):
 			b.problem(w, "for example amount: 5.00", "amount is missing: a discount needs it")
 		case kind == "product" && w.has("amount"):
 			b.keyProblem(w, "amount", "remove it, or write kind: discount", "only a discount has an amount")

@@ -15,7 +15,7 @@ func (b *builder) hold(v *value) loyalty.Hold {
 		return loyalty.Hold{}
 	case v.spec.kind == kindDuration:
 		return loyalty.Hold{After: v.step}
-	case !v.has("days") && !v.has("until"):
+	case v.lacks("days", "until"):
 		b.problem(v, "write none, 7 days, {days: 14} or {until: fulfilled, days: 14}", "days is missing")
 	}
 	return loyalty.Hold{UntilFulfilled: v.has("until"), After: loyalty.Step{N: v.get("days").int(), Unit: loyalty.Days}}
@@ -38,7 +38,7 @@ func (b *builder) expiry(v *value) loyalty.Expiry {
 		month, day, _ := monthDay(v.get("fixed_date").word())
 		return loyalty.Expiry{Kind: loyalty.FixedDate, FixedMonth: month, FixedDay: day}
 	}
-	if !v.has("after") && !v.has("round_to") {
+	if v.lacks("after", "round_to", "fixed_date") {
 		b.problem(v, "write none, {after: 12 months, round_to: end_of_month} or {fixed_date: \"12-31\"}", "after is missing")
 		return loyalty.Expiry{}
 	}
@@ -57,7 +57,7 @@ func (b *builder) inactivity(v *value, e *loyalty.Expiry) {
 	if !v.has("inactivity") {
 		return
 	}
-	if !v.has("after") {
+	if v.lacks("after") {
 		b.keyProblem(v, "inactivity", "for example {after: 12 months, inactivity: {extend_on: [earn, redeem]}}", "needs after")
 	}
 	for _, on := range v.get("inactivity").get("extend_on").list() {

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/agnivade/levenshtein"
+	"github.com/accrue-loyalty/accrue/events"
 )
 
 // Problem is one thing that is wrong with a program file.
@@ -59,48 +59,26 @@ func (p Problems) sort() {
 
 // didYouMean returns a suggestion of the name that word is probably a misspelling of, or "".
 func didYouMean(word string, names []string) string {
-	if len(word) > 64 {
-		return ""
-	}
-	best, distance := "", 1+max(1, min(3, len(word)/3))
-	for _, n := range names {
-		if d := slips(strings.ToLower(word), strings.ToLower(n)); d < distance {
-			best, distance = n, d
-		}
-	}
+	best := events.Nearest(word, names)
 	if best == "" {
 		return ""
 	}
 	return fmt.Sprintf("did you mean %q?", best)
 }
 
-// slips is about how many slips of the pen lie between two words. Two letters that changed places are one, and so is an
-// ending of up to two letters.
-func slips(a, b string) int {
-	d := levenshtein.ComputeDistance(a, b)
-	if d == 2 {
-		swapped := len(a) == len(b)
-		for i := 0; swapped && i < len(a); i++ {
-			if a[i] != b[i] {
-				swapped = i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
-				break
-			}
-		}
-		if swapped || strings.HasPrefix(a, b) || strings.HasPrefix(b, a) {
-			return 1
-		}
-	}
-	return d
-}
-
 // oneOf words a choice for people: a, b or c.
-func oneOf(names []string) string {
+func oneOf(names []string) string { return listed(names, "or") }
+
+// allOf words a list for people: a, b and c.
+func allOf(names []string) string { return listed(names, "and") }
+
+func listed(names []string, last string) string {
 	switch n := len(names); n {
 	case 0:
 		return "nothing"
 	case 1:
 		return names[0]
 	default:
-		return strings.Join(names[:n-1], ", ") + " or " + names[n-1]
+		return strings.Join(names[:n-1], ", ") + " " + last + " " + names[n-1]
 	}
 }

@@ -11,14 +11,15 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/accrue-loyalty/accrue/events"
 )
 
-// Limits of a file, so that no input can make reading it slow.
-const (
-	sourceBytesMax = 1 << 20
-	// valuesMax bounds what aliases can multiply.
-	valuesMax = 100_000
-)
+// SourceBytesMax is the size of the largest file. There is no need to read more than one byte beyond it.
+const SourceBytesMax = 1 << 20
+
+// valuesMax bounds what aliases can multiply, so that no input can make reading it slow.
+const valuesMax = 100_000
 
 // reader turns YAML into values by the table and collects what is wrong.
 type reader struct {
@@ -41,8 +42,8 @@ var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 // document reads the whole source; nil when it is no YAML mapping.
 func (r *reader) document() *value {
 	switch {
-	case len(r.source) > sourceBytesMax:
-		r.add(nil, "", "", "the file has %d bytes, at most %d are allowed", len(r.source), sourceBytesMax)
+	case len(r.source) > SourceBytesMax:
+		r.add(nil, "", "", "the file is larger than %d bytes: is it a program?", SourceBytesMax)
 		return nil
 	case !utf8.Valid(r.source):
 		r.add(nil, "", "save it as UTF-8", "the file is not UTF-8")
@@ -51,8 +52,8 @@ func (r *reader) document() *value {
 	decoder := yaml.NewDecoder(bytes.NewReader(r.source))
 	var doc yaml.Node
 	err := decoder.Decode(&doc)
-	if errors.Is(err, io.EOF) || err == nil && len(doc.Content) == 0 {
-		r.add(nil, "", "a program needs at least "+oneOf(required(fileSpec)), "the file is empty")
+	if errors.Is(err, io.EOF) || err == nil && (len(doc.Content) == 0 || isNull(doc.Content[0])) {
+		r.add(nil, "", "a program needs at least "+allOf(required(fileSpec)), "the file is empty")
 		return nil
 	}
 	if err != nil {
@@ -67,6 +68,8 @@ func (r *reader) document() *value {
 	}
 	return r.value(doc.Content[0], fileSpec, "", "")
 }
+
+func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
 
 // syntax reports what the YAML library says, without its prefix.
 func (r *reader) syntax(err error) {
@@ -143,7 +146,7 @@ func (r *reader) wrongShape(v *value, want, example string) {
 	if example != "" {
 		hint = "write it as " + example
 	}
-	if v.node.Kind == yaml.ScalarNode && v.node.Tag == "!!null" {
+	if isNull(v.node) {
 		r.add(v.node, v.path, hint, "has no value")
 		return
 	}
@@ -173,7 +176,7 @@ func (r *reader) mapping(v *value, example string) {
 		}
 	}
 	for _, k := range v.spec.keys {
-		if k.required && v.fields[k.name] == nil {
+		if k.required && v.lacks(k.name) {
 			r.add(v.node, v.path, "for example "+k.name+": "+k.example, "%s is missing: %s", k.name, k.doc)
 		}
 	}
@@ -181,6 +184,9 @@ func (r *reader) mapping(v *value, example string) {
 
 func (r *reader) unknownKey(v *value, name *yaml.Node) {
 	hint := didYouMean(name.Value, v.spec.keyNames())
+	if hint != "" {
+		v.misspelt = append(v.misspelt, events.Nearest(name.Value, v.spec.keyNames()))
+	}
 	if hint == "" && v.path != "" && fileSpec.key(name.Value) != nil {
 		hint = "it belongs at the top of the file"
 	}

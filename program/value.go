@@ -3,6 +3,7 @@ package program
 import (
 	"fmt"
 	"math/big"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 
@@ -24,6 +25,8 @@ type value struct {
 	items  []*value
 	// keys are the written keys of a mapping, in the file's order.
 	keys []*yaml.Node
+	// misspelt are the keys that unknown ones were said to be meant for.
+	misspelt []string
 }
 
 // keyNode returns where a key is written, or nil.
@@ -38,6 +41,11 @@ func (v *value) keyNode(name string) *yaml.Node {
 
 // has reports whether the key is written, well or badly.
 func (v *value) has(name string) bool { return v != nil && v.fields[name] != nil }
+
+// lacks reports whether none of the keys is written, nor misspelt: that has been said, and whoever mends it has the key.
+func (v *value) lacks(names ...string) bool {
+	return v == nil || !slices.ContainsFunc(names, func(name string) bool { return v.has(name) || slices.Contains(v.misspelt, name) })
+}
 
 // get returns what is written for a key, or its fallback, or nil.
 func (v *value) get(name string) *value {

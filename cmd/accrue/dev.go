@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -130,7 +129,7 @@ func (w *world) addresses(i *instance) Addresses {
 
 // publishFile publishes a program file, unless it is the latest version already.
 func (w *world) publishFile(r *run, path string) error {
-	source, err := os.ReadFile(path)
+	source, err := readSmall(path, program.SourceBytesMax)
 	if err != nil {
 		return fmt.Errorf("--program: %w", err)
 	}

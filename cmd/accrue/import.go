@@ -2,10 +2,10 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -76,7 +76,12 @@ type imported struct {
 	Seconds float64        `json:"seconds"`
 
 	rejects []intake.Reject
+	// zone is where the days of First and Last are told; nil is UTC.
+	zone *time.Location
 }
+
+// mapBytesMax is beyond any map that a person writes.
+const mapBytesMax = 1 << 20
 
 // rejectsShown is how many rejects are told when nothing is published because of them.
 const rejectsShown = 10
@@ -85,6 +90,9 @@ const rejectsShown = 10
 func (c *importCommand) Run(r *run) error {
 	if c.Until != "" && !c.DriveClock {
 		return wrongUsage(errors.New("--until: needs --drive-clock"))
+	}
+	if err := c.keepApart(r); err != nil {
+		return err
 	}
 	began := time.Now()
 	batch, sum, err := c.read(r)
@@ -107,18 +115,31 @@ func (c *importCommand) Run(r *run) error {
 	return c.summarize(r, sum)
 }
 
+// keepApart refuses outputs that would overwrite what is read, or each other.
+func (c *importCommand) keepApart(r *run) error {
+	read := []named{{"--map", c.Map}}
+	for _, name := range c.Files {
+		read = append(read, named{"FILE", name})
+	}
+	return r.keepApart(read, []named{{"--rejects", c.Rejects}, {"--convert", c.Convert}, {"--resume", c.Resume}})
+}
+
 // read reads all files.
 func (c *importCommand) read(r *run) ([]events.Event, *imported, error) {
 	sum := &imported{Files: c.Files}
 	var m *intake.Map
 	if c.Map != "" {
-		source, err := os.ReadFile(c.Map)
+		source, err := readSmall(c.Map, mapBytesMax)
 		if err != nil {
 			return nil, nil, fmt.Errorf("--map: %w", err)
+		}
+		if len(source) > mapBytesMax {
+			return nil, nil, notSo(fmt.Errorf("the map %s is larger than %d bytes: is it a map?", c.Map, mapBytesMax), "")
 		}
 		if m, err = intake.ParseMap(source, program.Exponent); err != nil {
 			return nil, nil, notSo(fmt.Errorf("the map %s: %w", c.Map, err), "`accrue import --help` shows one, examples/ has more.")
 		}
+		sum.zone = m.Location()
 	}
 	var files [][]events.Event
 	for _, name := range c.Files {
@@ -179,7 +200,7 @@ func (c *importCommand) readFile(r *run, m *intake.Map, name string, sum *import
 		return nil, wrongUsage(fmt.Errorf("%s looks like CSV, and no --map says what its columns are", name))
 	}
 	var all []events.Event
-	err = intake.ReadLines(r.ctx, in, func(l *intake.Line) error {
+	err = intake.ReadLines(r.ctx, name, in, func(l *intake.Line) error {
 		sum.Read++
 		if l.Err != nil {
 			sum.rejects = append(sum.rejects, intake.Reject{File: name, Line: l.Number, Rows: 1, Reason: l.Err.Error(), Text: clipText(l.Text)})
@@ -189,7 +210,7 @@ func (c *importCommand) readFile(r *run, m *intake.Map, name string, sum *import
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
+		return nil, err
 	}
 	return all, nil
 }
@@ -272,7 +293,8 @@ func (s *imported) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s of %s made %s", grouped(s.Read, "line"), plural(len(s.Files), "file"), grouped(s.Events, "event"))
 	if s.Events > 0 {
-		fmt.Fprintf(&b, " from %s to %s", s.First.Time().Format(time.DateOnly), s.Last.Time().Format(time.DateOnly))
+		zone := cmp.Or(s.zone, time.UTC)
+		fmt.Fprintf(&b, " from %s to %s", s.First.Time().In(zone).Format(time.DateOnly), s.Last.Time().In(zone).Format(time.DateOnly))
 	}
 	if s.Skipped > 0 {
 		fmt.Fprintf(&b, "; %s skipped by the map", grouped(s.Skipped, "line"))

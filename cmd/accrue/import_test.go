@@ -42,6 +42,21 @@ func TestImportWithoutABrokerSaysSo(t *testing.T) {
 	}
 }
 
+func TestImportTellsDaysAsTheMapDoes(t *testing.T) {
+	m := write(t, "shop.map.yaml", shopMap)
+	// 8 in the evening in New York is the next day in UTC.
+	orders := write(t, "orders.csv", "customer,number,date,total\nbob,2,2026-11-19 20:00,20.00\nann,1,2026-11-19 21:00,10.00\n")
+	o := accrue(t, "", "import", orders, "--map", m, "--dry-run").want(t, 0)
+	if !strings.Contains(o.stdout, "2 events from 2026-11-19 to 2026-11-19") {
+		t.Errorf("it says %s", o.stdout)
+	}
+	lines := write(t, "orders.jsonl", orderLine("1", "ann", "2026-11-20T01:00:00Z", "500"))
+	if o := accrue(t, "", "import", lines, "--dry-run").want(t, 0); !strings.Contains(o.stdout, "from 2026-11-20 to 2026-11-20") {
+		t.Errorf("it says %s", o.stdout)
+	}
+	accrue(t, "", "import", orders, "--map", "/dev/zero", "--dry-run").want(t, 1, "is larger than 1048576 bytes")
+}
+
 func TestImportConvertsForSimulate(t *testing.T) {
 	m := write(t, "shop.map.yaml", shopMap)
 	orders := write(t, "orders.csv", "customer,number,date,total\nbob,2,2026-01-02,20.00\nann,1,2026-01-01,10.00\n")

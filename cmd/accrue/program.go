@@ -30,7 +30,7 @@ type programValidateCommand struct {
 
 // Run implements the command.
 func (c *programValidateCommand) Run(r *run) error {
-	source, err := os.ReadFile(c.File)
+	source, err := readSmall(c.File, program.SourceBytesMax)
 	if err != nil {
 		return fmt.Errorf("reading the program: %w", err)
 	}
@@ -73,7 +73,7 @@ func (programPublishCommand) Help() string {
 
 // Run implements the command.
 func (c *programPublishCommand) Run(r *run) error {
-	source, err := os.ReadFile(c.File)
+	source, err := readSmall(c.File, program.SourceBytesMax)
 	if err != nil {
 		return fmt.Errorf("reading the program: %w", err)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 
 // loadProgram reads and compiles a program file.
 func loadProgram(path string) (*loyalty.Program, error) {
-	source, err := os.ReadFile(path)
+	source, err := readSmall(path, program.SourceBytesMax)
 	if err != nil {
 		return nil, fmt.Errorf("reading the program: %w", err)
 	}
@@ -23,6 +24,16 @@ func loadProgram(path string) (*loyalty.Program, error) {
 		return nil, invalidProgram(err)
 	}
 	return p, nil
+}
+
+// readSmall reads a file, but of one with more than most bytes only as much as shows that: what is named may be endless.
+func readSmall(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, most+1))
 }
 
 // invalidProgram tells all problems of a program file, one a line.

@@ -49,25 +49,37 @@ Examples:
 func (c *simulateCommand) Run(r *run) error {
 	// Nearly everything that is made stays, so collecting often finds little: this saves a fifth of the processor time.
 	defer debug.SetGCPercent(debug.SetGCPercent(simulateGCPercent))
+	if err := c.keepApart(r); err != nil {
+		return err
+	}
 	history, err := loadPrograms(c.Program)
 	if err != nil {
 		return err
 	}
 	out := bufio.NewWriterSize(r.Stdout, 64<<10)
 	cfg := sim.Config{Programs: history, DailyTicks: c.Tick == "day"}
+	write := func(*events.Decision) error { return nil }
 	finish := func() error { return nil }
 	if c.Decisions != "" {
+		var abandon func()
 		cfg.Encode = schemas.NewCodec().AppendDecision
-		cfg.Decided, finish, err = c.decisionsTo(out)
+		write, finish, abandon, err = c.decisionsTo(out)
 		if err != nil {
 			return err
 		}
+		defer abandon()
+	}
+	var refused refusals
+	cfg.Decided = func(d *events.Decision) error {
+		refused.count(d)
+		return write(d)
 	}
 	engine, err := sim.New(cfg)
 	if err != nil {
 		return err
 	}
-	if err := c.decide(r, engine); err != nil {
+	decided, err := c.decide(r, engine)
+	if err != nil {
 		return err
 	}
 	if c.Until != "" {
@@ -96,23 +108,58 @@ func (c *simulateCommand) Run(r *run) error {
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("writing the output: %w", err)
 	}
+	c.tell(r, decided, &refused)
 	return nil
 }
 
-// decide feeds the file to the engine.
-func (c *simulateCommand) decide(r *run, engine *sim.Engine) error {
+// keepApart refuses outputs that would overwrite what is read, or each other.
+func (c *simulateCommand) keepApart(r *run) error {
+	read := []named{{"--events", c.Events}}
+	for _, spec := range c.Program {
+		path, _ := splitSpec(spec)
+		read = append(read, named{"--program", path})
+	}
+	return r.keepApart(read, []named{{"--decisions", c.Decisions}, {"--rejects", c.Rejects}})
+}
+
+// tell says on standard error what the balances don't show: events that were not taken, or that there were none.
+func (c *simulateCommand) tell(r *run, decided int64, refused *refusals) {
+	where := " (" + c.Decisions + " has each)"
+	switch c.Decisions {
+	case "":
+		where = " (--decisions FILE has each)"
+	case "-":
+		where = ""
+	}
+	switch {
+	case decided == 0:
+		name := c.Events
+		if name == "-" {
+			name = "standard input"
+		}
+		r.note("there is no event in %s", name)
+	case refused.n > 0:
+		r.note("%s%s", refused.tell(decided), where)
+	}
+}
+
+// decide feeds the file to the engine and returns how many events it holds, without ticks.
+func (c *simulateCommand) decide(r *run, engine *sim.Engine) (decided int64, err error) {
 	in, err := intake.Open(c.Events, r.Stdin)
 	if err != nil {
-		return fmt.Errorf("--events: %w", err)
+		return 0, fmt.Errorf("--events: %w", err)
 	}
 	defer in.Close()
 	rejects, err := openRejects(c.Rejects)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer rejects.close()
-	err = intake.ReadLines(r.ctx, in, func(l *intake.Line) error {
+	err = intake.ReadLines(r.ctx, c.Events, in, func(l *intake.Line) error {
 		if l.Err == nil {
+			if l.Event.EventType() != events.TypeTick {
+				decided++
+			}
 			return engine.Apply(l.Event, l.Number)
 		}
 		reject := intake.Reject{File: c.Events, Line: l.Number, Reason: l.Err.Error(), Text: clipText(l.Text)}
@@ -122,28 +169,28 @@ func (c *simulateCommand) decide(r *run, engine *sim.Engine) error {
 		return rejects.add(&reject)
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if n := rejects.count(); n > 0 {
 		r.note("%s left out, because they hold no events: see %s", grouped(n, "line"), c.Rejects)
 	}
-	return rejects.commit()
+	return decided, rejects.commit()
 }
 
-// decisionsTo returns a function that writes decisions, and one that ends the writing.
-func (c *simulateCommand) decisionsTo(stdout io.Writer) (decided func(*events.Decision) error, finish func() error, err error) {
+// decisionsTo returns a function that writes decisions, one that ends the writing, and one that leaves nothing behind
+// when it did not come to that.
+func (c *simulateCommand) decisionsTo(stdout io.Writer) (decided func(*events.Decision) error, finish func() error, abandon func(), err error) {
 	w := stdout
-	finish = func() error { return nil }
+	finish, abandon = func() error { return nil }, func() {}
 	if c.Decisions != "-" {
 		f, err := createFile(c.Decisions)
 		if err != nil {
-			return nil, nil, fmt.Errorf("--decisions: %w", err)
+			return nil, nil, nil, fmt.Errorf("--decisions: %w", err)
 		}
 		buffered := bufio.NewWriterSize(f, 64<<10)
-		w = buffered
+		w, abandon = buffered, f.abandon
 		finish = func() error {
 			if err := buffered.Flush(); err != nil {
-				f.abandon()
 				return fmt.Errorf("writing %s: %w", c.Decisions, err)
 			}
 			return f.commit()
@@ -156,7 +203,7 @@ func (c *simulateCommand) decisionsTo(stdout io.Writer) (decided func(*events.De
 			return fmt.Errorf("writing the decisions: %w", err)
 		}
 		return nil
-	}, finish, nil
+	}, finish, abandon, nil
 }
 
 // parseTime reads an RFC 3339 time or a date, which is its first instant in the calendar.
@@ -171,16 +218,21 @@ func parseTime(s string, calendar loyalty.Calendar) (events.Instant, error) {
 	return at, nil
 }
 
+// splitSpec returns the path of a program, and what stands after its @. A file may have an @ in its name.
+func splitSpec(spec string) (path, from string) {
+	if at := strings.LastIndexByte(spec, '@'); at > 0 {
+		if _, err := os.Stat(spec); err != nil {
+			return spec[:at], spec[at+1:]
+		}
+	}
+	return spec, ""
+}
+
 // loadPrograms reads program files; all but the first may have @ and a time from which they hold.
 func loadPrograms(specs []string) (loyalty.History, error) {
 	var history loyalty.History
 	for i, spec := range specs {
-		path, from := spec, ""
-		if at := strings.LastIndexByte(spec, '@'); at > 0 {
-			if _, err := os.Stat(spec); err != nil {
-				path, from = spec[:at], spec[at+1:]
-			}
-		}
+		path, from := splitSpec(spec)
 		p, err := loadProgram(path)
 		if err != nil {
 			return nil, err

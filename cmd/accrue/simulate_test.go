@@ -74,12 +74,46 @@ func TestSimulateWritesDecisions(t *testing.T) {
 	}
 }
 
+func TestSimulateTellsHowManyEventsWereRefused(t *testing.T) {
+	program := write(t, "program.yaml", plainProgram)
+	good := orderLine("1", "ann", "2026-01-01T12:00:00Z", "500")
+	bad := orderLine("2", "ann", "2026-01-01T12:00:00Z", "-1") + orderLine("3", "bob", "2026-01-01T12:00:00Z", "-1") +
+		strings.Replace(orderLine("4", "ann", "2026-01-01T12:00:00Z", "500"), "USD", "XYZ", 1) + orderLine("1", "ann", "2026-01-01T12:00:00Z", "501")
+	simulate := []string{"simulate", "--program", program, "--events", "-"}
+	alone := accrue(t, good, simulate...).want(t, 0)
+	if alone.stderr != "" {
+		t.Errorf("nothing was refused, and it says %q", alone.stderr)
+	}
+	o := accrue(t, good+bad+good, simulate...).want(t, 0)
+	if want := "4 of 6 events were refused: 2 invalid_order, 1 event_id_reused, 1 unknown_currency (--decisions FILE has each)\n"; o.stderr != want {
+		t.Errorf("it says %q, want %q", o.stderr, want)
+	}
+	if !strings.HasPrefix(o.stdout, alone.stdout) || strings.Count(o.stdout, "\n") != 2 {
+		t.Errorf("the balances are\n%s, want ann's as before, and bob's", o.stdout)
+	}
+	path := filepath.Join(t.TempDir(), "decisions.jsonl")
+	accrue(t, good+bad, append(simulate, "--decisions", path)...).want(t, 0, "("+path+" has each)")
+}
+
+func TestSimulateSaysThatThereIsNoEvent(t *testing.T) {
+	program := write(t, "program.yaml", plainProgram)
+	for _, in := range []string{"", "\n\n", `{"type":"Tick","id":"t","at":"2026-01-01T00:00:00Z"}`} {
+		o := accrue(t, in, "simulate", "--program", program, "--events", "-").want(t, 0, "there is no event in standard input")
+		if o.stdout != "" {
+			t.Errorf("printed %q", o.stdout)
+		}
+	}
+}
+
 func TestSimulateNamesTheBadLine(t *testing.T) {
 	program := write(t, "program.yaml", plainProgram)
 	good := orderLine("1", "ann", "2026-01-01T12:00:00Z", "500")
 	cases := []struct{ name, line, want string }{
 		{"broken JSON", `{"type":`, "line 3: reading an event"},
 		{"unknown field", strings.Replace(good, `"sku"`, `"skoo"`, 1), `line 3: reading OrderPlaced: unknown field "skoo"`},
+		{"not UTF-8", strings.Replace(good, `"customer":"ann"`, "\"customer\":\"a\xffb\"", 1), `line 3: reading an event: field "customer" is not UTF-8`},
+		{"a decimal amount", strings.Replace(good, "500", "120.5", 1), `field "lines[0].amount_minor" is 120.5: want a whole number in minor units`},
+		{"half an event", good[:50], "line 3: reading OrderPlaced: not JSON: it ends too early; each line must hold one whole event"},
 		{"unknown type", `{"type":"OrderLost"}`, `unknown event type "OrderLost"`},
 		{"long id", strings.Replace(good, `"customer":"ann"`, `"customer":"`+strings.Repeat("a", 1<<20)+`"`, 1), "customer: has 1048576 bytes, at most 128 are allowed"},
 		{"no time", `{"type":"AppInstalled","id":"1","customer":"ann"}`, "at: is missing"},
@@ -90,6 +124,11 @@ func TestSimulateNamesTheBadLine(t *testing.T) {
 			o := accrue(t, in, "simulate", "--program", program, "--events", "-").want(t, 1, c.want, "--rejects")
 			if o.stdout != "" || len(o.stderr) > 2000 {
 				t.Errorf("printed %q, and %d bytes of errors; want nothing, and a short error", o.stdout, len(o.stderr))
+			}
+			dir := t.TempDir()
+			accrue(t, in, "simulate", "--program", program, "--events", "-", "--decisions", filepath.Join(dir, "d.jsonl")).want(t, 1, c.want)
+			if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+				t.Errorf("it left %v behind, %v", left, err)
 			}
 			rejects := filepath.Join(t.TempDir(), "rejects.jsonl")
 			o = accrue(t, in, "simulate", "--program", program, "--events", "-", "--rejects", rejects).want(t, 0, "1 line left out")
@@ -111,6 +150,10 @@ func TestSimulateRefusesWhatCannotBe(t *testing.T) {
 	accrue(t, in, "simulate", "--program", program, "--events", "-", "--until", "later").want(t, 2, `"later" is no time`)
 	accrue(t, in, "simulate", "--program", program, "--events", "nowhere.jsonl").want(t, 3, "nowhere.jsonl", "Check the path")
 	accrue(t, in, "simulate", "--program", "nowhere.yaml", "--events", "-").want(t, 3, "nowhere.yaml")
+	if _, err := os.Stat("/dev/zero"); err == nil {
+		accrue(t, "", "program", "validate", "/dev/zero").want(t, 1, "the file is larger than 1048576 bytes")
+		accrue(t, in, "simulate", "--program", "/dev/zero", "--events", "-").want(t, 1, "the file is larger than 1048576 bytes")
+	}
 	misspelt := write(t, "misspelt.yaml", strings.Replace(plainProgram, "per:", "pre:", 1))
 	accrue(t, in, "simulate", "--program", misspelt, "--events", "-").want(t, 1, ":5:", "pre", "per")
 	accrue(t, "", "program", "validate", misspelt).want(t, 1, "1 problem", ":5:")

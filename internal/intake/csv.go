@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/agnivade/levenshtein"
-
 	"github.com/accrue-loyalty/accrue/events"
 )
 
@@ -50,9 +48,7 @@ type Contents struct {
 // about the file as a whole: no header, a column that is not there.
 func (m *Map) ReadCSV(file string, s *Source, r io.Reader) (*Contents, error) {
 	b := bufio.NewReader(r)
-	if mark, err := b.Peek(3); err == nil && string(mark) == "\ufeff" {
-		_, _ = b.Discard(3) // a byte order mark: cannot fail after Peek
-	}
+	skipMark(b)
 	in := csv.NewReader(b)
 	in.FieldsPerRecord = -1
 	if m.Separator != "" {
@@ -67,6 +63,9 @@ func (m *Map) ReadCSV(file string, s *Source, r io.Reader) (*Contents, error) {
 	}
 	p, err := m.plan(file, s, header)
 	if err != nil {
+		if other := m.otherSeparator(header); other != "" {
+			return nil, fmt.Errorf("%s seems to have %q between its columns: write separator: %q in the map", file, other, other)
+		}
 		return nil, err
 	}
 	g := &gathering{plan: p, contents: &Contents{}, groups: map[groupKey]*group{}}
@@ -201,18 +200,40 @@ func (p *plan) keySetters() (keys []int) {
 
 // findColumn returns a column's position, or an error that names the columns there are.
 func findColumn(file string, header []string, field, column string) (int, error) {
+	found := -1
+	names := make([]string, len(header))
 	for i := range header {
-		if strings.TrimSpace(header[i]) == column {
-			return i, nil
+		names[i] = strings.TrimSpace(header[i])
+		if names[i] != column {
+			continue
 		}
+		if found >= 0 {
+			return 0, fmt.Errorf("%s has two columns %q, which the map reads for %q: rename the one that is not meant", file, column, field)
+		}
+		found = i
+	}
+	if found >= 0 {
+		return found, nil
 	}
 	hint := ""
-	best := len(column)/3 + 1
-	for _, name := range header {
-		if d := levenshtein.ComputeDistance(column, name); d < best {
-			best, hint = d, fmt.Sprintf(" Did you mean %q?", name)
-		}
+	if best := events.Nearest(column, names); best != "" {
+		hint = fmt.Sprintf(" Did you mean %q?", best)
 	}
 	return 0, fmt.Errorf("%s has no column %q, which the map reads for %q; its columns are %s.%s",
 		file, column, field, strings.Join(header, ", "), hint)
+}
+
+// otherSeparator returns what seems to be between the columns instead of the map's separator, for a header that is all
+// one column; "" when it is not that.
+func (m *Map) otherSeparator(header []string) string {
+	if len(header) != 1 {
+		return ""
+	}
+	best, most := "", 0
+	for _, s := range []string{",", ";", "\t", "|"} {
+		if n := strings.Count(header[0], s); n > most && s != cmp.Or(m.Separator, ",") {
+			best, most = s, n
+		}
+	}
+	return best
 }

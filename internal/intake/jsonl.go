@@ -39,10 +39,10 @@ type chunk struct {
 	err   error // of reading, after the lines
 }
 
-// ReadLines calls fn with every line of r that is not blank, in order. A line that holds no valid event has Err set;
+// ReadLines calls fn with every line of r that is not blank, in order. Errors of reading name the file. A line that holds no valid event has Err set;
 // going on or giving up is fn's choice: an error of fn ends the reading and is returned. Lines are decoded on all
 // processors while fn runs.
-func ReadLines(ctx context.Context, r io.Reader, fn func(*Line) error) error {
+func ReadLines(ctx context.Context, file string, r io.Reader, fn func(*Line) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	workers := runtime.GOMAXPROCS(0)
 	work := make(chan *chunk, workers)
@@ -50,7 +50,7 @@ func ReadLines(ctx context.Context, r io.Reader, fn func(*Line) error) error {
 	g.Go(func() error {
 		defer close(work)
 		defer close(ordered)
-		return cut(r, func(c *chunk) error {
+		return cut(file, r, func(c *chunk) error {
 			for _, queue := range []chan *chunk{ordered, work} {
 				select {
 				case queue <- c:
@@ -66,7 +66,7 @@ func ReadLines(ctx context.Context, r io.Reader, fn func(*Line) error) error {
 			for c := range work {
 				for i := range c.lines {
 					l := &c.lines[i]
-					l.Event, l.Err = events.DecodeJSON(l.Text)
+					l.Event, l.Err = decodeLine(l.Text)
 				}
 				close(c.done)
 			}
@@ -94,9 +94,19 @@ func ReadLines(ctx context.Context, r io.Reader, fn func(*Line) error) error {
 	return g.Wait()
 }
 
+// decodeLine reads the event of one line. Of an event that goes on in the next one the JSON is broken in each.
+func decodeLine(text []byte) (events.Event, error) {
+	e, err := events.DecodeJSON(text)
+	if errors.Is(err, events.ErrNotJSON) {
+		return nil, fmt.Errorf("%w; each line must hold one whole event", err)
+	}
+	return e, err
+}
+
 // cut reads r to its end and emits its lines in chunks.
-func cut(r io.Reader, emit func(*chunk) error) error {
+func cut(file string, r io.Reader, emit func(*chunk) error) error {
 	in := bufio.NewReaderSize(r, 256<<10)
+	skipMark(in)
 	number := int64(0)
 	for {
 		c := &chunk{done: make(chan struct{}), lines: make([]Line, 0, chunkLines)}
@@ -105,7 +115,10 @@ func cut(r io.Reader, emit func(*chunk) error) error {
 			var text []byte
 			text, end = readLine(in)
 			if end != nil && !errors.Is(end, io.EOF) {
-				c.err = fmt.Errorf("line %d: %w", number+1, end)
+				if errors.Is(end, io.ErrUnexpectedEOF) {
+					end = fmt.Errorf("what is packed ends too early (%w): copy the file again", end)
+				}
+				c.err = fmt.Errorf("reading %s: line %d: %w", file, number+1, end)
 			}
 			number++
 			if text = bytes.TrimSpace(text); len(text) > 0 && c.err == nil {

@@ -109,6 +109,9 @@ func (m *Map) checkTop() (problems []error) {
 	return problems
 }
 
+// Location returns the timezone of dates and times without an offset.
+func (m *Map) Location() *time.Location { return m.calendar.Location() }
+
 // check compares the source with what its event type has.
 func (s *Source) check(m *Map) (problems []error) {
 	if _, err := filepath.Match(s.File, ""); err != nil {

@@ -1,8 +1,12 @@
 package intake_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -101,6 +105,38 @@ func TestMissingColumnsAreNamedWithWhatThereIs(t *testing.T) {
 	}
 }
 
+func TestAnotherSeparatorIsSaidOnce(t *testing.T) {
+	cases := []struct{ name, mapText, header, want string }{
+		{"semicolons", columns, "c;o;t;a;s", `shop.csv seems to have ";" between its columns: write separator: ";" in the map`},
+		{"tabs", columns, "c\to\tt\ta\ts", `write separator: "\t" in the map`},
+		{"bars", columns, "c|o|t|a|s", `write separator: "|" in the map`},
+		{"commas", columns + "separator: ;\n", "c,o,t,a,s", `write separator: "," in the map`},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := tryRead(c.mapText, c.header+"\n")
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error %v, want only %q", err, c.want)
+			}
+		})
+	}
+	// A column may well have such a name.
+	got := read(t, "name: crm\nevent: AccountRegistered\ncolumns: {customer: 'a|b'}\nconstants: {at: 2026-01-01}\n", "a|b\nann\n")
+	if len(got.Records) != 1 {
+		t.Errorf("%d records, rejects %v", len(got.Records), got.Rejects)
+	}
+}
+
+func TestTwoColumnsOfOneNameAreRefused(t *testing.T) {
+	_, err := tryRead(columns, "c,o,t,a,s,a \n")
+	if want := `shop.csv has two columns "a", which the map reads for "amount"`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want %q", err, want)
+	}
+	if got := read(t, columns, "c,o,t,a,s,x,x\nann,1,2026-01-01,1,y,,\n"); len(got.Records) != 1 {
+		t.Errorf("columns that the map does not read are no problem: %v", got.Rejects)
+	}
+}
+
 func TestBadMapsAreRefused(t *testing.T) {
 	cases := []struct{ name, text, want string }{
 		{"unknown key", "nam: x\n", "field nam is no key of a map"},
@@ -153,7 +189,7 @@ func TestLinesAreReadInOrder(t *testing.T) {
 	text.WriteString(`{"type":"AppInstalled","id":"a","customer":"c","at":"2026-01-01T00:00:00Z","colour":1}`)
 	var last int64
 	var bad error
-	err := intake.ReadLines(context.Background(), strings.NewReader(text.String()), func(l *intake.Line) error {
+	err := intake.ReadLines(context.Background(), "orders.jsonl", strings.NewReader(text.String()), func(l *intake.Line) error {
 		if l.Number <= last {
 			t.Fatalf("line %d after %d", l.Number, last)
 		}
@@ -167,7 +203,69 @@ func TestLinesAreReadInOrder(t *testing.T) {
 		t.Errorf("error %v, last line %d, bad line: %v", err, last, bad)
 	}
 	stop := errors.New("enough")
-	if err := intake.ReadLines(context.Background(), strings.NewReader(text.String()), func(*intake.Line) error { return stop }); !errors.Is(err, stop) {
+	if err := intake.ReadLines(context.Background(), "orders.jsonl", strings.NewReader(text.String()), func(*intake.Line) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("error %v, want the callback's", err)
 	}
+}
+
+func TestALineHoldsAWholeEvent(t *testing.T) {
+	pretty := "\ufeff" + `{"type":"AppInstalled","id":"a","customer":"c","at":"2026-01-01T00:00:00Z"}` + "\n{\n  \"type\": \"AppInstalled\",\n"
+	var got []string
+	err := intake.ReadLines(context.Background(), "app.jsonl", strings.NewReader(pretty), func(l *intake.Line) error {
+		if l.Err != nil {
+			got = append(got, l.Err.Error())
+		}
+		return nil
+	})
+	if err != nil || len(got) != 2 {
+		t.Fatalf("error %v, %d bad lines %q, want the last two, and a byte order mark skipped", err, len(got), got)
+	}
+	for _, e := range got {
+		if !strings.Contains(e, "each line must hold one whole event") {
+			t.Errorf("error %q", e)
+		}
+	}
+}
+
+func TestErrorsOfReadingNameTheFile(t *testing.T) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	for i := range 1000 {
+		fmt.Fprintf(z, `{"type":"AppInstalled","id":"%d","customer":"c","at":"2026-01-01T00:00:00Z"}`+"\n", i)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cases := []struct {
+		name string
+		in   io.Reader
+		want string
+	}{
+		{"a torn file", bytes.NewReader(packed.Bytes()[:packed.Len()/2]), "copy the file again"},
+		{"an endless line", io.LimitReader(endless{}, 64<<20), "is this a file of JSON lines?"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			in, err := intake.Open("-", c.in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer in.Close()
+			err = intake.ReadLines(context.Background(), "app.jsonl.gz", in, func(*intake.Line) error { return nil })
+			if err == nil || !strings.HasPrefix(err.Error(), "reading app.jsonl.gz: line ") || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want the file and %q", err, c.want)
+			}
+		})
+	}
+}
+
+// endless is one long line.
+type endless struct{}
+
+// Read implements [io.Reader].
+func (endless) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = 'x'
+	}
+	return len(b), nil
 }

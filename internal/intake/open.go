@@ -49,3 +49,10 @@ func unpack(name string, f io.ReadCloser) (io.ReadCloser, error) {
 	}
 	return &packed{z, []io.Closer{z, f}}, nil
 }
+
+// skipMark skips the byte order mark that some editors and spreadsheets write before UTF-8.
+func skipMark(b *bufio.Reader) {
+	if mark, err := b.Peek(3); err == nil && string(mark) == "\ufeff" {
+		_, _ = b.Discard(3) // cannot fail after Peek
+	}
+}

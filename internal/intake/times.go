@@ -36,7 +36,7 @@ func (m *Map) instant(s string) (events.Instant, error) {
 func (m *Map) local(t time.Time, s string) (events.Instant, error) {
 	at := m.calendar.Wall(t)
 	if at <= 0 || t.Year() > 9999 {
-		return 0, fmt.Errorf("time %q is outside the years 1970 to 9999", clip(s))
+		return 0, fmt.Errorf("time %q cannot be taken: want one after 1970-01-01T00:00:00Z and before the year 10000", clip(s))
 	}
 	return at, nil
 }
