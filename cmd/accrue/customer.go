@@ -54,7 +54,7 @@ func printBalance(w io.Writer, b *balanceAnswer) error {
 		}
 	}
 	if b.Tier != "" {
-		fmt.Fprintf(w, "; tier %s", b.Tier)
+		fmt.Fprint(w, textf("; tier %s", b.Tier))
 	}
 	fmt.Fprintln(w)
 	for _, e := range b.Expiring {
@@ -146,13 +146,13 @@ func (c *tierCommand) Run(r *run) error {
 		fmt.Fprintln(r.Stdout, "The program has no tiers.")
 		return nil
 	}
-	fmt.Fprintf(r.Stdout, "%s, earning × %s", t.Tier, t.Multiplier)
+	fmt.Fprint(r.Stdout, textf("%s, earning × %s", t.Tier, t.Multiplier))
 	if len(t.Benefits) > 0 {
-		fmt.Fprintf(r.Stdout, ", with %s", strings.Join(t.Benefits, ", "))
+		fmt.Fprint(r.Stdout, textf(", with %s", strings.Join(t.Benefits, ", ")))
 	}
 	fmt.Fprintln(r.Stdout)
 	if t.Next != nil {
-		fmt.Fprintf(r.Stdout, "%s more to %s, from %s\n", thousands(t.Next.Missing), t.Next.Name, thousands(t.Next.From))
+		fmt.Fprintln(r.Stdout, textf("%s more to %s, from %s", thousands(t.Next.Missing), t.Next.Name, thousands(t.Next.From)))
 	}
 	if t.GraceUntil != 0 {
 		fmt.Fprintf(r.Stdout, "to be earned again by %s\n", day(t.GraceUntil))
@@ -178,7 +178,7 @@ func (c *explainCommand) Run(r *run) error {
 	if err != nil || r.json {
 		return r.raw(raw, err)
 	}
-	_, err = fmt.Fprint(r.Stdout, x.Text)
+	_, err = fmt.Fprint(r.Stdout, api.VisibleLines(x.Text))
 	return err
 }
 

@@ -77,10 +77,10 @@ func (f *customerFlags) settle(r *run, body any, path ...string) error {
 	if err := json.Unmarshal(raw, &x); err != nil {
 		return fmt.Errorf("%s answered something that is not accrue's: %w", f.URL, err)
 	}
-	fmt.Fprintf(r.Stdout, "redemption %s: %s, %s points; balance %s, reserved %s\n", x.Redemption, x.State, thousands(int64(x.Points)),
-		thousands(int64(x.Balance.Active)), thousands(int64(x.Balance.Reserved)))
+	fmt.Fprintln(r.Stdout, textf("redemption %s: %s, %s points; balance %s, reserved %s", x.Redemption, x.State, thousands(int64(x.Points)),
+		thousands(int64(x.Balance.Active)), thousands(int64(x.Balance.Reserved))))
 	if x.LapsesAt != 0 {
-		fmt.Fprintf(r.Stdout, "lapses at %s unless it is confirmed: accrue confirm %s %s\n", x.LapsesAt, f.Customer, x.Redemption)
+		fmt.Fprintln(r.Stdout, textf("lapses at %s unless it is confirmed: accrue confirm %s %s", x.LapsesAt, f.Customer, x.Redemption))
 	}
 	return nil
 }
@@ -128,7 +128,7 @@ func (c *adjustCommand) Run(r *run) error {
 	if r.json {
 		err = r.raw(raw, nil)
 	} else {
-		_, err = fmt.Fprintf(r.Stdout, "%s: %s; balance %s\n", d.Result, moved(d), thousands(int64(d.Balance.Active)))
+		_, err = fmt.Fprintln(r.Stdout, textf("%s: %s; balance %s", d.Result, moved(d), thousands(int64(d.Balance.Active))))
 	}
 	if err == nil && d.Result != events.Applied {
 		err = alreadyTold()
@@ -169,11 +169,11 @@ func (c *calculateCommand) Run(r *run) error {
 	}
 	fmt.Fprintf(r.Stdout, "would earn %s points", thousands(int64(x.Earns)))
 	if x.Reason != "" {
-		fmt.Fprintf(r.Stdout, " (%s)", x.Reason)
+		fmt.Fprint(r.Stdout, textf(" (%s)", x.Reason))
 	}
 	fmt.Fprintln(r.Stdout)
 	for _, rule := range x.ByRule {
-		fmt.Fprintf(r.Stdout, "  %s by %s", thousands(int64(rule.Points)), rule.Rule)
+		fmt.Fprint(r.Stdout, textf("  %s by %s", thousands(int64(rule.Points)), rule.Rule))
 		if rule.Asked != rule.Points {
 			fmt.Fprintf(r.Stdout, ", which asked for %s", thousands(int64(rule.Asked)))
 		}

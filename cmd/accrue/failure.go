@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/accrue-loyalty/accrue/api"
 	"github.com/accrue-loyalty/accrue/schemas"
 )
 
@@ -101,7 +102,7 @@ func (f *failure) print(w io.Writer, asJSON bool) {
 		fmt.Fprintf(w, "%s\n", b)
 		return
 	}
-	fmt.Fprintf(w, "accrue: %s\n", strings.TrimSpace(f.err.Error()))
+	fmt.Fprintf(w, "accrue: %s\n", api.VisibleLines(strings.TrimSpace(f.err.Error())))
 	if f.hint != "" {
 		fmt.Fprintf(w, "%s\n", f.hint)
 	}

@@ -110,4 +110,4 @@ func (m *Main) report(err error, asJSON bool) int {
 func wentAway(err error) bool { return errors.Is(err, syscall.EPIPE) }
 
 // note prints a line for people.
-func (m *Main) note(format string, args ...any) { fmt.Fprintf(m.Stderr, format+"\n", args...) }
+func (m *Main) note(format string, args ...any) { fmt.Fprintln(m.Stderr, textf(format, args...)) }
