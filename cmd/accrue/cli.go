@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/alecthomas/kong"
 	kongcompletion "github.com/jotaen/kong-completion"
@@ -83,13 +81,12 @@ func (m *Main) execute(ctx context.Context, args []string) (code int) {
 			panic(p)
 		}
 	}()
-	// Before the flags are parsed, how to print an error about them is a guess.
-	asJSON := slices.Contains(args, "--output=json") || slices.Contains(args, "-ojson") || strings.Contains(strings.Join(args, " ")+" ", "--output json ")
 	var c cli
 	parser, err := kong.New(&c,
 		kong.Name("accrue"),
 		kong.Description("Loyalty points, exactly once: events in, decisions out, every point explained and derivable again.\n\n"+
-			"New here? `accrue demo` shows it all on real purchases; `accrue simulate --help` tries rules on a file."),
+			"New here? `accrue demo` shows it all on real purchases; `accrue simulate --help` tries rules on a file.\n\n"+
+			"Exit codes: 0 done; 1 the thing asked about is not so; 2 wrong usage; 3 could not be done."),
 		kong.Writers(m.Stdout, m.Stderr),
 		kong.Exit(func(code int) { panic(exited(code)) }),
 		kong.WithHyphenPrefixedParameters(true),
@@ -102,7 +99,7 @@ func (m *Main) execute(ctx context.Context, args []string) (code int) {
 	kongcompletion.Register(parser, kongcompletion.WithExitFunc(func(code int) { panic(exited(code)) }))
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		return m.report(usageOf(err, args), asJSON)
+		return m.report(usageOf(err, args), wantsJSON(args))
 	}
 	r := &run{Main: m, ctx: ctx, json: c.Output == "json", kong: parser}
 	err = parsed.Run(r)

@@ -139,13 +139,14 @@ func refusal(p *api.Problem) error {
 	if text == "" {
 		text = http.StatusText(p.Status)
 	}
-	err := errors.New(text)
+	f := &failure{err: errors.New(text), reason: string(p.Reason), problems: p.Errors}
 	switch {
 	case p.Status == http.StatusBadRequest || p.Status == http.StatusUnprocessableEntity:
-		return wrongUsage(err)
+		f.code = exitUsage
 	case p.Status >= 500:
-		return couldNot(err, "")
+		f.code = exitNotDone
 	default:
-		return notSo(err, "")
+		f.code = exitNotSo
 	}
+	return f
 }
