@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -182,6 +183,14 @@ func (c *explainCommand) Run(r *run) error {
 	return err
 }
 
+// client returns the API, once the customer is one that can be asked for.
+func (f *customerFlags) client() (*apiClient, error) {
+	if f.Customer == "" {
+		return nil, wrongUsage(errors.New("<customer>: is empty"))
+	}
+	return f.apiFlags.client()
+}
+
 // ask reads one of a customer's resources, as it came and decoded.
 func ask(r *run, f *customerFlags, answer any, query url.Values, what ...string) (json.RawMessage, error) {
 	c, err := f.client()
@@ -193,7 +202,7 @@ func ask(r *run, f *customerFlags, answer any, query url.Values, what ...string)
 		return nil, err
 	}
 	if err := json.Unmarshal(raw, answer); err != nil {
-		return nil, fmt.Errorf("%s answered something that is not accrue's: %w", f.URL, err)
+		return nil, notAccrues(f.URL, err)
 	}
 	return raw, nil
 }

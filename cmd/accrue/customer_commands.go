@@ -75,7 +75,7 @@ func (f *customerFlags) settle(r *run, body any, path ...string) error {
 	}
 	var x api.Redemption
 	if err := json.Unmarshal(raw, &x); err != nil {
-		return fmt.Errorf("%s answered something that is not accrue's: %w", f.URL, err)
+		return notAccrues(f.URL, err)
 	}
 	fmt.Fprintln(r.Stdout, textf("redemption %s: %s, %s points; balance %s, reserved %s", x.Redemption, x.State, thousands(int64(x.Points)),
 		thousands(int64(x.Balance.Active)), thousands(int64(x.Balance.Reserved))))
@@ -122,7 +122,7 @@ func (c *adjustCommand) Run(r *run) error {
 		return err
 	}
 	if err := json.Unmarshal(raw, &x); err != nil {
-		return fmt.Errorf("%s answered something that is not accrue's: %w", c.URL, err)
+		return notAccrues(c.URL, err)
 	}
 	d := &x.Decision
 	if r.json {
@@ -165,7 +165,7 @@ func (c *calculateCommand) Run(r *run) error {
 	}
 	var x api.Calculation
 	if err := json.Unmarshal(raw, &x); err != nil {
-		return fmt.Errorf("%s answered something that is not accrue's: %w", c.URL, err)
+		return notAccrues(c.URL, err)
 	}
 	fmt.Fprintf(r.Stdout, "would earn %s points", thousands(int64(x.Earns)))
 	if x.Reason != "" {
