@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/alecthomas/kong"
 	kongcompletion "github.com/jotaen/kong-completion"
@@ -62,9 +63,11 @@ func groups() []kong.Group {
 // run is what every command gets.
 type run struct {
 	*Main
-	ctx  context.Context
-	json bool
-	kong *kong.Kong
+	ctx context.Context
+	// Stdin is Main's, and gives up when ctx is done.
+	Stdin io.Reader
+	json  bool
+	kong  *kong.Kong
 }
 
 // exited carries the code of kong's --help through its stack.
@@ -101,10 +104,10 @@ func (m *Main) execute(ctx context.Context, args []string) (code int) {
 	if err != nil {
 		return m.report(usageOf(err, args), wantsJSON(args))
 	}
-	r := &run{Main: m, ctx: ctx, json: c.Output == "json", kong: parser}
+	r := &run{Main: m, ctx: ctx, Stdin: hearing(ctx, m.Stdin), json: c.Output == "json", kong: parser}
 	err = parsed.Run(r)
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		err = &failure{code: exitNotDone, err: errors.New("interrupted before it was done")}
+		err = interrupted()
 	}
 	return m.report(err, r.json)
 }
