@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/alecthomas/kong"
 	kongcompletion "github.com/jotaen/kong-completion"
@@ -116,11 +119,46 @@ func (m *Main) execute(ctx context.Context, args []string) (code int) {
 func usageOf(err error, args []string) error {
 	var parse *kong.ParseError
 	hint := "Try `accrue --help`."
+	var command *kong.Node
 	if errors.As(err, &parse) && parse.Context != nil && parse.Context.Selected() != nil {
-		hint = fmt.Sprintf("Try `accrue %s --help`.", parse.Context.Command())
+		command = parse.Context.Selected()
+		hint = fmt.Sprintf("Try `%s --help`.", command.FullPath())
+	}
+	// kong puts the command's name before what its Validate reports.
+	var problems interface {
+		error
+		Unwrap() []error
+	}
+	if errors.As(err, &problems) {
+		err = problems
 	}
 	if len(args) == 0 {
 		hint = "Try `accrue demo`, or `accrue --help` for all commands."
+	}
+	if number := negative(args); command != nil && number != "" && strings.HasPrefix(err.Error(), "unknown flag "+number[:2]) {
+		return negativeGiven(command.Name, number)
+	}
+	return &failure{code: exitUsage, err: err, hint: hint}
+}
+
+// negative returns the first of args that is a negative number, or "".
+func negative(args []string) string {
+	if i := slices.IndexFunc(args, regexp.MustCompile(`^-[0-9]+$`).MatchString); i >= 0 {
+		return args[i]
+	}
+	return ""
+}
+
+// negativeGiven words that a number was taken for a flag.
+func negativeGiven(command, number string) error {
+	err := fmt.Errorf("%s is no flag", number)
+	hint := "Write -- before an argument that begins with a dash."
+	switch command {
+	case "redeem":
+		err = fmt.Errorf("points: is %s, must be more than 0", number)
+		hint = "`accrue adjust` takes points away by hand, `accrue cancel` gives redeemed ones back."
+	case "adjust":
+		hint = "Points are given as --points=" + number + "."
 	}
 	return &failure{code: exitUsage, err: err, hint: hint}
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,6 +46,9 @@ const pingMax = 10 * time.Second
 
 // options returns what every Kafka client needs.
 func (f *clusterFlags) options(log *slog.Logger) ([]kgo.Opt, error) {
+	if len(f.Brokers) == 0 || slices.Contains(f.Brokers, "") {
+		return nil, wrongUsage(errors.New("--brokers ($ACCRUE_BROKERS): is empty, want addresses such as kafka-1:9092,kafka-2:9092"))
+	}
 	opts := []kgo.Opt{kgo.SeedBrokers(f.Brokers...), kgo.DialTimeout(5 * time.Second)}
 	if log != nil {
 		opts = append(opts, kgo.WithLogger(kslog.New(slog.New(quiet{log.Handler()}))))

@@ -28,6 +28,9 @@ func (redeemCommand) Help() string {
 
 // Run implements the command.
 func (c *redeemCommand) Run(r *run) error {
+	if c.Points <= 0 {
+		return wrongUsage(fmt.Errorf("points: is %d, must be more than 0", c.Points))
+	}
 	req := api.RedeemRequest{Customer: c.Customer, Points: events.Points(c.Points), Redemption: c.Redemption, Order: c.Order,
 		OrderTotal: events.Money(c.OrderTotal), Reward: c.Reward}
 	if c.Redemption != "" {
@@ -45,6 +48,9 @@ type confirmCommand struct {
 
 // Run implements the command.
 func (c *confirmCommand) Run(r *run) error {
+	if c.Points < 0 {
+		return wrongUsage(fmt.Errorf("--points: is %d, must be more than 0", c.Points))
+	}
 	req := api.ConfirmRequest{SettleRequest: api.SettleRequest{Customer: c.Customer, ID: "confirm:" + c.Redemption}, Order: c.Order}
 	if c.Points != 0 {
 		points := events.Points(c.Points)
