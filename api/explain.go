@@ -13,12 +13,12 @@ import (
 func explainText(x *Explanation, event events.Event) string {
 	var b strings.Builder
 	d := &x.Decision
-	fmt.Fprintf(&b, "%s\n", heading(d, event))
+	fmt.Fprintf(&b, "%s\n", Visible(heading(d, event)))
 	fmt.Fprintf(&b, "%s\n", verdict(d))
 	if len(x.Steps) > 0 {
 		b.WriteString("\nHow it was reckoned:\n")
 		for _, step := range x.Steps {
-			fmt.Fprintf(&b, "  %s: %s\n", step.Subject, step.Text)
+			fmt.Fprintf(&b, "  %s\n", Visible(step.Subject+": "+step.Text))
 		}
 	}
 	if x.Missing != "" {
@@ -27,7 +27,7 @@ func explainText(x *Explanation, event events.Event) string {
 	if len(d.Entries) > 0 {
 		b.WriteString("\nWhat moved:\n")
 		for i := range d.Entries {
-			fmt.Fprintf(&b, "  %s\n", entryWords(&d.Entries[i]))
+			fmt.Fprintf(&b, "  %s\n", Visible(entryWords(&d.Entries[i])))
 		}
 	}
 	fmt.Fprintf(&b, "\nAfterwards: %s.\n", balanceWords(d))

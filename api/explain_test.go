@@ -46,6 +46,11 @@ func TestExplain(t *testing.T) {
 		s.order("ann", "o1", 100)
 		says(t, explain(s, "@3"), "not carried out", "decided before")
 	})
+	t.Run("data cannot add lines or move the cursor", func(t *testing.T) {
+		s := open(t)
+		s.post("/v1/events", `{"type":"PointsAdjusted","id":"a","customer":"ann","at":"2026-11-22T09:00:00Z","points":5,"reason":"x\u001b[2J\nFAKE","actor":"ada"}`).is(202)
+		says(t, explain(s, "a"), `ada adjusted the points by +5: x\x1b[2J\nFAKE, at`)
+	})
 	t.Run("what the clock did is found by its offset", func(t *testing.T) {
 		s := rich(t)
 		s.tick(events.InstantOf(now.AddDate(0, 2, 0)))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -64,9 +66,11 @@ func groups() []kong.Group {
 // run is what every command gets.
 type run struct {
 	*Main
-	ctx  context.Context
-	json bool
-	kong *kong.Kong
+	ctx context.Context
+	// Stdin is Main's, and gives up when ctx is done.
+	Stdin io.Reader
+	json  bool
+	kong  *kong.Kong
 }
 
 // exited carries the code of kong's --help through its stack.
@@ -83,13 +87,12 @@ func (m *Main) execute(ctx context.Context, args []string) (code int) {
 			panic(p)
 		}
 	}()
-	// Before the flags are parsed, how to print an error about them is a guess.
-	asJSON := slices.Contains(args, "--output=json") || slices.Contains(args, "-ojson") || strings.Contains(strings.Join(args, " ")+" ", "--output json ")
 	var c cli
 	parser, err := kong.New(&c,
 		kong.Name("accrue"),
 		kong.Description("Loyalty points, exactly once: events in, decisions out, every point explained and derivable again.\n\n"+
-			"New here? `accrue demo` shows it all on real purchases; `accrue simulate --help` tries rules on a file."),
+			"New here? `accrue demo` shows it all on real purchases; `accrue simulate --help` tries rules on a file.\n\n"+
+			"Exit codes: 0 done; 1 the thing asked about is not so; 2 wrong usage; 3 could not be done."),
 		kong.Writers(m.Stdout, m.Stderr),
 		kong.Exit(func(code int) { panic(exited(code)) }),
 		kong.WithHyphenPrefixedParameters(true),
@@ -102,12 +105,12 @@ func (m *Main) execute(ctx context.Context, args []string) (code int) {
 	kongcompletion.Register(parser, kongcompletion.WithExitFunc(func(code int) { panic(exited(code)) }))
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		return m.report(usageOf(err, args), asJSON)
+		return m.report(usageOf(err, args), wantsJSON(args))
 	}
-	r := &run{Main: m, ctx: ctx, json: c.Output == "json", kong: parser}
+	r := &run{Main: m, ctx: ctx, Stdin: hearing(ctx, m.Stdin), json: c.Output == "json", kong: parser}
 	err = parsed.Run(r)
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		err = &failure{code: exitNotDone, err: errors.New("interrupted before it was done")}
+		err = interrupted()
 	}
 	return m.report(err, r.json)
 }
@@ -116,11 +119,46 @@ func (m *Main) execute(ctx context.Context, args []string) (code int) {
 func usageOf(err error, args []string) error {
 	var parse *kong.ParseError
 	hint := "Try `accrue --help`."
+	var command *kong.Node
 	if errors.As(err, &parse) && parse.Context != nil && parse.Context.Selected() != nil {
-		hint = fmt.Sprintf("Try `accrue %s --help`.", parse.Context.Command())
+		command = parse.Context.Selected()
+		hint = fmt.Sprintf("Try `%s --help`.", command.FullPath())
+	}
+	// kong puts the command's name before what its Validate reports.
+	var problems interface {
+		error
+		Unwrap() []error
+	}
+	if errors.As(err, &problems) {
+		err = problems
 	}
 	if len(args) == 0 {
 		hint = "Try `accrue demo`, or `accrue --help` for all commands."
+	}
+	if number := negative(args); command != nil && number != "" && strings.HasPrefix(err.Error(), "unknown flag "+number[:2]) {
+		return negativeGiven(command.Name, number)
+	}
+	return &failure{code: exitUsage, err: err, hint: hint}
+}
+
+// negative returns the first of args that is a negative number, or "".
+func negative(args []string) string {
+	if i := slices.IndexFunc(args, regexp.MustCompile(`^-[0-9]+$`).MatchString); i >= 0 {
+		return args[i]
+	}
+	return ""
+}
+
+// negativeGiven words that a number was taken for a flag.
+func negativeGiven(command, number string) error {
+	err := fmt.Errorf("%s is no flag", number)
+	hint := "Write -- before an argument that begins with a dash."
+	switch command {
+	case "redeem":
+		err = fmt.Errorf("points: is %s, must be more than 0", number)
+		hint = "`accrue adjust` takes points away by hand, `accrue cancel` gives redeemed ones back."
+	case "adjust":
+		hint = "Points are given as --points=" + number + "."
 	}
 	return &failure{code: exitUsage, err: err, hint: hint}
 }

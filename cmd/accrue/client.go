@@ -45,10 +45,10 @@ func newAPIClient(base string) *apiClient {
 
 // get reads a path, whose parts are escaped, into answer.
 func (c *apiClient) get(ctx context.Context, answer any, query url.Values, path ...string) error {
-	for i := range path {
-		path[i] = url.PathEscape(path[i])
+	target, err := targetOf(path)
+	if err != nil {
+		return err
 	}
-	target := "/" + strings.Join(path, "/")
 	if len(query) > 0 {
 		target += "?" + query.Encode()
 	}
@@ -61,10 +61,29 @@ func (c *apiClient) post(ctx context.Context, body, answer any, path ...string) 
 	if err != nil {
 		return fmt.Errorf("writing the request: %w", err)
 	}
-	for i := range path {
-		path[i] = url.PathEscape(path[i])
+	target, err := targetOf(path)
+	if err != nil {
+		return err
 	}
-	return c.do(ctx, http.MethodPost, "/"+strings.Join(path, "/"), b, answer)
+	return c.do(ctx, http.MethodPost, target, b, answer)
+}
+
+// targetOf joins the parts of a path, which may hold anything but nothing. Dots alone would be taken as steps in the path,
+// so they are escaped too.
+func targetOf(parts []string) (string, error) {
+	var target strings.Builder
+	for _, part := range parts {
+		if part == "" {
+			return "", wrongUsage(errors.New("an id is empty, and nothing has an empty id"))
+		}
+		if part == "." || part == ".." {
+			part = strings.ReplaceAll(part, ".", "%2E")
+		} else {
+			part = url.PathEscape(part)
+		}
+		target.WriteString("/" + part)
+	}
+	return target.String(), nil
 }
 
 // ownersMax is how often a request is sent on to another instance: partitions move once, not forever.
@@ -106,9 +125,9 @@ func (c *apiClient) once(ctx context.Context, method, target string, body []byte
 		return nil, fmt.Errorf("reading the answer of %s: %w", c.base, err)
 	}
 	if resp.StatusCode >= 300 {
-		p := &api.Problem{Status: resp.StatusCode, Detail: strings.TrimSpace(string(b))}
-		if strings.Contains(resp.Header.Get("Content-Type"), "json") {
-			_ = json.Unmarshal(b, p) // what is no problem document is told as it is
+		p := &api.Problem{}
+		if err := json.Unmarshal(b, p); err != nil || p.Reason == "" {
+			return nil, notAccrues(c.base, fmt.Errorf("%s: %s", resp.Status, firstLine(b)))
 		}
 		return p, nil
 	}
@@ -119,9 +138,27 @@ func (c *apiClient) once(ctx context.Context, method, target string, body []byte
 		return nil, nil
 	}
 	if err := json.Unmarshal(b, answer); err != nil {
-		return nil, fmt.Errorf("%s answered something that is not accrue's: %w", c.base, err)
+		return nil, notAccrues(c.base, fmt.Errorf("%s: %w", resp.Status, err))
 	}
 	return nil, nil
+}
+
+// notAccrues says that somebody else seems to answer.
+func notAccrues(base string, err error) error {
+	return couldNot(fmt.Errorf("%s answered something that is not accrue's: %w", base, err),
+		"Is --url ($ACCRUE_URL) the address of an instance's API, or does something in front of it answer?")
+}
+
+// lineMost is how much of a line of somebody else's answer is shown.
+const lineMost = 200
+
+// firstLine returns the first line of a text that is not empty.
+func firstLine(b []byte) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(string(b)), "\n")
+	if len(line) > lineMost {
+		return strings.ToValidUTF8(line[:lineMost], "") + "…"
+	}
+	return line
 }
 
 // refusal turns a problem into an error with the exit code that it means.
@@ -139,13 +176,14 @@ func refusal(p *api.Problem) error {
 	if text == "" {
 		text = http.StatusText(p.Status)
 	}
-	err := errors.New(text)
+	f := &failure{err: errors.New(text), reason: string(p.Reason), problems: p.Errors}
 	switch {
 	case p.Status == http.StatusBadRequest || p.Status == http.StatusUnprocessableEntity:
-		return wrongUsage(err)
+		f.code = exitUsage
 	case p.Status >= 500:
-		return couldNot(err, "")
+		f.code = exitNotDone
 	default:
-		return notSo(err, "")
+		f.code = exitNotSo
 	}
+	return f
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,11 +46,14 @@ const pingMax = 10 * time.Second
 
 // options returns what every Kafka client needs.
 func (f *clusterFlags) options(log *slog.Logger) ([]kgo.Opt, error) {
+	if len(f.Brokers) == 0 || slices.Contains(f.Brokers, "") {
+		return nil, wrongUsage(errors.New("--brokers ($ACCRUE_BROKERS): is empty, want addresses such as kafka-1:9092,kafka-2:9092"))
+	}
 	opts := []kgo.Opt{kgo.SeedBrokers(f.Brokers...), kgo.DialTimeout(5 * time.Second)}
 	if log != nil {
 		opts = append(opts, kgo.WithLogger(kslog.New(slog.New(quiet{log.Handler()}))))
 	}
-	if f.TLS || f.TLSCA != "" || f.TLSCert != "" {
+	if f.secured() {
 		cfg, err := f.tls()
 		if err != nil {
 			return nil, err
@@ -139,7 +144,7 @@ func (f *clusterFlags) reach(ctx context.Context, register bool, log *slog.Logge
 	if err := kafka.Ping(pinging); err != nil {
 		c.close()
 		return nil, couldNot(fmt.Errorf("no answer from Kafka at %s: %w", strings.Join(f.Brokers, ", "), err),
-			"Is it running, and is --brokers ($ACCRUE_BROKERS) its address? `accrue dev` starts one of its own.")
+			f.unansweredHint())
 	}
 	if c.codec, err = f.codec(ctx, register); err != nil {
 		c.close()
@@ -151,6 +156,23 @@ func (f *clusterFlags) reach(ctx context.Context, register bool, log *slog.Logge
 	}
 	return c, nil
 }
+
+// unansweredHint says what to look at when no broker answers. One that expects something else closes the connection or
+// waits, and does not say so.
+func (f *clusterFlags) unansweredHint() string {
+	switch secured := f.secured(); {
+	case secured && f.SASLUser != "":
+		return "Is it running, and does that port of --brokers ($ACCRUE_BROKERS) expect TLS and a login by SASL? --tls and --sasl-user ask for both."
+	case secured:
+		return "Is it running, and does that port of --brokers ($ACCRUE_BROKERS) expect TLS? --tls, --tls-ca and --tls-cert ask for it."
+	case f.SASLUser != "":
+		return "Is it running, and does that port of --brokers ($ACCRUE_BROKERS) expect a login by SASL without TLS? --sasl-user asks for one; most such brokers need --tls too."
+	}
+	return "Is it running, and is --brokers ($ACCRUE_BROKERS) its address? `accrue dev` starts one of its own."
+}
+
+// secured reports whether the flags ask for TLS.
+func (f *clusterFlags) secured() bool { return f.TLS || f.TLSCA != "" || f.TLSCert != "" }
 
 // config is how the engine reaches the same cluster.
 func (c *cluster) config() consumer.KafkaConfig {

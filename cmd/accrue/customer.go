@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -54,7 +55,7 @@ func printBalance(w io.Writer, b *balanceAnswer) error {
 		}
 	}
 	if b.Tier != "" {
-		fmt.Fprintf(w, "; tier %s", b.Tier)
+		fmt.Fprint(w, textf("; tier %s", b.Tier))
 	}
 	fmt.Fprintln(w)
 	for _, e := range b.Expiring {
@@ -146,13 +147,13 @@ func (c *tierCommand) Run(r *run) error {
 		fmt.Fprintln(r.Stdout, "The program has no tiers.")
 		return nil
 	}
-	fmt.Fprintf(r.Stdout, "%s, earning × %s", t.Tier, t.Multiplier)
+	fmt.Fprint(r.Stdout, textf("%s, earning × %s", t.Tier, t.Multiplier))
 	if len(t.Benefits) > 0 {
-		fmt.Fprintf(r.Stdout, ", with %s", strings.Join(t.Benefits, ", "))
+		fmt.Fprint(r.Stdout, textf(", with %s", strings.Join(t.Benefits, ", ")))
 	}
 	fmt.Fprintln(r.Stdout)
 	if t.Next != nil {
-		fmt.Fprintf(r.Stdout, "%s more to %s, from %s\n", thousands(t.Next.Missing), t.Next.Name, thousands(t.Next.From))
+		fmt.Fprintln(r.Stdout, textf("%s more to %s, from %s", thousands(t.Next.Missing), t.Next.Name, thousands(t.Next.From)))
 	}
 	if t.GraceUntil != 0 {
 		fmt.Fprintf(r.Stdout, "to be earned again by %s\n", day(t.GraceUntil))
@@ -178,8 +179,16 @@ func (c *explainCommand) Run(r *run) error {
 	if err != nil || r.json {
 		return r.raw(raw, err)
 	}
-	_, err = fmt.Fprint(r.Stdout, x.Text)
+	_, err = fmt.Fprint(r.Stdout, api.VisibleLines(x.Text))
 	return err
+}
+
+// client returns the API, once the customer is one that can be asked for.
+func (f *customerFlags) client() (*apiClient, error) {
+	if f.Customer == "" {
+		return nil, wrongUsage(errors.New("<customer>: is empty"))
+	}
+	return f.apiFlags.client()
 }
 
 // ask reads one of a customer's resources, as it came and decoded.
@@ -193,7 +202,7 @@ func ask(r *run, f *customerFlags, answer any, query url.Values, what ...string)
 		return nil, err
 	}
 	if err := json.Unmarshal(raw, answer); err != nil {
-		return nil, fmt.Errorf("%s answered something that is not accrue's: %w", f.URL, err)
+		return nil, notAccrues(f.URL, err)
 	}
 	return raw, nil
 }

@@ -28,6 +28,9 @@ func (redeemCommand) Help() string {
 
 // Run implements the command.
 func (c *redeemCommand) Run(r *run) error {
+	if c.Points <= 0 {
+		return wrongUsage(fmt.Errorf("points: is %d, must be more than 0", c.Points))
+	}
 	req := api.RedeemRequest{Customer: c.Customer, Points: events.Points(c.Points), Redemption: c.Redemption, Order: c.Order,
 		OrderTotal: events.Money(c.OrderTotal), Reward: c.Reward}
 	if c.Redemption != "" {
@@ -45,6 +48,9 @@ type confirmCommand struct {
 
 // Run implements the command.
 func (c *confirmCommand) Run(r *run) error {
+	if c.Points < 0 {
+		return wrongUsage(fmt.Errorf("--points: is %d, must be more than 0", c.Points))
+	}
 	req := api.ConfirmRequest{SettleRequest: api.SettleRequest{Customer: c.Customer, ID: "confirm:" + c.Redemption}, Order: c.Order}
 	if c.Points != 0 {
 		points := events.Points(c.Points)
@@ -75,12 +81,12 @@ func (f *customerFlags) settle(r *run, body any, path ...string) error {
 	}
 	var x api.Redemption
 	if err := json.Unmarshal(raw, &x); err != nil {
-		return fmt.Errorf("%s answered something that is not accrue's: %w", f.URL, err)
+		return notAccrues(f.URL, err)
 	}
-	fmt.Fprintf(r.Stdout, "redemption %s: %s, %s points; balance %s, reserved %s\n", x.Redemption, x.State, thousands(int64(x.Points)),
-		thousands(int64(x.Balance.Active)), thousands(int64(x.Balance.Reserved)))
+	fmt.Fprintln(r.Stdout, textf("redemption %s: %s, %s points; balance %s, reserved %s", x.Redemption, x.State, thousands(int64(x.Points)),
+		thousands(int64(x.Balance.Active)), thousands(int64(x.Balance.Reserved))))
 	if x.LapsesAt != 0 {
-		fmt.Fprintf(r.Stdout, "lapses at %s unless it is confirmed: accrue confirm %s %s\n", x.LapsesAt, f.Customer, x.Redemption)
+		fmt.Fprintln(r.Stdout, textf("lapses at %s unless it is confirmed: accrue confirm %s %s", x.LapsesAt, f.Customer, x.Redemption))
 	}
 	return nil
 }
@@ -122,13 +128,13 @@ func (c *adjustCommand) Run(r *run) error {
 		return err
 	}
 	if err := json.Unmarshal(raw, &x); err != nil {
-		return fmt.Errorf("%s answered something that is not accrue's: %w", c.URL, err)
+		return notAccrues(c.URL, err)
 	}
 	d := &x.Decision
 	if r.json {
 		err = r.raw(raw, nil)
 	} else {
-		_, err = fmt.Fprintf(r.Stdout, "%s: %s; balance %s\n", d.Result, moved(d), thousands(int64(d.Balance.Active)))
+		_, err = fmt.Fprintln(r.Stdout, textf("%s: %s; balance %s", d.Result, moved(d), thousands(int64(d.Balance.Active))))
 	}
 	if err == nil && d.Result != events.Applied {
 		err = alreadyTold()
@@ -165,15 +171,15 @@ func (c *calculateCommand) Run(r *run) error {
 	}
 	var x api.Calculation
 	if err := json.Unmarshal(raw, &x); err != nil {
-		return fmt.Errorf("%s answered something that is not accrue's: %w", c.URL, err)
+		return notAccrues(c.URL, err)
 	}
 	fmt.Fprintf(r.Stdout, "would earn %s points", thousands(int64(x.Earns)))
 	if x.Reason != "" {
-		fmt.Fprintf(r.Stdout, " (%s)", x.Reason)
+		fmt.Fprint(r.Stdout, textf(" (%s)", x.Reason))
 	}
 	fmt.Fprintln(r.Stdout)
 	for _, rule := range x.ByRule {
-		fmt.Fprintf(r.Stdout, "  %s by %s", thousands(int64(rule.Points)), rule.Rule)
+		fmt.Fprint(r.Stdout, textf("  %s by %s", thousands(int64(rule.Points)), rule.Rule))
 		if rule.Asked != rule.Points {
 			fmt.Fprintf(r.Stdout, ", which asked for %s", thousands(int64(rule.Asked)))
 		}

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/accrue-loyalty/accrue/analytics"
+	"github.com/accrue-loyalty/accrue/api"
 	"github.com/accrue-loyalty/accrue/events"
 )
 
@@ -105,8 +106,9 @@ func (c *deadletterShowCommand) Run(r *run) error {
 	case r.json:
 		return r.printJSON(found)
 	}
-	fmt.Fprintf(r.Stdout, "%s: %s\nfrom %s, partition %d, offset %d, %s\nkey %s\n%d bytes:\n%s\n", found.Reason, found.Detail,
-		found.Topic, found.Partition, found.Offset, found.Time, found.Key, found.Bytes, body(found.Value))
+	fmt.Fprint(r.Stdout, textf("%s: %s\nfrom %s, partition %d, offset %d, %s\nkey %s\n%d bytes:\n", found.Reason, found.Detail,
+		found.Topic, found.Partition, found.Offset, found.Time, found.Key, found.Bytes))
+	fmt.Fprintln(r.Stdout, api.VisibleLines(body(found.Value)))
 	return nil
 }
 

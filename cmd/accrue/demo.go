@@ -79,6 +79,7 @@ type demoRedemption struct {
 
 // Run implements the command.
 func (c *demoCommand) Run(r *run) error {
+	r.endsInOrder()
 	began := time.Now()
 	level := c.logger(r)
 	if c.LogLevel == "info" {

@@ -46,6 +46,7 @@ Example:
 
 // Run implements the command.
 func (c *devCommand) Run(r *run) error {
+	r.endsInOrder()
 	log := c.logger(r)
 	w, err := startWorld(r.ctx, worldConfig{
 		kafka: r.Kafka,

@@ -8,9 +8,12 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 
+	"github.com/accrue-loyalty/accrue/api"
+	"github.com/accrue-loyalty/accrue/program"
 	"github.com/accrue-loyalty/accrue/schemas"
 )
 
@@ -26,6 +29,9 @@ type failure struct {
 	code int
 	err  error
 	hint string
+	// reason is the API's stable code, and problems each single thing that is wrong, where err is about several.
+	reason   string
+	problems []string
 	// silent failures have been told already.
 	silent bool
 }
@@ -62,7 +68,33 @@ func failureOf(err error) *failure {
 	if f.hint == "" {
 		f.hint = hintOf(err)
 	}
+	if f.problems == nil {
+		f.problems = problemsOf(err)
+	}
 	return f
+}
+
+// problemsOf returns the list that err has inside, if it has one.
+func problemsOf(err error) (list []string) {
+	var problems program.Problems
+	if errors.As(err, &problems) {
+		for i := range problems {
+			list = append(list, problems[i].String())
+		}
+		return list
+	}
+	var joined interface{ Unwrap() []error }
+	if !errors.As(err, &joined) {
+		return nil
+	}
+	all := joined.Unwrap()
+	if len(all) == 1 {
+		return nil
+	}
+	for _, one := range all {
+		list = append(list, one.Error())
+	}
+	return list
 }
 
 // hintOf says what to do about errors that come from the machine.
@@ -90,18 +122,39 @@ func hintOf(err error) string {
 	}
 }
 
+// wantsJSON reports whether args or the environment ask for JSON. Errors about the flags themselves are printed before
+// the flags are parsed.
+func wantsJSON(args []string) bool {
+	output := os.Getenv("ACCRUE_OUTPUT")
+	for i, arg := range args {
+		if arg == "--" {
+			break
+		}
+		if long, ok := strings.CutPrefix(arg, "--output="); ok {
+			output = long
+		} else if (arg == "-o" || arg == "--output") && i+1 < len(args) {
+			output = args[i+1]
+		} else if short, ok := strings.CutPrefix(arg, "-o"); ok && short != "" {
+			output = strings.TrimPrefix(short, "=")
+		}
+	}
+	return output == "json"
+}
+
 // print writes f for people or, with asJSON, for programs.
 func (f *failure) print(w io.Writer, asJSON bool) {
 	if asJSON {
 		b, _ := json.Marshal(struct {
-			Error string `json:"error"`
-			Hint  string `json:"hint,omitempty"`
-			Exit  int    `json:"exit"`
-		}{f.err.Error(), f.hint, f.code}) // strings and a number cannot fail
+			Error    string   `json:"error"`
+			Reason   string   `json:"reason,omitempty"`
+			Problems []string `json:"problems,omitempty"`
+			Hint     string   `json:"hint,omitempty"`
+			Exit     int      `json:"exit"`
+		}{f.err.Error(), f.reason, f.problems, f.hint, f.code}) // strings and a number cannot fail
 		fmt.Fprintf(w, "%s\n", b)
 		return
 	}
-	fmt.Fprintf(w, "accrue: %s\n", strings.TrimSpace(f.err.Error()))
+	fmt.Fprintf(w, "accrue: %s\n", api.VisibleLines(strings.TrimSpace(f.err.Error())))
 	if f.hint != "" {
 		fmt.Fprintf(w, "%s\n", f.hint)
 	}

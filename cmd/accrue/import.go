@@ -221,16 +221,17 @@ func (c *importCommand) settleRejects(sum *imported) error {
 		if len(sum.rejects) == 0 {
 			return nil
 		}
-		var b strings.Builder
-		for i := range sum.rejects {
-			if i == rejectsShown {
-				fmt.Fprintf(&b, "\n… and %d more", len(sum.rejects)-rejectsShown)
-				break
-			}
-			b.WriteString("\n" + sum.rejects[i].Error())
+		var problems []string
+		for i := range min(len(sum.rejects), rejectsShown) {
+			problems = append(problems, sum.rejects[i].Error())
 		}
-		return notSo(fmt.Errorf("%s cannot be read, so nothing was published:%s", plural(len(sum.rejects), "line"), b.String()),
-			"Mend them, or publish the rest by --rejects FILE, which gets these.")
+		text := strings.Join(problems, "\n")
+		if more := len(sum.rejects) - len(problems); more > 0 {
+			text += fmt.Sprintf("\n… and %d more", more)
+		}
+		return &failure{code: exitNotSo, problems: problems,
+			err:  fmt.Errorf("%s cannot be read, so nothing was published:\n%s", plural(len(sum.rejects), "line"), text),
+			hint: "Mend them, or publish the rest by --rejects FILE, which gets these."}
 	}
 	f, err := openRejects(c.Rejects)
 	if err != nil {

@@ -17,6 +17,7 @@ const historyAge = 24 * time.Hour
 
 // publish sends the events to a cluster.
 func (c *importCommand) publish(r *run, batch []events.Event, sum *imported) error {
+	r.endsInOrder()
 	cl, err := c.reach(r.ctx, true, nil, r.Kafka...)
 	if err != nil {
 		return err

@@ -3,8 +3,9 @@
 // The package only wires: flags and environment to configurations, packages to each other, results to text. It holds
 // no rules. [Main] is the whole program as a value, so that tests start the real thing.
 //
-// Reading the source: main.go (a run), cli.go (the commands), failure.go (exit codes), output.go (tables and JSON),
-// cluster.go (how Kafka is reached), engine.go (the parts of a running instance); then a file for each command.
+// Reading the source: main.go (a run), interrupt.go (its end), cli.go (the commands), failure.go (exit codes), output.go
+// (tables and JSON), cluster.go (how Kafka is reached), engine.go (the parts of a running instance); then a file for each
+// command.
 package main
 
 import (
@@ -13,8 +14,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	// Programs name timezones, and not every machine has the database of them.
 	_ "time/tzdata"
@@ -24,11 +25,7 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	m := NewMain()
-	code := m.Run(ctx, os.Args[1:])
-	stop()
-	os.Exit(code)
+	os.Exit(process())
 }
 
 // Main is one run of the program.
@@ -46,6 +43,8 @@ type Main struct {
 	mu     sync.Mutex
 	cancel context.CancelFunc
 	done   chan struct{}
+	// orderly is set by [Main.endsInOrder].
+	orderly atomic.Bool
 }
 
 // Addresses is where a running instance can be reached. What it does not have is empty.
@@ -70,10 +69,13 @@ func (m *Main) Run(ctx context.Context, args []string) int {
 	done := make(chan struct{})
 	m.mu.Lock()
 	m.cancel, m.done = cancel, done
+	m.orderly.Store(false)
 	m.mu.Unlock()
 	defer close(done)
 	defer cancel()
-	return m.execute(ctx, args)
+	ended := make(chan int, 1)
+	go func() { ended <- m.execute(ctx, args) }()
+	return m.await(ctx, ended, wantsJSON(args))
 }
 
 // Close ends a run and waits until it has. It is safe to call at any time, from any goroutine but Run's.
@@ -110,4 +112,4 @@ func (m *Main) report(err error, asJSON bool) int {
 func wentAway(err error) bool { return errors.Is(err, syscall.EPIPE) }
 
 // note prints a line for people.
-func (m *Main) note(format string, args ...any) { fmt.Fprintf(m.Stderr, format+"\n", args...) }
+func (m *Main) note(format string, args ...any) { fmt.Fprintln(m.Stderr, textf(format, args...)) }

@@ -5,8 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -156,8 +159,86 @@ func TestWrongUsageSaysSo(t *testing.T) {
 	accrue(t, "", "simulat").want(t, 2, `did you mean "simulate"`)
 	accrue(t, "", "simulate").want(t, 2, "--events", "Try `accrue simulate --help`")
 	accrue(t, "", "balance", "ann", "--url", "nowhere").want(t, 2, "--url", "http://127.0.0.1:8080")
-	o := accrue(t, "", "simulate", "--output", "json").want(t, 2)
-	if e := decode[map[string]any](t, o.stderr); e["exit"] != 2.0 || e["hint"] == "" {
-		t.Errorf("the error as JSON is %s", o.stderr)
+	accrue(t, "", "program", "validate", "x.yaml", "--bogus").want(t, 2, "Try `accrue program validate --help`.")
+	accrue(t, "", "redeem", "ann", "-5").want(t, 2, "points: is -5, must be more than 0")
+	accrue(t, "", "redeem", "ann", "--", "-5").want(t, 2, "points: is -5, must be more than 0")
+	accrue(t, "", "confirm", "ann", "r1", "--points", "-5").want(t, 2, "--points: is -5")
+	accrue(t, "", "adjust", "ann", "-50", "--reason", "x").want(t, 2, "--points=-50")
+	accrue(t, "", "balance", "-5").want(t, 2, "Write -- before")
+}
+
+func TestErrorsAreJSONWhereJSONIsAskedFor(t *testing.T) {
+	want := func(code float64, problems int, args ...string) {
+		t.Helper()
+		o := accrue(t, "not an event\n{}\n", args...).want(t, int(code))
+		var e struct {
+			Error    string   `json:"error"`
+			Problems []string `json:"problems"`
+			Exit     float64  `json:"exit"`
+		}
+		if err := json.Unmarshal([]byte(o.stderr), &e); err != nil || e.Error == "" || e.Exit != code || len(e.Problems) != problems {
+			t.Errorf("accrue %s: the error as JSON is %s", strings.Join(args, " "), o.stderr)
+		}
+	}
+	bad := write(t, "bad.yaml", "program: test\nbogus: 1\nalso: 2\n")
+	want(2, 0, "simulate", "--output", "json")
+	want(2, 0, "simulate", "--output=json")
+	want(2, 0, "-o", "json", "bogus")
+	want(2, 0, "-ojson", "bogus")
+	want(2, 0, "-o=json", "bogus")
+	want(2, 0, "program", "validate", bad, "--bogus", "-o", "json")
+	want(1, 2, "import", "-", "--dry-run", "-o", "json")
+	o := accrue(t, "", "program", "validate", bad, "-o", "json").want(t, 1)
+	found := decode[struct{ Problems []any }](t, o.stdout).Problems
+	if len(found) < 2 {
+		t.Fatalf("the program has %d problems, this test needs some", len(found))
+	}
+	want(1, len(found), "program", "diff", bad, bad, "-o", "json")
+	t.Setenv("ACCRUE_OUTPUT", "json")
+	want(2, 0, "bogus")
+	accrue(t, "", "bogus", "-o", "text").want(t, 2, "accrue: unexpected argument bogus")
+}
+
+func TestFlagsThatCannotBeMeantAreNamed(t *testing.T) {
+	for flag, args := range map[string][]string{
+		"--listen: \"bogus\"":             {"dev", "--listen", "bogus"},
+		"--listen: \":99999\"":            {"run", "--listen", ":99999"},
+		"--listen: \"\"":                  {"demo", "--listen", ""},
+		"--workers: is 0":                 {"run", "--workers", "0"},
+		"--tick: is -1s":                  {"run", "--tick", "-1s"},
+		"--hash-key ($ACCRUE_HASH_KEY)":   {"dev", "--hash-key", "short"},
+		"--cache-mib: is -5":              {"dev", "--cache-mib", "-5"},
+		"--memory-mib: is 0":              {"run", "--memory-mib", "0"},
+		"--partitions: is 0":              {"dev", "--partitions", "0"},
+		"--port: is 70000":                {"dev", "--port", "70000"},
+		"--registry-port: is -1":          {"dev", "--registry-port", "-1"},
+		"--brokers ($ACCRUE_BROKERS): is": {"verify", "--brokers", ""},
+	} {
+		accrue(t, "", args...).want(t, 2, flag)
+	}
+	accrue(t, "", "dev", "--workers", "0", "--partitions", "0").want(t, 2,
+		"accrue: --workers: is 0, want 1 to 1024\n--partitions: is 0, want 1 to 10000\nTry `accrue dev --help`.\n")
+}
+
+func TestABrokerThatDoesNotAnswerMayWantNoTLS(t *testing.T) {
+	t.Parallel() // it mostly waits
+	accrue(t, "", "verify", "--tls", "--brokers", "127.0.0.1:1").want(t, 3, "expect TLS?")
+	accrue(t, "", "verify", "--sasl-user", "ada", "--brokers", "127.0.0.1:1").want(t, 3, "by SASL without TLS?")
+	accrue(t, "", "verify", "--tls", "--sasl-user", "ada", "--brokers", "127.0.0.1:1").want(t, 3, "expect TLS and a login by SASL?")
+	accrue(t, "", "verify", "--brokers", "127.0.0.1:1").want(t, 3, "Is it running, and is --brokers ($ACCRUE_BROKERS) its address?")
+}
+
+func TestAServerThatIsNotAccrueIsNotQuoted(t *testing.T) {
+	status := http.StatusNotFound
+	foreign := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, "<!doctype html>\n<title>Shop</title>\n<p>Nothing here.\n")
+	}))
+	defer foreign.Close()
+	for _, status = range []int{http.StatusNotFound, http.StatusOK, http.StatusBadGateway} {
+		o := accrue(t, "", "balance", "ann", "--url", foreign.URL).want(t, 3, strconv.Itoa(status), "not accrue's", "--url ($ACCRUE_URL)")
+		if strings.Contains(o.stderr, "Nothing here") || strings.Count(o.stderr, "\n") != 2 {
+			t.Errorf("it said more than the first line:\n%s", o.stderr)
+		}
 	}
 }

@@ -6,9 +6,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/accrue-loyalty/accrue/api"
 )
 
 // printJSON prints v as one indented JSON document.
@@ -19,6 +22,21 @@ func (r *run) printJSON(v any) error {
 	}
 	_, err = fmt.Fprintf(r.Stdout, "%s\n", b)
 	return err
+}
+
+// textf is [fmt.Sprintf] for people: what a terminal would act on in strings that args hold is escaped.
+func textf(format string, args ...any) string {
+	for i := range args {
+		args[i] = visible(args[i])
+	}
+	return fmt.Sprintf(format, args...)
+}
+
+func visible(v any) any {
+	if s := reflect.ValueOf(v); s.Kind() == reflect.String {
+		return api.Visible(s.String())
+	}
+	return v
 }
 
 // column is one column of a table: its title, and whether it holds numbers.
@@ -48,7 +66,11 @@ func printTable(w io.Writer, columns []column, rows [][]any) {
 	t.AppendHeader(header)
 	t.SetColumnConfigs(configs)
 	for _, row := range rows {
-		t.AppendRow(row)
+		cells := make(table.Row, len(row))
+		for i := range row {
+			cells[i] = visible(row[i])
+		}
+		t.AppendRow(cells)
 	}
 	t.Render()
 }

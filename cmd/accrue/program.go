@@ -54,7 +54,7 @@ func (c *programValidateCommand) Run(r *run) error {
 	if err != nil {
 		return invalidProgram(err)
 	}
-	_, err = fmt.Fprintf(r.Stdout, "%s is valid: program %s, %s\n", c.File, p.Name, plural(len(p.Earn), "rule"))
+	_, err = fmt.Fprintln(r.Stdout, textf("%s is valid: program %s, %s", c.File, p.Name, plural(len(p.Earn), "rule")))
 	return err
 }
 
@@ -108,7 +108,7 @@ func (c *programPublishCommand) Run(r *run) error {
 	if r.json {
 		return r.printJSON(map[string]any{"published": true, "version": published.Version, "hash": published.Hash, "effective_at": published.EffectiveAt})
 	}
-	_, err = fmt.Fprintf(r.Stdout, "%s is version %d, in effect from %s\n", p.Name, published.Version, published.EffectiveAt)
+	_, err = fmt.Fprintln(r.Stdout, textf("%s is version %d, in effect from %s", p.Name, published.Version, published.EffectiveAt))
 	return err
 }
 
@@ -214,7 +214,7 @@ func (c *programDiffCommand) Run(r *run) error {
 		}
 	} else {
 		for _, x := range changes {
-			fmt.Fprintln(r.Stdout, x)
+			fmt.Fprintln(r.Stdout, textf("%s", x.String()))
 		}
 		if len(changes) == 0 {
 			fmt.Fprintln(r.Stdout, "They say the same.")

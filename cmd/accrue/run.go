@@ -49,6 +49,7 @@ Example:
 
 // Run implements the command.
 func (c *runCommand) Run(r *run) error {
+	r.endsInOrder()
 	stop, err := startProfile(c.Profile)
 	if err != nil {
 		return err

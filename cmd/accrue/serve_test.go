@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -58,8 +59,49 @@ func TestOneCustomerFromOrderToRedemption(t *testing.T) {
 	if b := decode[map[string]any](t, o.stdout); b["active"] != 450.0 || b["position"] == "" {
 		t.Errorf("the balance as JSON is %s", o.stdout)
 	}
+	o = accrue(t, "", "redeem", "ann", "5000", url, "-o", "json").want(t, 1)
+	if e := decode[map[string]any](t, o.stderr); e["reason"] != "balance_too_low" || e["exit"] != 1.0 {
+		t.Errorf("the refusal as JSON is %s", o.stderr)
+	}
+	o = accrue(t, "", "statement", "ann", "--limit", "0", url, "-o", "json").want(t, 2)
+	if e := decode[map[string]any](t, o.stderr); e["reason"] != "invalid_request" || len(e["problems"].([]any)) != 1 {
+		t.Errorf("the wrong request as JSON is %s", o.stderr)
+	}
 	accrue(t, "", s.cluster("verify", "--partition", "0", "--partition", "1")...).want(t, 0)
 	accrue(t, "", s.cluster("verify", "--partition", "99")...).want(t, 3, "no partition 99")
+}
+
+// TestOddIDsAreAskedForAndShown has customers that a path would swallow, and an event that would paint the terminal.
+func TestOddIDsAreAskedForAndShown(t *testing.T) {
+	t.Parallel() // it mostly waits
+	s := dev(t, "--program", "testdata/plain.yaml")
+	url := "--url=" + s.API
+	customers := []string{"..", ".", "a/b", "%2E", "?x#y"}
+	in := orderLine(`x\u001b[2J\u001b[31mEVIL\nFAKE 99`, "esc", "2026-01-01T12:00:00Z", "100")
+	for i, customer := range customers {
+		in += orderLine(strconv.Itoa(i), customer, "2026-01-01T12:00:00Z", "100")
+	}
+	accrue(t, in, s.cluster("import", "-")...).want(t, 0)
+	for _, customer := range customers {
+		eventually(t, "the order of "+customer+" is decided", func() bool { return accrue(t, "", "balance", customer, url).code == 0 })
+		for _, what := range []string{"lots", "statement", "tier"} {
+			accrue(t, "", what, customer, url).want(t, 0)
+		}
+	}
+	eventually(t, "the odd order is decided", func() bool { return accrue(t, "", "balance", "esc", url).code == 0 })
+	for _, args := range [][]string{{"statement", "esc"}, {"lots", "esc"}, {"explain", "esc", "x\x1b[2J\x1b[31mEVIL\nFAKE 99"}} {
+		o := accrue(t, "", append(args, url)...).want(t, 0)
+		if strings.Contains(o.stdout, "\x1b") || strings.Contains(o.stdout, "\nFAKE") || !strings.Contains(o.stdout, `x\x1b[2J\x1b[31mEVIL\nFAKE 99`) {
+			t.Errorf("%s printed %q", args[0], o.stdout)
+		}
+	}
+	o := accrue(t, "", "statement", "esc", url, "-o", "json").want(t, 0)
+	if !strings.Contains(o.stdout, `"x\u001b[2J\u001b[31mEVIL\nFAKE 99"`) {
+		t.Errorf("the statement as JSON must have the id as it is: %s", o.stdout)
+	}
+	for _, args := range [][]string{{"balance", ""}, {"redeem", "", "5"}, {"explain", "esc", ""}, {"cancel", "esc", ""}} {
+		accrue(t, "", append(args, url)...).want(t, 2, "is empty")
+	}
 }
 
 func TestProgramsArePublishedOnce(t *testing.T) {

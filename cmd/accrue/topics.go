@@ -71,8 +71,8 @@ type topicMade struct {
 
 // Run implements the command.
 func (c *topicsCreateCommand) Run(r *run) error {
-	if c.Partitions < 1 || c.Partitions > 10_000 {
-		return wrongUsage(fmt.Errorf("--partitions: is %d, want 1 to 10000", c.Partitions))
+	if err := within("--partitions", int64(c.Partitions), 1, partitionsMax); err != nil {
+		return wrongUsage(err)
 	}
 	cl, err := c.reach(r.ctx, true, nil, r.Kafka...)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/accrue-loyalty/accrue/api"
 	"github.com/accrue-loyalty/accrue/consumer"
 )
 
@@ -88,7 +89,7 @@ func verified(r *consumer.VerifyReport) verification {
 func printVerified(r *run, report *consumer.VerifyReport) {
 	w := r.Stdout
 	for _, d := range report.Differences() {
-		fmt.Fprintln(w, d.String())
+		fmt.Fprintln(w, api.VisibleLines(d.String()))
 	}
 	fmt.Fprintf(w, "%s of %s decided once more in %.1f s (%s a second): %s\n", grouped(report.Records, "record"),
 		plural(len(report.Partitions), "partition"), report.Took.Seconds(), thousands(int64(report.RecordsPerSecond())),

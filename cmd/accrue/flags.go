@@ -1,0 +1,77 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+)
+
+const (
+	// workersMax and partitionsMax are beyond what is of use; they catch mistyped numbers.
+	workersMax    = 1024
+	partitionsMax = 10_000
+	portMax       = 65_535
+	// hashKeyBytesMin is what the API asks for.
+	hashKeyBytesMin = 16
+)
+
+// Validate reports everything that is wrong with the flags.
+func (c *runCommand) Validate() error {
+	return errors.Join(append(c.check(), notNegative("--tick", c.Tick))...)
+}
+
+// Validate reports everything that is wrong with the flags.
+func (c *devCommand) Validate() error {
+	return errors.Join(append(c.check(),
+		notNegative("--tick", c.Tick),
+		within("--port", int64(c.Port), 0, portMax),
+		within("--registry-port", int64(c.RegistryPort), 0, portMax),
+		within("--partitions", int64(c.Partitions), 1, partitionsMax))...)
+}
+
+// Validate reports everything that is wrong with the flags.
+func (c *demoCommand) Validate() error { return errors.Join(listenable(c.Listen)) }
+
+func (f *serveFlags) check() []error {
+	problems := []error{
+		listenable(f.Listen),
+		within("--workers", int64(f.Workers), 1, workersMax),
+		within("--cache-mib", f.CacheMiB, 1, memoryMostMiB),
+		within("--memory-mib", f.Memory, 1, memoryMostMiB),
+	}
+	if n := len(f.HashKey); n > 0 && n < hashKeyBytesMin {
+		problems = append(problems, fmt.Errorf("--hash-key ($ACCRUE_HASH_KEY): has %d bytes, at least %d are needed", n, hashKeyBytesMin))
+	}
+	return problems
+}
+
+// memoryMostMiB is more than any machine has, and can be counted in bytes.
+const memoryMostMiB = 1 << 30
+
+// within refuses a flag's number outside of least to most.
+func within(flag string, n, least, most int64) error {
+	if n < least || n > most {
+		return fmt.Errorf("%s: is %d, want %d to %d", flag, n, least, most)
+	}
+	return nil
+}
+
+func notNegative(flag string, d time.Duration) error {
+	if d < 0 {
+		return fmt.Errorf("%s: is %s, want 0 or more", flag, d)
+	}
+	return nil
+}
+
+// listenable refuses what is no address to listen on.
+func listenable(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		return fmt.Errorf("--listen: %q is no address such as 127.0.0.1:8080 or :8080", address)
+	}
+	return nil
+}
