@@ -2,7 +2,9 @@ package events
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -59,9 +61,10 @@ func (i *Instant) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// ParseInstant reads an RFC 3339 time after 1970 and before the year 10000, and cuts it to milliseconds.
+// ParseInstant reads an RFC 3339 time after 1970 and before the year 10000, and cuts it to milliseconds. A leap second is
+// the second after it.
 func ParseInstant(s string) (Instant, error) {
-	t, err := time.Parse(time.RFC3339Nano, s)
+	t, err := parseTime(s)
 	if err != nil {
 		return 0, fmt.Errorf("%q is not an RFC 3339 time such as 2026-11-22T10:00:00Z", s)
 	}
@@ -70,6 +73,34 @@ func ParseInstant(s string) (Instant, error) {
 	}
 	return InstantOf(t), nil
 }
+
+// parseTime is time.Parse for RFC 3339 as it is written down: package time takes an hour of one digit and a comma, and
+// no small letters and leap seconds.
+func parseTime(s string) (time.Time, error) {
+	const shape = "0000-00-00T00:00:00"
+	if len(s) <= len(shape) || strings.ContainsRune(s, ',') {
+		return time.Time{}, errTime
+	}
+	for i := range len(shape) {
+		if digit := s[i] >= '0' && s[i] <= '9'; digit != (shape[i] == '0') {
+			return time.Time{}, errTime
+		}
+	}
+	if strings.ContainsAny(s, "tz") {
+		s = strings.ToUpper(s)
+	}
+	const seconds = len(shape) - 2
+	if s[seconds:len(shape)] != "60" {
+		return time.Parse(time.RFC3339Nano, s)
+	}
+	t, err := time.Parse(time.RFC3339Nano, s[:seconds]+"59"+s[len(shape):])
+	if u := t.UTC(); err == nil && (u.Hour() != 23 || u.Minute() != 59) {
+		err = errTime
+	}
+	return t.Add(time.Second), err
+}
+
+var errTime = errors.New("not RFC 3339")
 
 // Hash is a SHA-256 digest. Its text form is lower-case hexadecimal, "" for the zero hash.
 type Hash [32]byte

@@ -211,6 +211,9 @@ func (d *decider) reverseReferral(o *Order) {
 	if !o.Ended || !o.referred() {
 		return
 	}
+	if p := d.in.History.Version(o.Version); p != nil && p.Referral != nil && p.Referral.Referrer == 0 {
+		return // nothing was sent
+	}
 	referee, referrer := o.Referee, o.Referrer
 	if referrer == "" {
 		referee, referrer = d.a.Customer, d.a.Profile.ReferredBy

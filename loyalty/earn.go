@@ -71,6 +71,9 @@ func (d *decider) orderFact(e *events.OrderPlaced) (fact *events.OrderFact, reas
 	}
 	fact = d.room.fact
 	*fact = events.OrderFact{Order: e.Order, Redemption: e.Redemption, Lines: sized(fact.Lines, len(e.Lines)), Rules: fact.Rules[:0]}
+	if e.Order != visibleOrder(e.Order) {
+		return nil, "invalid_order"
+	}
 	var gross int64
 	for i := range e.Lines {
 		l := &e.Lines[i]

@@ -193,9 +193,9 @@ func (f *fold) release(e *events.Entry) {
 
 // reinstate gives points back, to the parts consumed last first.
 func (f *fold) reinstate(e *events.Entry) {
-	f.addActive(e, e.Order)
-	f.a.Totals.Reinstated += e.Points
 	r := f.redemption(e.Redemption)
+	f.addActive(e, r.givesNext())
+	f.a.Totals.Reinstated += e.Points
 	left := e.Points
 	for i := len(r.Parts) - 1; i >= 0 && left > 0; i-- {
 		part := &r.Parts[i]
@@ -207,6 +207,16 @@ func (f *fold) reinstate(e *events.Entry) {
 			f.a.tally.add(l)
 		}
 	}
+}
+
+// givesNext is what earned the points that are given back next; the entry does not name what is no order.
+func (r *Redemption) givesNext() string {
+	for i := len(r.Parts) - 1; i >= 0; i-- {
+		if part := &r.Parts[i]; part.Given < part.Points {
+			return part.Order
+		}
+	}
+	return ""
 }
 
 // moveRedemption sets a redemption's state; one that holds no points any more leaves the account for the records.

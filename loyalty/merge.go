@@ -46,14 +46,24 @@ func (f *fold) takeOver(encoded []byte) {
 		}
 		return ids[id]
 	}
+	orders := f.clashing(set.Orders)
+	ordered := func(id string) string {
+		if name, ok := orders[id]; ok {
+			return name
+		}
+		return id
+	}
 	for _, l := range from.Lots {
-		l.ID = renamed(l.ID)
+		l.ID, l.Order = renamed(l.ID), ordered(l.Order)
 		f.a.Lots = append(f.a.Lots, l)
 	}
 	names := map[string]string{}
 	adopt := func(r *Redemption) bool {
 		for i := range r.Parts {
-			r.Parts[i].Lot = renamed(r.Parts[i].Lot)
+			r.Parts[i].Lot, r.Parts[i].Order = renamed(r.Parts[i].Lot), ordered(r.Parts[i].Order)
+		}
+		for i := range r.Orders {
+			r.Orders[i] = ordered(r.Orders[i])
 		}
 		return f.adoptRedemption(r, names)
 	}
@@ -68,6 +78,7 @@ func (f *fold) takeOver(encoded []byte) {
 		}
 	}
 	for _, o := range set.Orders {
+		o.ID = ordered(o.ID)
 		for i := range o.Grants {
 			o.Grants[i].Lot = renamed(o.Grants[i].Lot)
 		}
@@ -79,7 +90,7 @@ func (f *fold) takeOver(encoded []byte) {
 		f.adoptOrder(o)
 	}
 	for _, x := range set.Expired {
-		f.r.AddExpired(x.Order, renamed(x.Lot), x.Points)
+		f.r.AddExpired(ordered(x.Order), renamed(x.Lot), x.Points)
 	}
 	for _, r := range set.References {
 		f.r.PutReference(r)
@@ -133,13 +144,25 @@ func (f *fold) mergedFrom() string {
 	return ""
 }
 
-// adoptOrder takes over an order's record. Where the survivor has placed the same order id, its own record stays.
+// clashing returns new names for orders (and reviews) of an account that ended whose ids the survivor has used for others:
+// each keeps its own lots and redemptions. Events that name the id mean the survivor's.
+func (f *fold) clashing(orders []*Order) map[string]string {
+	names := map[string]string{}
+	for _, o := range orders {
+		own := f.knownOrder(o.ID)
+		if own != nil && (own.Placed && o.Placed || len(own.Grants) > 0 && len(o.Grants) > 0) {
+			names[o.ID] = o.ID + "@" + f.mergedFrom()
+		}
+	}
+	return names
+}
+
+// adoptOrder takes over an order's record.
 func (f *fold) adoptOrder(o *Order) {
 	own := f.knownOrder(o.ID)
 	switch {
 	case own == nil:
 		f.orders = append(f.orders, o)
-	case own.Placed && o.Placed:
 	case own.Placed:
 		// The other account's redemptions have only named it.
 		for _, id := range o.Redemptions {

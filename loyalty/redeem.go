@@ -18,7 +18,7 @@ func (d *decider) request(e *events.RedemptionRequested) {
 		return
 	}
 	d.consume(e.Points, func(l *Lot, n events.Points) {
-		d.add(events.Entry{Type: events.Reserve, Lot: l.ID, Points: n, Redemption: e.Redemption, Order: l.Order,
+		d.add(events.Entry{Type: events.Reserve, Lot: l.ID, Points: n, Redemption: e.Redemption, Order: visibleOrder(l.Order),
 			EarnedAt: l.EarnedAt, ActiveAt: l.ActiveAt, ExpiresAt: l.ExpiresAt})
 	})
 	d.state(events.RedemptionFact{
@@ -162,7 +162,6 @@ func (d *decider) releaseAll(r *Redemption, state events.RedemptionState) {
 		d.add(events.Entry{Type: events.Release, Lot: part.Lot, Points: part.Points, Redemption: r.ID})
 	}
 	d.state(events.RedemptionFact{Redemption: r.ID, State: state})
-	d.repay()
 }
 
 // cancelRedemption releases reserved points, or gives back what is left of spent ones.

@@ -131,6 +131,7 @@ func (d *decider) giveBack(o *Order) {
 		case events.StateCancelled, events.StateLapsed, "":
 		}
 	}
+	d.repay()
 }
 
 // reinstateShare gives back floor(points × returned share of the gross) of a redemption, less what was given before.
@@ -161,7 +162,7 @@ func (d *decider) reinstatePoints(r *Redemption, n events.Points) {
 		}
 		n -= give
 		e := events.Entry{
-			Type: events.Reinstate, Points: give, Lot: part.Lot, Redemption: r.ID, Order: part.Order,
+			Type: events.Reinstate, Points: give, Lot: part.Lot, Redemption: r.ID, Order: visibleOrder(part.Order),
 			EarnedAt: part.EarnedAt, ActiveAt: part.ActiveAt, ExpiresAt: part.ExpiresAt,
 		}
 		// A lot that is gone although it had an expiry was dropped because that has passed.
@@ -177,7 +178,6 @@ func (d *decider) reinstatePoints(r *Redemption, n events.Points) {
 		}
 		d.add(e)
 	}
-	d.repay()
 }
 
 // clawBack takes back what an order (or review) has to give back by now: from its own pending and active lots, then

@@ -26,11 +26,16 @@ func (d *Decider) DecideTick(p *Program, h History, a *Account, r Records, tick 
 	d.room.tick = events.Tick{Header: events.Header{At: tick}}
 	d.begin(p, a, r, Input{Event: &d.room.tick, Cause: cause, Clock: tick, History: h})
 	reviewed := max(a.Clock, a.TierSince)
-	for {
+	for done := events.Instant(0); ; {
 		step, at := d.nextStep(ts, reviewed)
 		if step == noStep || at > tick {
 			break
 		}
+		if at != done || step > lapse {
+			// Of all that became active at one time, what is consumed first repays first.
+			d.repay()
+		}
+		done = at
 		switch step {
 		case activate:
 			d.activate(at)
@@ -168,7 +173,6 @@ func (d *decider) activate(at events.Instant) {
 	for i := range d.a.Lots {
 		if l := &d.a.Lots[i]; l.Pending > 0 && l.ActiveAt == at {
 			d.add(events.Entry{Type: events.Activate, Lot: l.ID, Points: l.Pending, Order: visibleOrder(l.Order)})
-			d.repay()
 			return
 		}
 	}
