@@ -128,10 +128,19 @@ func (f *fold) adoptRedemption(r *Redemption, names map[string]string) bool {
 		}
 		f.redemptions = slices.DeleteFunc(f.redemptions, func(x *Redemption) bool { return x == own })
 	default:
-		names[r.ID] = r.ID + "@" + f.mergedFrom()
+		names[r.ID] = f.unusedName(r.ID, func(name string) bool { return f.redemption(name) != nil })
 		r.ID = names[r.ID]
 	}
 	return true
+}
+
+// unusedName returns a name for what had an id in the account that ended, which the survivor has not used.
+func (f *fold) unusedName(id string, used func(string) bool) string {
+	name := id + "@" + f.mergedFrom()
+	for used(name) {
+		name += "@"
+	}
+	return name
 }
 
 // mergedFrom is the customer whose account the decision takes over.
@@ -151,7 +160,7 @@ func (f *fold) clashing(orders []*Order) map[string]string {
 	for _, o := range orders {
 		own := f.knownOrder(o.ID)
 		if own != nil && (own.Placed && o.Placed || len(own.Grants) > 0 && len(o.Grants) > 0) {
-			names[o.ID] = o.ID + "@" + f.mergedFrom()
+			names[o.ID] = f.unusedName(o.ID, func(name string) bool { return f.knownOrder(name) != nil })
 		}
 	}
 	return names
