@@ -44,6 +44,7 @@ func start(t *testing.T, stderr io.Writer, args ...string) *exec.Cmd {
 }
 
 func TestACommandThatWaitsForItsInputEndsWhenItIsInterrupted(t *testing.T) {
+	t.Parallel() // it mostly waits
 	program := write(t, "program.yaml", plainProgram)
 	folder := t.TempDir()
 	fifo := filepath.Join(folder, "fifo")
