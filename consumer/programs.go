@@ -143,10 +143,14 @@ func (p *Programs) follow(ctx context.Context, c *Client, r *projector.Reader, l
 			if rec.Attrs.IsControl() {
 				continue
 			}
-			version, err := c.loadProgram(rec)
+			published, err := c.published(rec)
 			if notOurs(err) {
 				log.Error("a record in the program topic was not written by accrue; it is left out", "offset", rec.Offset, "error", err)
 				continue
+			}
+			var version *loyalty.Program
+			if err == nil {
+				version, err = loadProgram(rec, published)
 			}
 			if err != nil {
 				p.fail(err)
@@ -164,13 +168,7 @@ const programBytesMax = 1 << 20
 // ProgramSources returns all published versions with their sources, oldest first.
 func (c *Client) ProgramSources(ctx context.Context) ([]events.ProgramPublished, error) {
 	var all []events.ProgramPublished
-	_, err := c.eachProgram(ctx, func(rec *kgo.Record) error {
-		var p events.ProgramPublished
-		if err := c.codec.DecodeProgram(rec.Value, &p); notOurs(err) {
-			return nil
-		} else if err != nil {
-			return fmt.Errorf("program@%d: %w", rec.Offset, err)
-		}
+	_, err := c.eachProgram(ctx, func(_ *kgo.Record, p events.ProgramPublished) error {
 		all = append(all, p)
 		return nil
 	})
@@ -184,11 +182,8 @@ func (c *Client) Programs(ctx context.Context) (loyalty.History, error) {
 }
 
 func (c *Client) readPrograms(ctx context.Context) (versions []*loyalty.Program, next int64, err error) {
-	next, err = c.eachProgram(ctx, func(rec *kgo.Record) error {
-		v, err := c.loadProgram(rec)
-		if notOurs(err) {
-			return nil
-		}
+	next, err = c.eachProgram(ctx, func(rec *kgo.Record, p events.ProgramPublished) error {
+		v, err := loadProgram(rec, p)
 		if err != nil {
 			return err
 		}
@@ -198,8 +193,8 @@ func (c *Client) readPrograms(ctx context.Context) (versions []*loyalty.Program,
 	return versions, next, err
 }
 
-// eachProgram reads the program topic from its start to its end.
-func (c *Client) eachProgram(ctx context.Context, fn func(*kgo.Record) error) (next int64, err error) {
+// eachProgram reads the program topic from its start to its end, but for records that no accrue wrote.
+func (c *Client) eachProgram(ctx context.Context, fn func(*kgo.Record, events.ProgramPublished) error) (next int64, err error) {
 	topic := c.Name(schemas.TopicProgram)
 	span, err := c.reader.Span(ctx, topic, 0)
 	if err != nil {
@@ -210,7 +205,14 @@ func (c *Client) eachProgram(ctx context.Context, fn func(*kgo.Record) error) (n
 			if rec.Attrs.IsControl() {
 				continue
 			}
-			if err := fn(rec); err != nil {
+			p, err := c.published(rec)
+			if notOurs(err) {
+				continue
+			}
+			if err == nil {
+				err = fn(rec, p)
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -224,16 +226,21 @@ func (c *Client) eachProgram(ctx context.Context, fn func(*kgo.Record) error) (n
 // different rules.
 func notOurs(err error) bool { return schemas.CodeOf(err) == schemas.CodeFraming }
 
-func (c *Client) loadProgram(rec *kgo.Record) (*loyalty.Program, error) {
-	var published events.ProgramPublished
-	if err := c.codec.DecodeProgram(rec.Value, &published); err != nil {
-		return nil, fmt.Errorf("%s@%d: %w", rec.Topic, rec.Offset, err)
+// published decodes a record of the program topic.
+func (c *Client) published(rec *kgo.Record) (p events.ProgramPublished, err error) {
+	if err = c.codec.DecodeProgram(rec.Value, &p); err != nil {
+		err = fmt.Errorf("%s@%d: %w", rec.Topic, rec.Offset, err)
 	}
-	p, err := program.Load(published)
+	return p, err
+}
+
+// loadProgram compiles what a record published.
+func loadProgram(rec *kgo.Record, p events.ProgramPublished) (*loyalty.Program, error) {
+	version, err := program.Load(p)
 	if err != nil {
 		return nil, fmt.Errorf("%s@%d cannot be used by this accrue: %w", rec.Topic, rec.Offset, err)
 	}
-	return p, nil
+	return version, nil
 }
 
 // PublishProgram checks a draft, appends it to the program topic and returns it. The draft's Latest is filled in.

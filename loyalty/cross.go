@@ -136,20 +136,6 @@ func (d *decider) mergedFits(e *events.MergeCredited) (*Account, bool) {
 	return from, true
 }
 
-// waitsFor names the order that a waiting event waits for.
-func waitsFor(e events.Event) string {
-	switch e := e.(type) { //nolint:gochecksumtype // only these wait; the default panics
-	case *events.OrderFulfilled:
-		return e.Order
-	case *events.OrderCancelled:
-		return e.Order
-	case *events.OrderReturned:
-		return e.Order
-	default:
-		panic("loyalty: a waiting " + string(e.EventType()))
-	}
-}
-
 // mergeIntoErased books what arrives for an erased customer and forfeits it at once.
 func (d *decider) mergeIntoErased(e *events.MergeCredited) {
 	from, ok := d.mergedFits(e)

@@ -2,7 +2,6 @@ package loyalty
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/accrue-loyalty/accrue/events"
 )
@@ -376,85 +375,4 @@ func (d *decider) reviewRemoved(e *events.ReviewRemoved) {
 	o := d.order(d.source)
 	d.cancelled(o)
 	d.clawBack(o)
-}
-
-// onOrder carries out what concerns a placed order; without it the event waits.
-func (d *decider) onOrder(e events.Event, id string, do func(*Order)) {
-	if o := d.knownOrder(id); o != nil && o.Placed {
-		do(o)
-		return
-	}
-	stored, err := events.EncodeJSON(e)
-	if err != nil {
-		panic("loyalty: " + err.Error())
-	}
-	d.made.Facts.Waiting = stored
-	d.wait(stored)
-	d.result(events.Waiting, "order_unknown")
-}
-
-// returnKnown reports whether a return's id is used up, or waits for its order: then it will be, unless it is refused.
-func (d *decider) returnKnown(id string) bool {
-	return d.r.Referenced(events.Reference{Kind: events.TypeOrderReturned, ID: id}) ||
-		slices.ContainsFunc(d.a.Waiting, func(e events.Event) bool {
-			r, ok := e.(*events.OrderReturned)
-			return ok && r.Return == id
-		})
-}
-
-// versionAt returns the version by which an event of t is decided that waited for this decision. A version that was
-// published later cannot be meant: those up to the decision's own and the clock's were known.
-func (d *decider) versionAt(t events.Instant) *Program {
-	h := d.in.History
-	if len(h) < 2 {
-		return d.p
-	}
-	newest := int32(0)
-	if d.in.Clock != 0 {
-		newest = max(d.p.Version, h.At(d.in.Clock).Version)
-	}
-	return appendTerms(nil, h, newest).at(t)
-}
-
-// applyWaiting carries out what waited for an order, in order of arrival, as if it came now.
-func (d *decider) applyWaiting(o *Order) {
-	var ids []string
-	for _, e := range d.a.Waiting {
-		var do func()
-		switch e := e.(type) { //nolint:gochecksumtype // only these wait; the default panics
-		case *events.OrderFulfilled:
-			if e.Order == o.ID {
-				do = func() { d.fulfil(o, e) }
-			}
-		case *events.OrderCancelled:
-			if e.Order == o.ID {
-				do = func() { d.cancel(o) }
-			}
-		case *events.OrderReturned:
-			if e.Order == o.ID {
-				do = func() {
-					// Of two accounts that were merged, both may have waited for the same return.
-					if !d.r.Referenced(events.Reference{Kind: events.TypeOrderReturned, ID: e.Return}) {
-						d.takeBack(o, e)
-					}
-				}
-			}
-		default:
-			panic("loyalty: a waiting " + string(e.EventType()))
-		}
-		if do == nil {
-			continue
-		}
-		ids = append(ids, e.Head().ID)
-		result, reason, event := d.made.Result, d.made.Reason, d.in.Event
-		d.in.Event, d.at = e, e.Head().At
-		d.now = max(d.at, d.in.Clock)
-		d.by(d.versionAt(d.at), do)
-		d.repay()
-		d.in.Event, d.at = event, event.Head().At
-		d.now = max(d.at, d.in.Clock)
-		d.made.Result, d.made.Reason = result, reason
-	}
-	d.made.Facts.Applied = append(d.made.Facts.Applied, ids...)
-	d.stopWaiting(ids)
 }

@@ -191,15 +191,3 @@ func (d *decider) expire(at events.Instant) {
 	l := d.a.firstLot(func(l *Lot) bool { return l.Active > 0 && l.ExpiresAt == at })
 	d.add(events.Entry{Type: events.Expire, Lot: l.ID, Points: l.Active, Order: visibleOrder(l.Order), ExpiresAt: at})
 }
-
-// dropWaiting forgets events that have waited for their order too long.
-func (d *decider) dropWaiting(ts terms, tick events.Instant) {
-	var ids []string
-	for _, e := range d.a.Waiting {
-		if at := e.Head().At; ts.at(at).stale(at, tick) {
-			ids = append(ids, e.Head().ID)
-		}
-	}
-	d.made.Facts.Dropped = append(d.made.Facts.Dropped, ids...)
-	d.stopWaiting(ids)
-}
