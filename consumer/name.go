@@ -22,10 +22,10 @@ func (e *Engine) nameTaken(ctx context.Context) (folder string, err error) {
 		if m.InstanceID == nil {
 			continue
 		}
-		rest, ours := strings.CutPrefix(*m.InstanceID, e.cfg.Instance+".")
-		of, n, _ := strings.Cut(rest, ".")
-		if _, err := strconv.Atoi(n); ours && err == nil && of != e.storeID {
-			return of, nil
+		n, rest, _ := strings.Cut(*m.InstanceID, ".")
+		folder, ours := strings.CutPrefix(rest, e.cfg.Instance+".")
+		if _, err := strconv.Atoi(n); ours && err == nil && !strings.Contains(folder, ".") && folder != e.storeID {
+			return folder, nil
 		}
 	}
 	return "", err

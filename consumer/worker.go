@@ -93,8 +93,11 @@ func (w *worker) transactionalID() string {
 // its predecessor's session to run out. That is safe only if the predecessor is dead, so the name contains the identity
 // of the state's folder, which one process at a time can hold; another process of the same instance name with another
 // folder is another member.
+//
+// The range balancer goes through the members by this name, so the worker's number stands first: where there are fewer
+// partitions than members, or some members get one more, they are spread over the instances.
 func (w *worker) memberID() string {
-	return fmt.Sprintf("%s.%s.%d", w.e.cfg.Instance, w.e.storeID, w.n)
+	return fmt.Sprintf("%d.%s.%s", w.n, w.e.cfg.Instance, w.e.storeID)
 }
 
 // rebalanceTimeout is how long the group waits for a member that ends its batch.
