@@ -47,7 +47,7 @@ func main() {
 	flag.IntVar(&s.events, "events", 1_000_000, "orders of the throughput rounds")
 	flag.IntVar(&s.customers, "customers", 100_000, "customers of those orders")
 	flag.IntVar(&s.rounds, "rounds", 5, "interleaved rounds")
-	flag.IntVar(&s.workers, "workers", 2, "transactional clients on each side")
+	flag.IntVar(&s.workers, "workers", 4, "transactional clients on each side")
 	flag.IntVar(&s.accounts, "accounts", 1_000_000, "accounts of the memory run")
 	flag.IntVar(&s.restore, "restore", 5_000_000, "decisions of the restore run")
 	flag.IntVar(&s.readRate, "read-rate", 10_000, "requests a second of the open-loop reads")

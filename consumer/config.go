@@ -24,8 +24,8 @@ type Config struct {
 	Instance string
 	// API is where other instances reach this one's API; "" when it has none.
 	API string
-	// Workers is how many partitions' batches are decided and committed at once; 2 by default. More than cores pays
-	// only where commits are slow.
+	// Workers is how many batches, each of other partitions, are decided and committed at once; 4 by default. More than
+	// cores, because a worker waits for its commits most of the time while there is little to do.
 	Workers int
 	// Clock says who drives the partitions' clocks.
 	Clock ClockConfig
@@ -59,7 +59,7 @@ type Limits struct {
 // DefaultConfig returns the defaults, which lack the client, programs, store, instance and logger.
 func DefaultConfig() Config {
 	return Config{
-		Workers: 2,
+		Workers: 4,
 		Clock:   ClockConfig{Every: time.Second},
 		Limits:  Limits{Records: 4_000, Due: 100 * time.Millisecond},
 		Metrics: NoMetrics{},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/accrue-loyalty/accrue/analytics"
 	"github.com/accrue-loyalty/accrue/api"
+	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/internal/intake"
 	"github.com/accrue-loyalty/accrue/program"
@@ -146,7 +147,7 @@ func (c *demoCommand) instance(ctx context.Context, w *world, dir string, now *d
 		return nil, fmt.Errorf("publishing the sample program: %w", err)
 	}
 	return newInstance(ctx, w.cluster, instanceConfig{
-		dir: filepath.Join(dir, "state"), listen: c.Listen, name: "demo", workers: 2, now: now.Now,
+		dir: filepath.Join(dir, "state"), listen: c.Listen, name: "demo", workers: consumer.DefaultConfig().Workers, now: now.Now,
 		state: func(sc *state.Config) { sc.MemTableBytes = 16 << 20 },
 	}, log)
 }

@@ -15,7 +15,7 @@ import (
 // serveFlags say how an instance runs.
 type serveFlags struct {
 	Listen   string `env:"ACCRUE_LISTEN" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where the API listens; port 0 takes any free one."`
-	Workers  int    `env:"ACCRUE_WORKERS" default:"2" help:"Batches decided and committed at once."`
+	Workers  int    `env:"ACCRUE_WORKERS" default:"4" help:"Batches decided and committed at once."`
 	CacheMiB int64  `name:"cache-mib" env:"ACCRUE_CACHE_MIB" default:"256" help:"Memory for the state's blocks."`
 	Memory   int64  `name:"memory-mib" env:"ACCRUE_MEMORY_MIB" default:"1550" help:"Memory for everything, as a target: the collector works harder near it."`
 	HashKey  string `env:"ACCRUE_HASH_KEY" placeholder:"…" help:"Secret that e-mail, IP and postal addresses handed to the API are hashed with, 16 bytes or more; better in $ACCRUE_HASH_KEY."`
