@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Config says where the cluster keeps its data and where it listens. The zero
@@ -74,11 +75,24 @@ func Start(cfg Config) (_ *Cluster, err error) {
 	if c.fake, err = kfake.NewCluster(opts...); err != nil {
 		return nil, fmt.Errorf("starting the embedded broker on 127.0.0.1:%d: %w", cfg.Port, err)
 	}
+	c.fake.ControlKey(int16(kmsg.GetTelemetrySubscriptions), c.wantsNoMetrics)
 	if c.registry, err = startRegistry(journal, cfg.RegistryPort); err != nil {
 		return nil, fmt.Errorf("starting the embedded schema registry on 127.0.0.1:%d: %w", cfg.RegistryPort, err)
 	}
 	return c, nil
 }
+
+// wantsNoMetrics answers clients that offer figures about themselves. The broker would ask for all of them, which every
+// client then sends when it closes, and throw them away.
+func (c *Cluster) wantsNoMetrics(req kmsg.Request) (kmsg.Response, error, bool) {
+	c.fake.KeepControl()
+	resp := req.ResponseKind().(*kmsg.GetTelemetrySubscriptionsResponse)
+	resp.PushIntervalMillis = metricsAskedAgainMillis
+	return resp, nil, true
+}
+
+// metricsAskedAgainMillis is when a client asks again: five minutes is what Kafka's brokers say.
+const metricsAskedAgainMillis = 5 * 60 * 1000
 
 // Brokers returns the bootstrap addresses, host:port each.
 func (c *Cluster) Brokers() []string { return c.fake.ListenAddrs() }
