@@ -69,6 +69,7 @@ func TestTicksActivateAndExpire(t *testing.T) {
 
 // TestAHalfDoneTickCannotBeSeen has events decided while a tick with much to do is worked off in small portions.
 func TestAHalfDoneTickCannotBeSeen(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 1)
 	w.publish(heldProgram)
 	i := w.start("one", "", func(c *consumer.Config) { c.Limits.Due = time.Millisecond })
@@ -104,6 +105,7 @@ func TestAHalfDoneTickCannotBeSeen(t *testing.T) {
 }
 
 func TestARestartInTheMiddleOfATickFinishesIt(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 2)
 	w.publish(heldProgram)
 	i := w.start("one", "", func(c *consumer.Config) { c.Limits.Due = time.Millisecond })
@@ -127,6 +129,7 @@ func TestARestartInTheMiddleOfATickFinishesIt(t *testing.T) {
 }
 
 func TestATickDoesNotOvertakeABacklog(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 1)
 	w.publish(heldProgram)
 	// Everything is there before the engine starts; one record a batch makes the polls as small as can be.
@@ -150,6 +153,7 @@ func TestATickDoesNotOvertakeABacklog(t *testing.T) {
 
 // TestDrivingTheClockDecidesAsTheSimulationDoes imports history day by day and compares with the engine in memory.
 func TestDrivingTheClockDecidesAsTheSimulationDoes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 4)
 	w.publish(heldProgram)
 	i := w.start("one", "", func(c *consumer.Config) { c.Clock.Every = 20 * time.Millisecond })
@@ -231,6 +235,7 @@ func TestDrivingTheClockDecidesAsTheSimulationDoes(t *testing.T) {
 }
 
 func TestOneDrivesTheClock(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 2)
 	w.publish(heldProgram)
 	i := w.start("one", "", func(c *consumer.Config) { c.Clock.Every = 10 * time.Millisecond })

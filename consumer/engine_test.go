@@ -108,6 +108,7 @@ func sameAccounts(t testing.TB, want, got map[string][]byte) {
 }
 
 func TestOrdersAreDecided(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 4)
 	w.publish(plainProgram)
 	i := w.start("one", "")
@@ -125,6 +126,7 @@ func TestOrdersAreDecided(t *testing.T) {
 }
 
 func TestAMixedHistoryEndsAlikeAfterARestart(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 4)
 	w.publish(plainProgram)
 	all := history(1, 40, 20)
@@ -152,6 +154,7 @@ func running(i *instance, n int) bool {
 }
 
 func TestDuplicatesOfAWholeTopicChangeNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 2)
 	w.publish(plainProgram)
 	i := w.start("one", "")
@@ -215,6 +218,7 @@ func TestUnreadableRecordsGoToTheDeadLetters(t *testing.T) {
 }
 
 func TestTransfersAndMergesCrossPartitions(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 4)
 	w.publish(plainProgram)
 	i := w.start("one", "")

@@ -137,6 +137,7 @@ func TestFaultsChangeNothing(t *testing.T) {
 }
 
 func TestPartitionsMoveBetweenInstances(t *testing.T) {
+	t.Parallel()
 	names := customers(30)
 	all := shopping(8, 30, 3000)
 	want := undisturbed(t, all, names)
@@ -223,6 +224,7 @@ func TestAWorkerWaitsForTheOtherToLetGo(t *testing.T) {
 }
 
 func TestOwnersAreNamedByTheGroup(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 4)
 	w.publish(plainProgram)
 	one := w.start("one", "", func(c *consumer.Config) { c.API = "http://one:8080" })

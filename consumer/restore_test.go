@@ -46,6 +46,7 @@ func (w *world) restored(p int32) *state.Partition {
 
 // TestAColdStartEndsInTheSameBytes compares what the engine left in its folder with a fold of the ledger alone.
 func TestAColdStartEndsInTheSameBytes(t *testing.T) {
+	t.Parallel()
 	for _, size := range []struct {
 		name       string
 		partitions int32
@@ -239,6 +240,7 @@ func (w *world) copyTopic(from *world, t schemas.Topic, change func(*kgo.Record)
 }
 
 func TestVerifyFindsWhatWasPlanted(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 1)
 	w.publish(plainProgram)
 	w.start("one", "")
@@ -332,6 +334,7 @@ tiers:
 `
 
 func TestSumsOfAllAccountsMatchTheLedger(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 4)
 	w.publish(plainProgram)
 	i := w.start("one", "")

@@ -94,7 +94,7 @@ func newRealWorld(t testing.TB, partitions int32) *world {
 func newWorldAt(t testing.TB, brokers []string, prefix string, partitions int32) *world {
 	t.Helper()
 	w := &world{t: t, brokers: brokers, prefix: prefix, partitions: partitions, codec: schemas.NewCodec(), sent: consumer.Offsets{}, lasts: map[int32]lastDecision{}}
-	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0))
+	cl, err := kgo.NewClient(append(racetest.Kafka(), kgo.SeedBrokers(brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0))...)
 	if err != nil {
 		t.Fatal(err)
 	}
