@@ -32,14 +32,17 @@ func (b *bench) latency(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("\nlatency: one event to its committed result, %d events/s\n  %-8s %8s %8s %8s ms\n", latencyRate, "", "p50", "p99", "p99.9")
-	for round := range min(b.rounds, 3) {
+	var echoes, accrues []float64
+	for round := range b.rounds {
 		echo, err := startEcho(b.broker, prefix+"orders", "latency-echo", "latency-echo", b.workers)
 		if err != nil {
 			return err
 		}
-		if err := b.probe(ctx, prefix+"orders", "latency-echo", "echo", round); err != nil {
+		p50, err := b.probe(ctx, prefix+"orders", "latency-echo", "echo", round)
+		if err != nil {
 			return fmt.Errorf("%w\n%s", err, echo.log)
 		}
+		echoes = append(echoes, p50)
 		if _, err := echo.stop(); err != nil {
 			return err
 		}
@@ -50,29 +53,32 @@ func (b *bench) latency(ctx context.Context) error {
 		if err := accrue.ready(ctx); err != nil {
 			return err
 		}
-		if err := b.probe(ctx, prefix+"orders", prefix+"ledger", "accrue", round); err != nil {
+		if p50, err = b.probe(ctx, prefix+"orders", prefix+"ledger", "accrue", round); err != nil {
 			return fmt.Errorf("%w\n%s", err, accrue.log)
 		}
+		accrues = append(accrues, p50)
 		if _, err := accrue.stop(); err != nil {
 			return err
 		}
 	}
+	fmt.Printf("  median of p50: echo %.1f, accrue %.1f ms\n", median(echoes), median(accrues))
 	return nil
 }
 
-// probe sends events at an even rate and matches results to them by the customer, who is new each time.
-func (b *bench) probe(ctx context.Context, from, to, name string, round int) error {
+// probe sends events at an even rate and matches results to them by the customer, who is new each time. It returns the
+// median time, in milliseconds.
+func (b *bench) probe(ctx context.Context, from, to, name string, round int) (p50 float64, err error) {
 	ctx, stop := context.WithTimeout(ctx, 2*time.Minute)
 	defer stop()
 	reader, err := kgo.NewClient(kgo.SeedBrokers(b.broker), kgo.ConsumeTopics(to), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.FetchMaxWait(50*time.Millisecond))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer reader.Close()
 	writer, err := kgo.NewClient(kgo.SeedBrokers(b.broker), kgo.DefaultProduceTopic(from), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer writer.Close()
 
@@ -105,7 +111,7 @@ func (b *bench) probe(ctx context.Context, from, to, name string, round int) err
 			Order: "o", Currency: "USD", Lines: []events.Line{{Line: "1", SKU: "s", Quantity: 1, Amount: 1000}}}
 		value, err := codec.AppendEvent(nil, e)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		// The first second warms up and is not counted.
 		if i >= latencyRate {
@@ -117,9 +123,9 @@ func (b *bench) probe(ctx context.Context, from, to, name string, round int) err
 	}
 	took := <-done
 	if len(took) < latencyEvents {
-		return fmt.Errorf("%s answered %d of %d events", name, len(took), latencyEvents)
+		return 0, fmt.Errorf("%s answered %d of %d events", name, len(took), latencyEvents)
 	}
 	slices.Sort(took)
 	fmt.Printf("  %-8s %8.1f %8.1f %8.1f\n", name, quantile(took, .5), quantile(took, .99), quantile(took, .999))
-	return nil
+	return quantile(took, .5), nil
 }
