@@ -104,7 +104,7 @@ func (s *Server) split(body []byte) (raws []json.RawMessage, single bool, p *Pro
 		if !ok {
 			return []json.RawMessage{body}, true, nil
 		}
-		if len(envelope) > 1 {
+		if len(envelope) > 1 || repeats(body) {
 			return nil, false, problem(ReasonInvalidRequest, `an object with "events" may hold nothing else`)
 		}
 		if err := json.Unmarshal(list, &raws); err != nil {
@@ -121,6 +121,15 @@ func (s *Server) split(body []byte) (raws []json.RawMessage, single bool, p *Pro
 			s.cfg.EventsMax)
 	}
 	return raws, false, nil
+}
+
+// repeats reports whether a JSON object of one field holds it more than once: decoding keeps the last.
+func repeats(object []byte) bool {
+	d := json.NewDecoder(bytes.NewReader(object))
+	var value json.RawMessage
+	_, _ = d.Token() // the brace
+	_, _ = d.Token() // the field
+	return d.Decode(&value) == nil && d.More()
 }
 
 // decodeEvent reads one event that a client may publish.

@@ -88,6 +88,7 @@ func TestPublishRefusals(t *testing.T) {
 		"a number":           {`7`, 400, api.ReasonInvalidJSON, "neither"},
 		"an empty array":     {`[]`, 422, api.ReasonInvalidRequest, "no event"},
 		"more beside events": {`{"events":[],"evnts":[]}`, 422, api.ReasonInvalidRequest, "nothing else"},
+		"events twice":       {`{"events":[],"events":[]}`, 422, api.ReasonInvalidRequest, "nothing else"},
 		"no type":            {`{"id":"s1"}`, 422, api.ReasonInvalidEvent, `"type"`},
 		"an unknown type":    {`{"type":"OrderPlced"}`, 422, api.ReasonInvalidEvent, `"OrderPlced"`},
 		"an unknown field":   {strings.Replace(session, `"id"`, `"ident":"x","id"`, 1), 422, api.ReasonInvalidEvent, `"ident"`},
