@@ -84,7 +84,7 @@ func Start(cfg Config) (_ *Cluster, err error) {
 
 // wantsNoMetrics answers clients that offer figures about themselves. The broker would ask for all of them, which every
 // client then sends when it closes, and throw them away.
-func (c *Cluster) wantsNoMetrics(req kmsg.Request) (kmsg.Response, error, bool) {
+func (c *Cluster) wantsNoMetrics(req kmsg.Request) (kmsg.Response, error, bool) { //nolint:revive // kfake asks for this order
 	c.fake.KeepControl()
 	resp := req.ResponseKind().(*kmsg.GetTelemetrySubscriptionsResponse)
 	resp.PushIntervalMillis = metricsAskedAgainMillis
