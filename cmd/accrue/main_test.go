@@ -110,11 +110,14 @@ func serve(t *testing.T, args ...string) *service {
 	return s
 }
 
-// dev starts a broker, a registry, the engine and its API on free ports. The clock does not tick.
+// dev starts a broker, a registry, the engine and its API on free ports, and returns when it answers for all customers.
+// The clock does not tick. A second worker would join later, and take partitions over when tests have begun.
 func dev(t *testing.T, more ...string) *service {
 	t.Helper()
-	return serve(t, append([]string{"dev", "--dir", t.TempDir(), "--port", "0", "--registry-port", "0", "--listen", "127.0.0.1:0",
-		"--tick", "0", "--log-level", "error", "--program", "demo/program.yaml"}, more...)...)
+	s := serve(t, append([]string{"dev", "--dir", t.TempDir(), "--port", "0", "--registry-port", "0", "--listen", "127.0.0.1:0",
+		"--tick", "0", "--workers", "1", "--log-level", "error", "--program", "demo/program.yaml"}, more...)...)
+	eventually(t, "it is ready", func() bool { return accrue(t, "", "healthcheck", "--url", s.API+"/readyz").code == 0 })
+	return s
 }
 
 // cluster are the flags that reach the service's broker.
