@@ -202,7 +202,7 @@ func TestRealEngine(t *testing.T) {
 // TestRealPausedOwner stops an owner for longer than its session, lets another take over, and wakes it up.
 func TestRealPausedOwner(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes half a minute")
+		t.Skip("takes 15 seconds")
 	}
 	names := customers(40)
 	all := shopping(23, 40, 2_000)
