@@ -3,7 +3,6 @@ package loyalty
 import (
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/accrue-loyalty/accrue/events"
 )
@@ -155,10 +154,7 @@ func (d *decider) earnFrom(e events.Event, source string) {
 // grant writes the parts as EARN entries into lots, and counts them for limits and caps.
 func (d *decider) grant(e events.Event, source string, parts []part, heldOut bool) {
 	_, placed := e.(*events.OrderPlaced)
-	entryOrder := source
-	if strings.HasPrefix(source, "\x00") {
-		entryOrder = "" // A review's or referral's: the facts name it.
-	}
+	entryOrder := visibleOrder(source)
 	if heldOut {
 		d.withhold(entryOrder, parts)
 		return

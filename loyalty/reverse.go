@@ -3,7 +3,6 @@ package loyalty
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	"github.com/accrue-loyalty/accrue/events"
 )
@@ -189,10 +188,7 @@ func (d *decider) clawBack(o *Order) {
 		grants[i] = &o.Grants[i]
 	}
 	slices.SortFunc(grants, func(a, b *Grant) int { return cmp.Compare(a.Rule, b.Rule) })
-	order := o.ID
-	if strings.HasPrefix(order, "\x00") {
-		order = "" // A review's or referral's: the facts name it.
-	}
+	order := visibleOrder(o.ID)
 	expired := d.expiredOf(o.ID) - o.Absorbed
 	for _, g := range grants {
 		c := clawback{d: d, entry: events.Entry{Rule: g.Rule, Order: order, Asked: o.due(g, bases)}}

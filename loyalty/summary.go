@@ -97,7 +97,8 @@ func (a *Account) takes(have, n events.Points) bool {
 	return have <= math.MaxInt64-n && in.Cmp(ExactInt(math.MaxInt64)) <= 0
 }
 
-// visibleOrder returns the order's id for people and entries, "" for what belongs to a review or referral.
+// visibleOrder returns the order's id for people and entries, "" for what belongs to a review or referral: the facts name
+// that.
 func visibleOrder(key string) string {
 	if len(key) > 0 && key[0] == 0 {
 		return ""

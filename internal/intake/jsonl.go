@@ -39,9 +39,9 @@ type chunk struct {
 	err   error // of reading, after the lines
 }
 
-// ReadLines calls fn with every line of r that is not blank, in order. Errors of reading name the file. A line that holds no valid event has Err set;
-// going on or giving up is fn's choice: an error of fn ends the reading and is returned. Lines are decoded on all
-// processors while fn runs.
+// ReadLines calls fn with every line of r that is not blank, in order. A line that holds no valid event has Err set;
+// going on or giving up is fn's choice: an error of fn ends the reading and is returned. Errors of reading name the file.
+// Lines are decoded on all processors while fn runs.
 func ReadLines(ctx context.Context, file string, r io.Reader, fn func(*Line) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	workers := runtime.GOMAXPROCS(0)
