@@ -208,6 +208,13 @@ func AppendOrder(b []byte, o *Order) []byte {
 	return b
 }
 
+// OrderID returns the id in what AppendOrder wrote, as a part of it; nil: it is damaged.
+func OrderID(b []byte) []byte {
+	d := decoder{b: b}
+	d.version()
+	return d.bytes()
+}
+
 // DecodeOrder is the inverse of AppendOrder. It keeps no part of b.
 func DecodeOrder(b []byte) (*Order, error) {
 	d := decoder{b: b}

@@ -20,9 +20,11 @@ type Batch struct {
 	// ledger holds the own offset of each decision that was handed to Decided, as far as it had one.
 	ledger []int64
 	err    error
-	// spare are copies of earlier batches, to be used again; arena is where records are put.
+	// spare are copies of earlier batches, to be used again; arena is where records are put, room where orders are while
+	// the batch is open.
 	spare   []*touched
 	arena   arena
+	room    []byte
 	evolver loyalty.Evolver
 }
 
@@ -101,26 +103,30 @@ func (b *Batch) blank() *touched {
 		return t
 	}
 	t := &touched{}
-	t.records.arena = &b.arena
+	t.records.arena, t.records.room = &b.arena, &b.room
 	return t
 }
 
-// What batches keep for later ones: so many copies, none of which has room for more writes than that.
+// What batches keep for later ones: so many copies, none of which has room for more writes than that, and so many bytes.
 const (
 	spareMax       = 8_000
 	spareWritesMax = 32
+	roomMax        = 4 << 20
 )
 
 // recycle keeps the copies of a batch that has ended.
 func (b *Batch) recycle() {
 	for i, t := range b.touched {
-		if len(b.spare) < spareMax && cap(t.records.own.list) <= spareWritesMax {
+		if len(b.spare) < spareMax && max(cap(t.records.own.list), cap(t.records.orders)) <= spareWritesMax {
 			t.clear()
 			b.spare = append(b.spare, t)
 		}
 		b.touched[i] = nil
 	}
 	b.touched = b.touched[:0]
+	if b.room = b.room[:0]; cap(b.room) > roomMax {
+		b.room = nil
+	}
 }
 
 func (t *touched) clear() {
@@ -204,6 +210,10 @@ func (r *Records) note(entries []entry, d *events.Decision, offset int64) []entr
 	if !named {
 		entries = append(entries, entry{id: id, offset: offset})
 	}
+	for i := range r.orders[r.ordersNoted:] {
+		r.orders[r.ordersNoted+i].entry = int32(len(entries) - 1)
+	}
+	r.ordersNoted = len(r.orders)
 	return entries
 }
 

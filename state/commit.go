@@ -81,12 +81,12 @@ func (p *Partition) publish(t *touched, limit int) {
 	r := &t.records
 	s := &snapshot{account: t.account, last: t.entries[len(t.entries)-1].offset}
 	if r.state != nil {
-		s.tail, s.chunks = r.state.tail, r.state.chunks
+		s.tail, s.orders, s.chunks = r.state.tail, r.state.orders, r.state.chunks
 	} else {
 		r.key = appendKey(r.key[:0], keyAccount, t.customer)
 		p.filter.add(hashKey(r.key))
 	}
-	s.tail, s.chunks = r.advance(s.tail, s.chunks, t.entries, p.filter.add)
+	r.advance(s, t.entries, p.filter.add)
 	for i := range r.own.list {
 		w := &r.own.list[i]
 		if w.isFiltered() {

@@ -21,6 +21,6 @@
 // reason, [Config.OnQuarantine] is told, and the process lives.
 //
 // Reading the source: keys.go and value.go (what is stored), batch.go and commit.go (the owner's side), cache.go and
-// read.go (the readers'), records.go (orders, ids and the rest of one account), flush.go (to the disk), schedule.go,
+// read.go (the readers'), records.go (ids and the rest of one account), orders.go, flush.go (to the disk), schedule.go,
 // filter.go (ids never seen), restore.go (gathering.go, restore_fold.go and tables.go are its parts).
 package state

@@ -6,10 +6,12 @@ import "errors"
 var (
 	// ErrInUse means that another process, or another Store of this one, holds the folder.
 	ErrInUse = errors.New("another accrue uses this folder")
-	// ErrFormat means that the folder was written by a version of accrue that this one does not know. Delete the
-	// folder to rebuild it from the ledger, or run the version that wrote it.
-	ErrFormat = errors.New("unknown format of the state folder")
+	// ErrFormat means that the folder was written by a version of accrue that this one does not know.
+	ErrFormat = errors.New("unknown format of the state folder; run the accrue that wrote it, or delete the folder to have it built again from the ledger")
 )
+
+// errOlder means that an earlier version wrote the partition.
+var errOlder = errors.New("older format")
 
 // Errors of using a partition.
 var (

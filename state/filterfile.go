@@ -9,6 +9,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/accrue-loyalty/accrue/loyalty"
 )
 
 // filterSuffix is added to a partition's folder for the file that keeps the filter over a restart.
@@ -80,9 +82,7 @@ func (p *Partition) fillFilter() {
 	defer p.store.filling.Unlock()
 	began := time.Now()
 	n := 0
-	if keys, err := p.countKeys(); err == nil {
-		p.filter.expect(keys)
-	}
+	p.filter.expect(p.position.Load().Ledger * filterKeysPerDecision)
 	for _, kind := range []byte{keyAccount, keyReference, keyOrder, keyRedemption, keyExpired, keyChunk} {
 		from := []byte{kind}
 		for from != nil {
@@ -99,27 +99,6 @@ func (p *Partition) fillFilter() {
 	}
 	p.filter.whole.Store(true)
 	p.log.Info("filter is filled", slog.Int("keys", n), slog.Duration("took", time.Since(began)))
-}
-
-// countKeys returns about how many keys are in the tables.
-func (p *Partition) countKeys() (int64, error) {
-	if err := p.enter(); err != nil {
-		return 0, err
-	}
-	defer p.leave()
-	levels, err := p.db.SSTables(pebble.WithProperties())
-	if err != nil {
-		return 0, p.readError(err)
-	}
-	var n uint64
-	for _, tables := range levels {
-		for i := range tables {
-			if props := tables[i].Properties; props != nil {
-				n += props.NumEntries
-			}
-		}
-	}
-	return int64(n), nil
 }
 
 // fillFilterFrom adds a stretch of keys and returns where the next begins; nil: nowhere.
@@ -152,7 +131,7 @@ func (p *Partition) fillFilterFrom(kind byte, from []byte) (next []byte, n int, 
 		if err != nil || !ok {
 			return nil, n, errors.Join(err, errValue)
 		}
-		entries, err := decodeChunk(value)
+		entries, orders, err := decodeChunk(customer, value)
 		if err != nil {
 			return nil, n, err
 		}
@@ -161,6 +140,10 @@ func (p *Partition) fillFilterFrom(kind byte, from []byte) (next []byte, n int, 
 				key = appendSeenKey(key[:0], customer, entries[i].id)
 				p.filter.add(hashKey(key))
 			}
+		}
+		for record := range eachOrder(orders) {
+			key = appendIDKey(key[:0], keyOrder, customer, loyalty.OrderID(record))
+			p.filter.add(hashKey(key))
 		}
 	}
 	return nil, n, iter.Error()

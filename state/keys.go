@@ -13,13 +13,15 @@ const (
 	keyAccount = 'a'
 	// keyReference + customer + kind + id: nothing; the business id was used up.
 	keyReference = 'b'
-	// keyChunk + customer + number: chunkEntries decisions that left the tail; never written again.
+	// keyChunk + customer + number: chunkEntries decisions that left the tail, with the orders that they brought; written
+	// again only when the customer's orders are cleared.
 	keyChunk = 'g'
 	// keyIndex + customer + id hash: the chunk's number, for chunks from indexFrom on.
 	keyIndex = 'i'
 	// keyMeta + name: format and position.
 	keyMeta = 'm'
-	// keyOrder + customer + order: an order or review.
+	// keyOrder + customer + order: an order or review that does not lie with the decision that brought it (orders.go says
+	// which).
 	keyOrder = 'o'
 	// keyRedemption + customer + redemption: a redemption that no longer holds points.
 	keyRedemption = 'r'
@@ -33,8 +35,11 @@ const (
 	metaFormat   = "mformat"
 	metaPosition = "mposition"
 	// formatVersion is raised whenever keys or values change their meaning.
-	formatVersion = "accrue-state-1"
+	formatVersion = "accrue-state-2"
 )
+
+// olderFormats are what earlier versions wrote. A folder of one of them is deleted: the ledger has all that was in it.
+var olderFormats = []string{"accrue-state-1"}
 
 // appendKey starts a key that belongs to customer.
 func appendKey(b []byte, kind byte, customer string) []byte {
@@ -42,7 +47,7 @@ func appendKey(b []byte, kind byte, customer string) []byte {
 	return appendText(b, customer)
 }
 
-func appendIDKey(b []byte, kind byte, customer, id string) []byte {
+func appendIDKey[T string | []byte](b []byte, kind byte, customer string, id T) []byte {
 	return append(appendKey(b, kind, customer), id...)
 }
 

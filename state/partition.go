@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,6 +76,13 @@ func (s *Store) openPartition(number int32) (*Partition, error) {
 		p.db = db
 		return p.load()
 	})
+	if errors.Is(err, errOlder) {
+		p.log.Info("the state is of an older accrue; it is built again from the ledger", slog.Any("format", err))
+		if err := errors.Join(p.db.Close(), s.remove(name)); err != nil {
+			return nil, err
+		}
+		return s.openPartition(number)
+	}
 	if err != nil {
 		if p.db != nil && p.Err() == nil {
 			err = errors.Join(err, p.db.Close())
@@ -114,6 +122,8 @@ func (p *Partition) load() error {
 		if err := p.db.Set([]byte(metaFormat), []byte(formatVersion), pebble.Sync); err != nil {
 			return fmt.Errorf("marking %s: %w", p.path(), err)
 		}
+	case slices.Contains(olderFormats, string(format)):
+		return fmt.Errorf("%w: %q", errOlder, format)
 	case string(format) != formatVersion:
 		return fmt.Errorf("%s: %w: %q, this accrue knows %q", p.path(), ErrFormat, format, formatVersion)
 	}

@@ -73,7 +73,7 @@ func (p *Partition) Records(customer string) (*Records, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Records{}
+	r := &Records{room: new([]byte)}
 	r.open(p, customer, s)
 	return r, nil
 }

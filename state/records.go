@@ -27,9 +27,17 @@ type Records struct {
 	new   bool
 	own   writes
 	arena *arena
+	// room has the orders' records for as long as the batch is open.
+	room *[]byte
 	// seen are ids put since; the first noted of them are in the batch's entries already.
 	seen  []ownSeen
 	noted int
+	// orders are changes of orders; the first ordersNoted of them know their entry. absent is the order that was asked
+	// for last, absentTag its tag if there is none of that id, otherwise 0.
+	orders      []orderPut
+	ordersNoted int
+	absent      string
+	absentTag   uint32
 	// event is the event that was asked for last, id its hash; while answered is set, payload and known are what Seen
 	// said of it. It is asked for several times in a row.
 	event    string
@@ -54,8 +62,10 @@ func (r *Records) open(p *Partition, customer string, s *snapshot) {
 // clear forgets everything but the memory it took.
 func (r *Records) clear() {
 	clear(r.own.list)
+	clear(r.orders)
 	*r = Records{
-		own: writes{list: r.own.list[:0]}, seen: r.seen[:0], key: r.key, value: r.value, arena: r.arena,
+		own: writes{list: r.own.list[:0]}, seen: r.seen[:0], orders: r.orders[:0], key: r.key, value: r.value,
+		arena: r.arena, room: r.room,
 	}
 }
 
@@ -76,11 +86,13 @@ func (r *Records) hash(event string) idHash {
 }
 
 // lookup returns the value of r.key, or nil.
-func (r *Records) lookup() []byte {
-	if v, ok := r.own.get(r.key); ok {
-		return v
+func (r *Records) lookup() []byte { return r.lookupHashed(hashKey(r.key)) }
+
+func (r *Records) lookupHashed(hash uint64) []byte {
+	if i := r.own.findHashed(r.key, uint32(hash)); i >= 0 {
+		return r.own.list[i].value()
 	}
-	if r.state == nil || r.new || !r.p.filter.maybe(hashKey(r.key)) {
+	if r.state == nil || r.new || !r.p.filter.maybe(hash) {
 		return nil
 	}
 	return r.committed()
@@ -154,28 +166,6 @@ func (r *Records) PutSeen(event string, payload events.Fingerprint) {
 	}
 }
 
-// Order implements [loyalty.Records].
-func (r *Records) Order(id string) *loyalty.Order {
-	r.key = appendIDKey(r.key[:0], keyOrder, r.customer, id)
-	v := r.lookup()
-	if v == nil {
-		return nil
-	}
-	o, err := loyalty.DecodeOrder(v)
-	if err != nil {
-		r.fail(fmt.Errorf("order %q: %w", id, err))
-		return nil
-	}
-	return o
-}
-
-// PutOrder implements [loyalty.Records].
-func (r *Records) PutOrder(o *loyalty.Order) {
-	r.key = appendIDKey(r.key[:0], keyOrder, r.customer, o.ID)
-	r.value = loyalty.AppendOrder(r.value[:0], o)
-	r.own.put(r.arena, r.key, r.value)
-}
-
 // Redemption implements [loyalty.Records].
 func (r *Records) Redemption(id string) *loyalty.Redemption {
 	r.key = appendIDKey(r.key[:0], keyRedemption, r.customer, id)
@@ -239,15 +229,18 @@ func (r *Records) AddExpired(order string, lot int64, points events.Points) {
 // All implements [loyalty.Records]: each kind sorted by id, expired lots by order and lot.
 func (r *Records) All() *loyalty.RecordSet {
 	set := &loyalty.RecordSet{}
-	for key, value := range r.everything() {
+	for id, record := range r.allOrders() {
+		o, err := loyalty.DecodeOrder(record)
+		if err != nil {
+			r.fail(fmt.Errorf("order %q: %w", id, err))
+			continue
+		}
+		set.Orders = append(set.Orders, o)
+	}
+	for key, value := range r.everything(keyRedemption, keyReference, keyExpired) {
 		_, rest, _ := splitKey([]byte(key))
 		var err error
 		switch key[0] {
-		case keyOrder:
-			var o *loyalty.Order
-			if o, err = loyalty.DecodeOrder(value); err == nil {
-				set.Orders = append(set.Orders, o)
-			}
 		case keyRedemption:
 			var x *loyalty.Redemption
 			if x, err = loyalty.DecodeRedemption(value); err == nil {
@@ -281,16 +274,17 @@ func (r *Records) All() *loyalty.RecordSet {
 
 // Clear implements [loyalty.Records].
 func (r *Records) Clear() {
-	for key := range r.everything() {
+	for key := range r.everything(keyOrder, keyRedemption, keyReference, keyExpired) {
 		r.own.put(r.arena, []byte(key), nil)
 	}
+	r.clearOrders()
 }
 
-// everything returns all orders, redemptions, references and expired lots by key.
-func (r *Records) everything() map[string][]byte {
+// everything returns all that has keys of the given kinds, by key.
+func (r *Records) everything(kinds ...byte) map[string][]byte {
 	found := map[string][]byte{}
 	prefixes := [][]byte{}
-	for _, kind := range []byte{keyOrder, keyRedemption, keyReference, keyExpired} {
+	for _, kind := range kinds {
 		prefixes = append(prefixes, appendKey(nil, kind, r.customer))
 	}
 	if r.state != nil && !r.new {

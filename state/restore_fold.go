@@ -23,6 +23,8 @@ type restoreFold struct {
 	decision events.Decision
 	entries  []entry
 	tail     [chunkEntries]entry
+	orders   []byte
+	room     []byte
 	records  Records
 	evolver  loyalty.Evolver
 	// stored are accounts on the disk, whose values lie in values; pieces are the records of one customer.
@@ -124,7 +126,7 @@ func (f *restoreFold) customer(t *tables, g *gathering, c *chain, stored storedA
 	records.clear()
 	records.open(p, c.customer, s)
 	f.pieces.reset()
-	records.arena, records.new = &f.pieces, stored.to == 0
+	records.arena, records.room, records.new = &f.pieces, &f.room, stored.to == 0
 	for i := c.first; i >= 0; i = g.records[i].next {
 		x := &g.records[i]
 		if err := f.decide(g.record(x), x.offset, s); err != nil {
@@ -169,11 +171,16 @@ func (f *restoreFold) decide(record []byte, offset int64, s *snapshot) error {
 		return records.err
 	}
 	f.entries = records.note(f.entries[:0], d, offset)
-	records.seen, records.noted = records.seen[:0], 0
 	if s.tail == nil {
-		s.tail = f.tail[:0] // which nobody keeps: a full tail is copied to its chunk, a short one to the account's value
+		// Nobody keeps these: a full tail is copied to its chunk, a short one to the account's value.
+		s.tail, s.orders = f.tail[:0], f.orders[:0]
 	}
-	s.tail, s.chunks = records.advance(s.tail, s.chunks, f.entries, f.p.filter.add)
+	records.advance(s, f.entries, f.p.filter.add)
+	if cap(s.orders) > cap(f.orders) {
+		f.orders = s.orders[:0]
+	}
+	records.seen, records.noted = records.seen[:0], 0
+	records.orders, records.ordersNoted, f.room = records.orders[:0], 0, f.room[:0]
 	s.last = offset
 	return nil
 }

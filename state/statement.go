@@ -4,16 +4,29 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+
+	"github.com/accrue-loyalty/accrue/loyalty"
 )
 
 // chunk returns chunk n of the customer.
-func (r *Records) chunk(n uint32) ([]entry, error) {
-	r.key = appendChunkKey(r.key[:0], r.customer, n)
-	v, ok := r.own.get(r.key)
+func (r *Records) chunk(n uint32) (entries []entry, orders []byte, err error) {
+	v, err := r.chunkValue(n)
+	if err != nil {
+		return nil, nil, err
+	}
+	if entries, orders, err = decodeChunk(r.customer, v); err != nil {
+		return nil, nil, fmt.Errorf("chunk %d of %q: %w", n, r.customer, err)
+	}
+	return entries, orders, nil
+}
+
+func (r *Records) chunkValue(n uint32) ([]byte, error) {
+	key := appendChunkKey(make([]byte, 0, 64), r.customer, n)
+	v, ok := r.own.get(key)
 	if !ok {
-		if v, ok = r.p.shardOf(r.customer).record(r.customer, r.key); !ok {
+		if v, ok = r.p.shardOf(r.customer).record(r.customer, key); !ok {
 			var err error
-			if v, err = r.p.get(r.key); err != nil {
+			if v, err = r.p.get(key); err != nil {
 				return nil, err
 			}
 		}
@@ -21,11 +34,7 @@ func (r *Records) chunk(n uint32) ([]entry, error) {
 	if v == nil {
 		return nil, fmt.Errorf("%w: chunk %d of %q is missing", errValue, n, r.customer)
 	}
-	entries, err := decodeChunk(v)
-	if err != nil {
-		return nil, fmt.Errorf("chunk %d of %q: %w", n, r.customer, err)
-	}
-	return entries, nil
+	return v, nil
 }
 
 // findInChunks looks for an id that was used up: by its own key in later chunks, one by one in the others, newest first.
@@ -37,14 +46,14 @@ func (r *Records) findInChunks(id idHash) (*entry, error) {
 			return nil, err
 		}
 		if ok {
-			entries, err := r.chunk(n)
+			entries, _, err := r.chunk(n)
 			return pick(entries, id), err
 		}
 		chunks = indexFrom
 	}
 	for chunks > 0 {
 		chunks--
-		entries, err := r.chunk(chunks)
+		entries, _, err := r.chunk(chunks)
 		if err != nil {
 			return nil, err
 		}
@@ -99,7 +108,7 @@ func (r *Records) statement(before int64, limit int) ([]int64, error) {
 	for n > 0 && len(offsets) < limit && err == nil {
 		n--
 		var entries []entry
-		if entries, err = r.chunk(n); err == nil {
+		if entries, _, err = r.chunk(n); err == nil {
 			offsets = collect(offsets, entries, before, limit)
 		}
 	}
@@ -114,7 +123,7 @@ func (r *Records) chunksBelow(before int64) (uint32, error) {
 	low, high := uint32(0), r.state.chunks
 	for low < high {
 		middle := low + (high-low)/2
-		entries, err := r.chunk(middle)
+		entries, _, err := r.chunk(middle)
 		if err != nil {
 			return 0, err
 		}
@@ -159,7 +168,7 @@ func (r *Records) locate(event string) (offset int64, ok bool, err error) {
 		oldest = r.state.chunks - indexFrom
 	}
 	for n := r.state.chunks; n > oldest; n-- {
-		entries, err := r.chunk(n - 1)
+		entries, _, err := r.chunk(n - 1)
 		if err != nil {
 			return 0, false, err
 		}
@@ -179,33 +188,58 @@ func naming(entries []entry, id idHash) (offset int64, ok bool) {
 	return 0, false
 }
 
-// advance adds entries to a statement and returns the snapshot's tail and number of chunks. Full tails become chunks and
-// go to r's writes; added is called for each id that leaves the tail.
-func (r *Records) advance(tail []entry, chunks uint32, entries []entry, added func(hash uint64)) ([]entry, uint32) {
+// advance adds entries to the statement of s, which nobody else knows yet, and settles the orders that their decisions
+// have put. Full tails become chunks and go to r's writes; added is called for what the filter has to know of them.
+func (r *Records) advance(s *snapshot, entries []entry, added func(hash uint64)) {
+	puts := r.orders
 	for i := range entries {
-		if tail == nil {
-			tail = make([]entry, 0, chunkEntries)
+		if s.tail == nil {
+			s.tail = make([]entry, 0, chunkEntries)
 		}
-		// The array behind a published tail may be appended to: readers look at their own length only.
-		if tail = append(tail, entries[i]); len(tail) < chunkEntries {
-			continue
+		// The arrays behind a published tail and its orders may be appended to: readers look at their own length only.
+		s.tail = append(s.tail, entries[i])
+		n := 0
+		for n < len(puts) && puts[n].entry == int32(i) {
+			n++
 		}
-		r.key = appendChunkKey(r.key[:0], r.customer, chunks)
-		r.value = appendEntries(r.value[:0], tail)
-		r.own.put(r.arena, r.key, r.value)
-		for j := range tail {
-			if !tail[j].seen {
-				continue
-			}
-			r.key = appendSeenKey(r.key[:0], r.customer, tail[j].id)
-			added(hashKey(r.key))
-			if chunks >= indexFrom {
-				r.key = appendIndexKey(r.key[:0], r.customer, tail[j].id)
-				r.own.put(r.arena, r.key, binary.AppendUvarint(nil, uint64(chunks)))
-			}
+		if n > 0 {
+			r.settle(s, puts[:n])
+			puts = puts[n:]
 		}
-		chunks++
-		tail = nil
+		if len(s.tail) == chunkEntries {
+			r.cut(s, added)
+		}
 	}
-	return tail, chunks
+}
+
+// cut makes the tail a chunk.
+func (r *Records) cut(s *snapshot, added func(hash uint64)) {
+	orders := s.orders
+	if s.chunks >= indexFrom {
+		orders = nil
+	}
+	r.key = appendChunkKey(r.key[:0], r.customer, s.chunks)
+	r.value = appendEntries(r.value[:0], s.tail, orders)
+	r.own.put(r.arena, r.key, r.value)
+	for i := range s.tail {
+		e := &s.tail[i]
+		if e.seen {
+			r.key = appendSeenKey(r.key[:0], r.customer, e.id)
+			added(hashKey(r.key))
+			if s.chunks >= indexFrom {
+				r.key = appendIndexKey(r.key[:0], r.customer, e.id)
+				r.own.put(r.arena, r.key, binary.AppendUvarint(nil, uint64(s.chunks)))
+			}
+		}
+	}
+	for record := range eachOrder(s.orders) {
+		r.key = appendIDKey(r.key[:0], keyOrder, r.customer, loyalty.OrderID(record))
+		if s.chunks >= indexFrom {
+			r.own.put(r.arena, r.key, record)
+		} else {
+			added(hashKey(r.key))
+		}
+	}
+	s.chunks++
+	s.tail, s.orders = nil, nil
 }

@@ -71,11 +71,15 @@ func TestASecondStoreIsRefused(t *testing.T) {
 	}
 }
 
-func TestAnUnknownFormatIsRefused(t *testing.T) {
+// storeOfFormat returns a store in which another version of accrue has written partition 0.
+func storeOfFormat(t *testing.T, format string) *state.Store {
+	t.Helper()
 	fs := vfs.NewMem()
 	cfg := smallConfig(fs)
 	s := openStore(t, cfg)
-	openPartition(t, s, 0)
+	if err := commitOne(openPartition(t, s, 0), "ann", "e"); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -83,12 +87,31 @@ func TestAnUnknownFormatIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(db.Set([]byte("mformat"), []byte("accrue-state-99"), pebble.Sync), db.Close()); err != nil {
+	if err := errors.Join(db.Set([]byte("mformat"), []byte(format), pebble.Sync), db.Close()); err != nil {
 		t.Fatal(err)
 	}
 	s = openStore(t, cfg)
-	defer s.Close()
-	_, err = s.Partition(0)
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func TestAnOlderFormatIsBuiltAgain(t *testing.T) {
+	s := storeOfFormat(t, "accrue-state-1")
+	p := openPartition(t, s, 0)
+	if p.Position().Ledger != 0 {
+		t.Errorf("the position is %d, want 0: nothing of an older format is read", p.Position().Ledger)
+	}
+	if a, _, err := p.Account("ann"); a != nil || err != nil {
+		t.Errorf("ann is still there: %v, %v", a, err)
+	}
+	if err := commitOne(p, "ann", "e"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAnUnknownFormatIsRefused(t *testing.T) {
+	s := storeOfFormat(t, "accrue-state-99")
+	_, err := s.Partition(0)
 	if !errors.Is(err, state.ErrFormat) || !strings.Contains(err.Error(), "accrue-state-99") {
 		t.Fatalf("an unknown format is answered with %v", err)
 	}

@@ -37,6 +37,8 @@ type entry struct {
 	id      idHash
 	payload events.Fingerprint
 	offset  int64
+	// order is the tag of the order that the decision brought, whose record lies with the entry; 0: none.
+	order uint32
 	// seen is set when the decision used the event id up, and payload is given only then.
 	seen bool
 }
@@ -44,8 +46,10 @@ type entry struct {
 // snapshot is what is known of a customer at one moment. It is never written to once it was published.
 type snapshot struct {
 	account *loyalty.Account
-	// tail holds the latest decisions, oldest first; the others are in chunks.
+	// tail holds the latest decisions, oldest first; the others are in chunks. orders holds the records of the tail's
+	// orders, each behind its length.
 	tail   []entry
+	orders []byte
 	chunks uint32
 	// last is the ledger offset of the last decision.
 	last int64
@@ -63,7 +67,7 @@ func appendSnapshot(b []byte, s *snapshot) []byte {
 	b = slices.Replace(b, at, at+2, length[:n]...)
 	b = binary.AppendUvarint(b, uint64(s.chunks))
 	b = binary.AppendVarint(b, s.last)
-	return appendEntries(b, s.tail)
+	return appendEntries(b, s.tail, s.orders)
 }
 
 func decodeSnapshot(customer string, b []byte) (*snapshot, error) {
@@ -74,37 +78,53 @@ func decodeSnapshot(customer string, b []byte) (*snapshot, error) {
 	}
 	a.Customer = customer
 	s := &snapshot{account: a, chunks: uint32(d.uint()), last: d.int()}
-	s.tail = d.entries()
+	s.tail, s.orders = d.entries(customer)
 	if err := d.done("account"); err != nil {
 		return nil, fmt.Errorf("account of %q: %w", customer, err)
 	}
 	return s, nil
 }
 
-// appendEntries appends the value of a chunk's key, which is also how a tail ends an account's.
-func appendEntries(b []byte, entries []entry) []byte {
+// appendEntries appends the value of a chunk's key, which is also how a tail ends an account's. orders are the records
+// of the entries' orders, each behind its length; nil: they are left out.
+func appendEntries(b []byte, entries []entry, orders []byte) []byte {
 	b = append(b, byte(len(entries)))
 	var before int64
 	for i := range entries {
 		e := &entries[i]
-		step := uint64(e.offset-before) << 1
+		step := uint64(e.offset-before) << 2
 		before = e.offset
 		if e.seen {
-			step |= 1
+			step |= entrySeen
+		}
+		ordered := e.order != 0 && orders != nil
+		if ordered {
+			step |= entryOrdered
 		}
 		b = binary.AppendUvarint(b, step)
 		b = append(b, e.id[:]...)
 		if e.seen {
 			b = append(b, e.payload[:]...)
 		}
+		if ordered {
+			n := orderBytes(orders)
+			b = append(b, orders[:n]...)
+			orders = orders[n:]
+		}
 	}
 	return b
 }
 
-func decodeChunk(b []byte) ([]entry, error) {
+// The lowest bits of an entry's step.
+const (
+	entrySeen    = 1
+	entryOrdered = 2
+)
+
+func decodeChunk(customer string, b []byte) (entries []entry, orders []byte, err error) {
 	d := decoder{b: b}
-	entries := d.entries()
-	return entries, d.done("chunk")
+	entries, orders = d.entries(customer)
+	return entries, orders, d.done("chunk")
 }
 
 // expiredLot is what expired in one lot.
@@ -185,22 +205,27 @@ func (d *decoder) count() int {
 
 func (d *decoder) text() string { return string(d.take(d.count())) }
 
-func (d *decoder) entries() []entry {
+func (d *decoder) entries(customer string) (entries []entry, orders []byte) {
 	head := d.take(1)
 	if len(head) == 0 || head[0] == 0 {
-		return nil
+		return nil, nil
 	}
-	entries := make([]entry, head[0])
+	entries = make([]entry, head[0])
 	var offset int64
 	for i := range entries {
 		step := d.uint()
-		offset += int64(step >> 1)
+		offset += int64(step >> 2)
 		e := &entries[i]
-		e.offset, e.seen = offset, step&1 != 0
+		e.offset, e.seen = offset, step&entrySeen != 0
 		copy(e.id[:], d.take(len(e.id)))
 		if e.seen {
 			copy(e.payload[:], d.take(len(e.payload)))
 		}
+		if step&entryOrdered != 0 {
+			record := d.take(d.count())
+			e.order = tagOf(hashKey(appendIDKey(nil, keyOrder, customer, loyalty.OrderID(record))))
+			orders = appendRecord(orders, record)
+		}
 	}
-	return entries
+	return entries, orders
 }
