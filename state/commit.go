@@ -14,8 +14,10 @@ type waiting struct {
 	// decisions count what the next flush has to do, recordBytes are the records' keys and values; moved is set when the
 	// position has changed.
 	decisions, recordBytes int
-	moved                  bool
-	since                  time.Time
+	// hashes are what the filter has got since.
+	hashes []uint64
+	moved  bool
+	since  time.Time
 }
 
 // Commit publishes the batch, after Kafka has committed its decisions at the given ledger offsets, one for each call of
@@ -84,13 +86,13 @@ func (p *Partition) publish(t *touched, limit int) {
 		s.tail, s.orders, s.chunks = r.state.tail, r.state.orders, r.state.chunks
 	} else {
 		r.key = appendKey(r.key[:0], keyAccount, t.customer)
-		p.filter.add(hashKey(r.key))
+		p.know(hashKey(r.key))
 	}
-	r.advance(s, t.entries, p.filter.add)
+	r.advance(s, t.entries, p.know)
 	for i := range r.own.list {
 		w := &r.own.list[i]
 		if w.isFiltered() {
-			p.filter.add(hashKey(w.key()))
+			p.know(hashKey(w.key()))
 		}
 	}
 
@@ -112,6 +114,13 @@ func (p *Partition) publish(t *touched, limit int) {
 	}
 	sh.mu.Unlock()
 	p.list(slot, t.account.Clock, s)
+}
+
+// know adds a key to the filter and to what the next flush writes of it. The caller holds mu.
+func (p *Partition) know(hash uint64) {
+	if p.filter.add(hash) {
+		p.waiting.hashes = append(p.waiting.hashes, hash)
+	}
 }
 
 // list puts the customer on the schedule unless it stands there for a time that is early enough. The caller holds mu.

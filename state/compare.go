@@ -15,8 +15,8 @@ import (
 const differencesMax = 10
 
 // Compare writes what waits in both partitions and returns an error that names the first keys in which they differ, or
-// accounts that the schedule of one of them misses. The schedule's own keys depend on when they were written, so they
-// are not compared. Two partitions that reflect the same ledger, however they came about, must be equal. For tests and
+// accounts that the schedule of one of them misses. The keys of schedule and filter depend on when they were written, so
+// they are not compared. Two partitions that reflect the same ledger, however they came about, must be equal. For tests and
 // audits; nobody may commit meanwhile.
 func Compare(a, b *Partition) error {
 	var problems []error
@@ -28,7 +28,7 @@ func Compare(a, b *Partition) error {
 			problems = append(problems, err)
 		}
 	}
-	for _, span := range [][2]byte{{0, keySchedule}, {keySchedule + 1, 0xff}} {
+	for _, span := range [][2]byte{{0, keyFilter}, {keyFilter + 1, keySchedule}, {keySchedule + 1, 0xff}} {
 		found, err := compareSpan(a, b, []byte{span[0]}, []byte{span[1]})
 		if err != nil {
 			return err
@@ -85,14 +85,14 @@ func compareSpan(a, b *Partition, from, to []byte) (problems []error, err error)
 	return problems, errors.Join(x.Error(), y.Error())
 }
 
-// Dump flushes and writes all keys and values but the schedule's to w, a line each, in the order of the keys.
+// Dump flushes and writes all keys and values but the schedule's and the filter's to w, a line each, in the order of the keys.
 func (p *Partition) Dump(w io.Writer) error {
 	if err := p.Flush(); err != nil {
 		return err
 	}
 	var failed error
 	for kind := 0; kind < 0xff; kind++ {
-		if kind == keySchedule {
+		if kind == keySchedule || kind == keyFilter {
 			continue
 		}
 		err := p.scan([]byte{byte(kind)}, func(key, value []byte) {

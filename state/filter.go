@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -57,11 +58,12 @@ func (f *filter) has(hash uint64) bool {
 	return false
 }
 
-func (f *filter) add(hash uint64) {
+// add reports whether the filter did not have the key yet.
+func (f *filter) add(hash uint64) bool {
 	f.growing.Lock()
 	defer f.growing.Unlock()
 	if f.has(hash) {
-		return
+		return false
 	}
 	layers := *f.layers.Load()
 	if n := len(layers); n == 0 || layers[n-1].n >= layers[n-1].room {
@@ -74,6 +76,7 @@ func (f *filter) add(hash uint64) {
 		layers = grown
 	}
 	layers[len(layers)-1].add(hash)
+	return true
 }
 
 // expect makes room for so many keys in one layer, which makes for faster and better answers than several, if the filter is
@@ -96,17 +99,24 @@ func (f *filter) bytes() int64 {
 	return n
 }
 
-// appendTo appends the filter and a checksum. Nobody may add meanwhile.
+// appendTo appends the filter and a checksum. Of keys that are added meanwhile it may have some.
 func (f *filter) appendTo(b []byte) []byte {
 	at := len(b)
-	layers := *f.layers.Load()
+	f.growing.Lock()
+	layers := slices.Clone(*f.layers.Load())
+	for i, l := range layers {
+		own := *l
+		layers[i] = &own
+	}
+	f.growing.Unlock()
+	b = slices.Grow(b, int(f.bytes())+len(layers)*24+8)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(layers)))
 	for _, l := range layers {
 		b = binary.LittleEndian.AppendUint64(b, uint64(l.room))
 		b = binary.LittleEndian.AppendUint64(b, uint64(l.n))
 		b = binary.LittleEndian.AppendUint64(b, 2*uint64(len(l.words))) // halves
-		for _, w := range l.words {
-			b = binary.LittleEndian.AppendUint64(b, w)
+		for i := range l.words {
+			b = binary.LittleEndian.AppendUint64(b, atomic.LoadUint64(&l.words[i]))
 		}
 	}
 	return binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(b[at:]))
@@ -131,7 +141,6 @@ func decodeFilter(b []byte, bitsPerKey int) (*filter, error) {
 	}
 	f := newFilter(bitsPerKey)
 	f.layers.Store(&layers)
-	f.whole.Store(true)
 	return f, nil
 }
 

@@ -1,10 +1,13 @@
 package state
 
 import (
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -13,69 +16,163 @@ import (
 	"github.com/accrue-loyalty/accrue/loyalty"
 )
 
-// filterSuffix is added to a partition's folder for the file that keeps the filter over a restart.
-const filterSuffix = ".filter"
+// The filter must outlive a crash, because nearly everything would be looked for on the disk without it, and reading all
+// keys takes long just when the processors are needed to serve again. So each flush writes the hashes of the keys that it
+// adds, in the same batch (keyFilter). Now and then the whole filter goes to a file beside the partition's folder, with the
+// number of the last flush that it knows, and the hashes up to that one are dropped.
 
-// loadFilter takes the filter that a clean Close left, if it is of this position, and removes the file: after a crash
-// there is none, and the keys are read instead.
-func (p *Partition) loadFilter(empty bool) {
-	p.filter = newFilter(p.store.cfg.FilterBits)
+const (
+	// filterSuffix is added to a partition's folder for the filter's file.
+	filterSuffix = ".filter"
+	// newSuffix is added to the file's name until it is whole.
+	newSuffix = ".new"
+	// filterLogFlushes is how many flushes' worth of hashes may lie beside the file, a hash a decision.
+	filterLogFlushes = 16
+)
+
+// loadFilter reads the file and the hashes of the flushes that came later.
+func (p *Partition) loadFilter() error {
 	name := p.path() + filterSuffix
-	kept, err := p.readFilterFile(name)
-	if err != nil {
+	kept, last, err := p.readFilterFile(name)
+	switch {
+	case err == nil && last > p.schedule.flushes:
+		// The disk has lost what was written last, and flushes of the same numbers follow.
+		err = errors.New("it is of a later state")
+		fallthrough
+	case err != nil:
 		if !errors.Is(err, os.ErrNotExist) {
 			p.log.Info("reading all keys, because the filter can't be used", slog.Any("error", err))
+			if err := p.store.fs.Remove(name); err != nil {
+				return fmt.Errorf("removing the filter: %w", err)
+			}
 		}
-	} else {
-		p.filter = kept
+		kept, last = newFilter(p.store.cfg.FilterBits), 0
 	}
-	if empty {
-		p.filter = newFilter(p.store.cfg.FilterBits)
-		p.filter.whole.Store(true)
+	p.filter, p.filterKept = kept, last
+	hashes, flushes, err := p.loggedHashes(last)
+	if err != nil {
+		return fmt.Errorf("reading what the filter lacks: %w", err)
 	}
-	if err := p.store.fs.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
-		// A file that stays could be taken for a later state's, so nothing may come of it.
-		p.log.Warn("removing the kept filter", slog.Any("error", err))
-		p.filter = newFilter(p.store.cfg.FilterBits)
+	p.filter.expect(int64(len(hashes)))
+	for _, h := range hashes {
+		p.filter.add(h)
 	}
+	p.filterLogged = len(hashes)
+	p.filter.whole.Store(last+flushes == p.schedule.flushes)
+	return nil
 }
 
-func (p *Partition) readFilterFile(name string) (*filter, error) {
+// loggedHashes returns what flushes after last have added, and how many flushes that were.
+func (p *Partition) loggedHashes(last uint64) (hashes []uint64, flushes uint64, err error) {
+	iter, err := p.db.NewIter(&pebble.IterOptions{LowerBound: filterKey(last + 1), UpperBound: []byte{keyFilter + 1}})
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { err = errors.Join(err, iter.Close()) }()
+	for iter.First(); iter.Valid(); iter.Next() {
+		b, err := iter.ValueAndErr()
+		if err != nil {
+			return nil, 0, err
+		}
+		for ; len(b) >= 8; b = b[8:] {
+			hashes = append(hashes, binary.LittleEndian.Uint64(b))
+		}
+		flushes++
+	}
+	return hashes, flushes, iter.Error()
+}
+
+func filterKey(flush uint64) []byte { return binary.BigEndian.AppendUint64([]byte{keyFilter}, flush) }
+
+func appendHashes(b []byte, hashes []uint64) []byte {
+	b = slices.Grow(b, 8*len(hashes))
+	for _, h := range hashes {
+		b = binary.LittleEndian.AppendUint64(b, h)
+	}
+	return b
+}
+
+func (p *Partition) readFilterFile(name string) (kept *filter, last uint64, err error) {
 	f, err := p.store.fs.Open(name)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer f.Close()
 	b, err := io.ReadAll(f)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	d := decoder{b: b}
-	of := d.take(d.count())
-	if string(of) != string(appendPosition(nil, p.position.Load())) {
-		return nil, errors.New("it belongs to another position")
-	}
-	return decodeFilter(d.b, p.store.cfg.FilterBits)
+	last = d.uint()
+	kept, err = decodeFilter(d.b, p.store.cfg.FilterBits)
+	return kept, last, err
 }
 
-func (p *Partition) saveFilter() error {
-	b := appendText(nil, string(appendPosition(nil, p.position.Load())))
-	b = p.filter.appendTo(b)
+// keepFilterLong writes the filter's file when the hashes beside it have become many.
+func (p *Partition) keepFilterLong() {
+	p.mu.Lock()
+	long := p.filterLogged > filterLogFlushes*p.store.cfg.FlushEvents
+	p.mu.Unlock()
+	if long {
+		p.keepFilterOpen()
+	}
+}
+
+// keepFilterOpen is keepFilter for a partition that may be closed or break meanwhile.
+func (p *Partition) keepFilterOpen() {
+	_ = p.guarded(func() error {
+		if err := p.enter(); err != nil {
+			return err
+		}
+		defer p.leave()
+		p.keepFilter()
+		return nil
+	})
+}
+
+// keepFilter writes the filter's file, as of the last flush that is done. Without it the next start takes longer, so an
+// error is only told.
+func (p *Partition) keepFilter() {
+	p.filterFile.Lock()
+	defer p.filterFile.Unlock()
+	p.mu.Lock()
+	last, logged := p.flushed, p.filterLogged
+	p.mu.Unlock()
+	if !p.filter.whole.Load() {
+		return
+	}
+	if err := p.writeFilter(last); err != nil {
+		p.log.Warn("keeping the filter", slog.Any("error", err))
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.filterKept = last
+	p.filterLogged -= logged
+}
+
+func (p *Partition) writeFilter(last uint64) error {
+	// No flush may be lost that the file knows of.
+	if err := p.db.LogData(nil, pebble.Sync); err != nil {
+		return err
+	}
+	b := p.filter.appendTo(binary.AppendUvarint(nil, last))
 	name := p.path() + filterSuffix
-	f, err := p.store.fs.Create(name, vfs.WriteCategoryUnspecified)
+	f, err := p.store.fs.Create(name+newSuffix, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(b)
-	return errors.Join(err, f.Sync(), f.Close())
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return p.store.fs.Rename(name+newSuffix, name)
 }
 
-// fillDelay is how long the filter of a partition that a crash left without one is not filled: the processors are first
-// needed to serve again.
+// fillDelay is how long a filter that lacks keys is not filled: the processors are first needed to serve again.
 const fillDelay = time.Second
 
-// fillFilter adds every key to the filter, in the background of a partition that a crash left without one, and one
-// partition at a time.
+// fillFilter adds every key to the filter of a partition that lacks some, in the background and one partition at a time.
 func (p *Partition) fillFilter() {
 	time.Sleep(fillDelay)
 	p.store.filling.Lock()
@@ -98,6 +195,7 @@ func (p *Partition) fillFilter() {
 		}
 	}
 	p.filter.whole.Store(true)
+	p.keepFilterOpen()
 	p.log.Info("filter is filled", slog.Int("keys", n), slog.Duration("took", time.Since(began)))
 }
 

@@ -12,7 +12,7 @@ import (
 const (
 	// catchUpFactor is how many more decisions wait for a flush while a backlog is worked off: large writes fold more
 	// rewrites of the same account.
-	catchUpFactor = 4
+	catchUpFactor = 2
 	// behindFactor bounds what waits in memory while a flush is under way; then the owner waits for it.
 	behindFactor = 4
 	// diskReserve is what must be free beyond a flush's own size: Pebble writes its buffers and compactions too.
@@ -61,7 +61,10 @@ type flush struct {
 	// listings by day; those before doneBefore are not written, and the days from dropFrom up to it are deleted.
 	listings             map[int64][]listing
 	dropFrom, doneBefore int64
-	number               uint64
+	// number is this flush's. hashes are what it adds to the filter; those of flushes up to dropHashes are in the filter's
+	// file and still in the database.
+	number, dropHashes uint64
+	hashes             []uint64
 	// done is closed when err is known.
 	done chan struct{}
 	err  error
@@ -190,6 +193,7 @@ func (p *Partition) startFlush() *flush {
 		p.flush = nil
 		close(f.done)
 		p.arm()
+		go p.keepFilterLong()
 	}()
 	return f
 }
@@ -236,7 +240,10 @@ func (p *Partition) capture() *flush {
 	f := &flush{
 		position: p.position.Load(), slots: w.slots, decisions: w.decisions, recordBytes: w.recordBytes,
 		listings: s.unwritten, dropFrom: s.dropped, doneBefore: s.doneBefore(), number: s.flushes,
-		done: make(chan struct{}),
+		hashes: w.hashes, done: make(chan struct{}),
+	}
+	if p.filterKept > p.filterDropped {
+		f.dropHashes, p.filterDropped = p.filterKept, p.filterKept
 	}
 	f.states = make([]*snapshot, len(w.slots))
 	for i, slot := range w.slots {
@@ -249,7 +256,7 @@ func (p *Partition) capture() *flush {
 	}
 	s.writing, s.unwritten = s.unwritten, map[int64][]listing{}
 	s.dropped = f.doneBefore
-	*w = waiting{slots: make([]*slot, 0, len(w.slots))}
+	*w = waiting{slots: make([]*slot, 0, len(w.slots)), hashes: make([]uint64, 0, len(w.hashes))}
 	return f
 }
 
@@ -270,6 +277,8 @@ func (p *Partition) release(f *flush) {
 		sh.evict(limit, max(len(sh.ring)-limit, 0))
 		sh.mu.Unlock()
 	}
+	p.flushed = f.number
+	p.filterLogged += len(f.hashes)
 	p.stats.flushes.Add(1)
 	p.stats.flushed.Add(int64(f.decisions))
 }
@@ -282,7 +291,7 @@ func (p *Partition) write(f *flush, room *flushRoom) error {
 	defer p.leave()
 	began := time.Now()
 	room.encode(f)
-	b := p.db.NewBatchWithSize(f.recordBytes + len(room.values) + len(f.slots)*entryOverhead + batchSlack)
+	b := p.db.NewBatchWithSize(f.recordBytes + len(room.values) + len(f.slots)*entryOverhead + 8*len(f.hashes) + batchSlack)
 	defer func() { _ = b.Close() }()
 	if err := p.fill(b, f, room); err != nil {
 		return fmt.Errorf("writing partition %d: %w", p.number, err)
@@ -331,6 +340,12 @@ func (p *Partition) fill(b *pebble.Batch, f *flush, room *flushRoom) error {
 		key = scheduleKey(key[:0], day, f.number)
 		value = appendListings(value[:0], day, f.listings[day])
 		set(key, value)
+	}
+	set(filterKey(f.number), appendHashes(nil, f.hashes))
+	if f.dropHashes > 0 {
+		if err := b.DeleteRange([]byte{keyFilter}, filterKey(f.dropHashes+1), nil); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	set(flushCounterKey(), appendCounter(nil, f.number))
 	set([]byte(metaPosition), appendPosition(nil, f.position))

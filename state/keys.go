@@ -13,6 +13,8 @@ const (
 	keyAccount = 'a'
 	// keyReference + customer + kind + id: nothing; the business id was used up.
 	keyReference = 'b'
+	// keyFilter + number of a flush: hashes of keys for the filter.
+	keyFilter = 'f'
 	// keyChunk + customer + number: chunkEntries decisions that left the tail, with the orders that they brought; written
 	// again only when the customer's orders are cleared.
 	keyChunk = 'g'
@@ -25,7 +27,7 @@ const (
 	keyOrder = 'o'
 	// keyRedemption + customer + redemption: a redemption that no longer holds points.
 	keyRedemption = 'r'
-	// keySchedule: see schedule.go. The only keys that depend on when the state was written.
+	// keySchedule: see schedule.go. These keys and keyFilter's depend on when the state was written.
 	keySchedule = 's'
 	// keyExpired + customer + order: what expired in lots that are gone.
 	keyExpired = 'x'

@@ -32,7 +32,10 @@ type Partition struct {
 	broken       atomic.Pointer[error]
 	brokenSignal chan struct{}
 
-	filter   *filter
+	filter *filter
+	// filterFile is held while the filter's file is written. It comes before mu.
+	filterFile sync.Mutex
+
 	shards   [shardCount]shard
 	position atomic.Pointer[Position]
 	stats    counters
@@ -43,8 +46,12 @@ type Partition struct {
 	waiting  waiting
 	schedule schedule
 	flush    *flush
-	timer    *time.Timer
-	catchUp  bool
+	// flushed is the number of the last flush that was written, filterKept that of the last flush that the filter's file
+	// knows; filterLogged hashes came later, and those up to filterDropped were deleted.
+	flushed, filterKept, filterDropped uint64
+	filterLogged                       int
+	timer                              *time.Timer
+	catchUp                            bool
 	// noRoomUntil is when a full disk is looked at again, noRoomSaid when the log last said so.
 	noRoomUntil, noRoomSaid time.Time
 
@@ -141,8 +148,7 @@ func (p *Partition) load() error {
 	if err := p.loadSchedule(); err != nil {
 		return err
 	}
-	p.loadFilter(stored == nil)
-	return nil
+	return p.loadFilter()
 }
 
 // Number returns the partition's number.
@@ -230,7 +236,7 @@ func (p *Partition) discard() {
 }
 
 // shut closes the database, once. A quarantined one may never end its work, so it is left alone.
-func (p *Partition) shut(keepFilter bool) error {
+func (p *Partition) shut(written bool) error {
 	p.closing.Store(true)
 	p.mu.Lock()
 	if p.timer != nil {
@@ -249,10 +255,8 @@ func (p *Partition) shut(keepFilter bool) error {
 	}
 	p.closed = true
 	return p.guarded(func() error {
-		if keepFilter && p.filter.whole.Load() {
-			if err := p.saveFilter(); err != nil {
-				p.log.Warn("keeping the filter", slog.Any("error", err))
-			}
+		if written && p.filterLogged > 0 {
+			p.keepFilter()
 		}
 		if err := p.db.Close(); err != nil {
 			return fmt.Errorf("closing partition %d: %w", p.number, err)

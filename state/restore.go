@@ -104,6 +104,7 @@ func (r *Restore) Finish(ctx context.Context, position Position) error {
 	if err := r.round(ctx, position); err != nil {
 		return err
 	}
+	r.p.keepFilterOpen()
 	r.p.log.Info("restored", slog.Int64("decisions", r.decisions), slog.Int("rounds", r.rounds),
 		slog.Duration("took", time.Since(r.began)))
 	return nil
@@ -149,6 +150,9 @@ func (r *Restore) write(ctx context.Context, position Position) error {
 		return errors.Join(err, t.remove())
 	}
 	p.position.Store(&position)
+	p.mu.Lock()
+	p.flushed = p.schedule.flushes
+	p.mu.Unlock()
 	p.stats.restored.Add(g.decisions)
 	r.decisions += g.decisions
 	return t.remove()

@@ -175,7 +175,7 @@ func (f *restoreFold) decide(record []byte, offset int64, s *snapshot) error {
 		// Nobody keeps these: a full tail is copied to its chunk, a short one to the account's value.
 		s.tail, s.orders = f.tail[:0], f.orders[:0]
 	}
-	records.advance(s, f.entries, f.p.filter.add)
+	records.advance(s, f.entries, func(hash uint64) { f.p.filter.add(hash) })
 	if cap(s.orders) > cap(f.orders) {
 		f.orders = s.orders[:0]
 	}

@@ -90,6 +90,7 @@ func (p *Partition) loadSchedule() error {
 	}
 	d := decoder{b: v}
 	s.flushes = d.uint()
+	p.flushed = s.flushes
 	return d.done("flush counter")
 }
 

@@ -173,8 +173,10 @@ func (s *Store) Drop(number int32) error {
 
 func (s *Store) remove(folder string) error {
 	path := s.fs.PathJoin(s.cfg.Dir, folder)
-	if err := s.fs.Remove(path + filterSuffix); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("removing %s: %w", path+filterSuffix, err)
+	for _, name := range []string{path + filterSuffix, path + filterSuffix + newSuffix} {
+		if err := s.fs.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("removing %s: %w", name, err)
+		}
 	}
 	if err := s.fs.RemoveAll(path); err != nil {
 		return fmt.Errorf("removing %s: %w", path, err)

@@ -1,0 +1,113 @@
+package state_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/state"
+)
+
+// crashed returns the partition of a process that was killed, with what it had given to the system, or, after a loss of
+// power, only with what it had synced.
+func crashed(t *testing.T, fs *vfs.MemFS, power bool) *state.Partition {
+	t.Helper()
+	kept := 100
+	if power {
+		kept = 0
+	}
+	clone := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: kept, RNG: rand.New(rand.NewPCG(1, 2))})
+	s := openStore(t, smallConfig(clone))
+	t.Cleanup(func() { _ = s.Close() })
+	return openPartition(t, s, 0)
+}
+
+// TestTheFilterOutlivesACrash kills a process that has written its filter several times: the next one looks for nothing
+// new on the disk, and takes nothing old for new.
+func TestTheFilterOutlivesACrash(t *testing.T) {
+	const n = 3000
+	fs := vfs.NewCrashableMem()
+	cfg := smallConfig(fs)
+	cfg.FlushEvents = 10
+	s := openStore(t, cfg)
+	defer s.Close()
+	p := openPartition(t, s, 0)
+	for i := range n {
+		if err := commitOne(p, "ann", fmt.Sprint("e", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for _, power := range []bool{false, true} {
+		t.Run(fmt.Sprintf("loss of power %v", power), func(t *testing.T) {
+			p := crashed(t, fs, power)
+			if !power && !p.Stats().FilterWhole {
+				t.Error("the filter lacks keys after a kill")
+			}
+			r, err := p.Records("ann")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range int(p.Position().Ledger) {
+				if _, ok := r.Seen(fmt.Sprint("e", i)); !ok {
+					t.Fatalf("e%d of %d was forgotten", i, p.Position().Ledger)
+				}
+			}
+			if power {
+				return
+			}
+			before := p.Stats().GetsTotal
+			for i := range 1000 {
+				if _, ok := r.Seen(fmt.Sprint("new", i)); ok {
+					t.Fatalf("new%d was seen before", i)
+				}
+			}
+			if gets := p.Stats().GetsTotal - before; gets > 1000*indexScan/100 {
+				t.Errorf("1,000 new ids took %d look-ups", gets)
+			}
+		})
+	}
+}
+
+// TestADamagedFilterIsNotUsed changes a byte of the filter's file.
+func TestADamagedFilterIsNotUsed(t *testing.T) {
+	fs := vfs.NewMem()
+	cfg := smallConfig(fs)
+	s := openStore(t, cfg)
+	p := openPartition(t, s, 0)
+	for i := range 100 {
+		if err := commitOne(p, "ann", fmt.Sprint("e", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := fs.OpenReadWrite("state/000.filter", vfs.WriteCategoryUnspecified)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte{1, 2, 3, 4}, 40); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, cfg)
+	defer s.Close()
+	p = openPartition(t, s, 0)
+	r, err := p.Records("ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		if got, ok := r.Seen(fmt.Sprint("e", i)); !ok || got != (events.Fingerprint{1}) {
+			t.Fatalf("e%d was forgotten", i)
+		}
+	}
+}
