@@ -32,6 +32,9 @@ type restoreFold struct {
 	values []byte
 	pieces arena
 	days   map[int64][]listing
+	// next are the records that warm looks at next; warmed is what it has read, so that it reads it.
+	next   []int32
+	warmed byte
 	key    []byte
 	value  []byte
 }
@@ -41,6 +44,10 @@ type storedAccount struct{ from, to int }
 
 // customersAtOnce is how many accounts are read before they are folded. The database may be closed in between.
 const customersAtOnce = 1024
+
+// warmedAtOnce is how many customers' records are brought into the cache before they are folded: more than a few, and
+// fewer than what the second cache of a processor holds.
+const warmedAtOnce = 32
 
 // round writes what the gathered decisions make of their accounts to t, and the position behind them.
 func (f *restoreFold) round(ctx context.Context, t *tables, g *gathering, position Position) error {
@@ -56,6 +63,9 @@ func (f *restoreFold) round(ctx context.Context, t *tables, g *gathering, positi
 			return err
 		}
 		for i := range some {
+			if i%warmedAtOnce == 0 {
+				f.warm(g, some[i:min(i+warmedAtOnce, len(some))])
+			}
 			if err := f.customer(t, g, &some[i], f.stored[i]); err != nil {
 				return err
 			}
@@ -64,6 +74,32 @@ func (f *restoreFold) round(ctx context.Context, t *tables, g *gathering, positi
 	t.set([]byte(metaPosition), appendPosition(nil, &position))
 	f.schedule(t)
 	return nil
+}
+
+// warm brings the records of some customers into the processor's cache. They lie all over the gathering, and asked for
+// together they come in the time of a few.
+func (f *restoreFold) warm(g *gathering, chains []chain) {
+	const lineBytes = 64
+	next := f.next[:0]
+	for i := range chains {
+		next = append(next, chains[i].first)
+	}
+	f.next = next
+	for len(next) > 0 {
+		left := 0
+		for _, i := range next {
+			x := &g.records[i]
+			record := g.record(x)
+			for at := 0; at < len(record); at += lineBytes {
+				f.warmed += record[at]
+			}
+			if x.next >= 0 {
+				next[left] = x.next
+				left++
+			}
+		}
+		next = next[:left]
+	}
 }
 
 // read fills stored with what is on the disk of the customers, who are in the order of their keys.
