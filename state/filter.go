@@ -2,8 +2,6 @@ package state
 
 import (
 	"encoding/binary"
-	"fmt"
-	"hash/crc32"
 	"math/bits"
 	"slices"
 	"sync"
@@ -99,9 +97,8 @@ func (f *filter) bytes() int64 {
 	return n
 }
 
-// appendTo appends the filter and a checksum. Of keys that are added meanwhile it may have some.
+// appendTo appends the filter. Of keys that are added meanwhile it may have some.
 func (f *filter) appendTo(b []byte) []byte {
-	at := len(b)
 	f.growing.Lock()
 	layers := slices.Clone(*f.layers.Load())
 	for i, l := range layers {
@@ -109,7 +106,7 @@ func (f *filter) appendTo(b []byte) []byte {
 		layers[i] = &own
 	}
 	f.growing.Unlock()
-	b = slices.Grow(b, int(f.bytes())+len(layers)*24+8)
+	b = slices.Grow(b, int(f.bytes())+len(layers)*24+4)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(layers)))
 	for _, l := range layers {
 		b = binary.LittleEndian.AppendUint64(b, uint64(l.room))
@@ -119,14 +116,11 @@ func (f *filter) appendTo(b []byte) []byte {
 			b = binary.LittleEndian.AppendUint64(b, atomic.LoadUint64(&l.words[i]))
 		}
 	}
-	return binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(b[at:]))
+	return b
 }
 
-// decodeFilter is the inverse of appendTo.
-func decodeFilter(b []byte, bitsPerKey int) (*filter, error) {
-	if len(b) < 8 || crc32.ChecksumIEEE(b[:len(b)-4]) != binary.LittleEndian.Uint32(b[len(b)-4:]) {
-		return nil, fmt.Errorf("%w: filter", errValue)
-	}
+// decodeFilter is the inverse of appendTo, for bytes that are known to be whole.
+func decodeFilter(b []byte, bitsPerKey int) *filter {
 	var layers []*filterLayer
 	n := binary.LittleEndian.Uint32(b)
 	for b = b[4:]; n > 0; n-- {
@@ -141,7 +135,7 @@ func decodeFilter(b []byte, bitsPerKey int) (*filter, error) {
 	}
 	f := newFilter(bitsPerKey)
 	f.layers.Store(&layers)
-	return f, nil
+	return f
 }
 
 func newFilterLayer(room, bitsPerKey int) *filterLayer {

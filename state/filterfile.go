@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"log/slog"
 	"os"
@@ -102,10 +103,13 @@ func (p *Partition) readFilterFile(name string) (kept *filter, last uint64, err 
 	if err != nil {
 		return nil, 0, err
 	}
-	d := decoder{b: b}
+	sum := len(b) - crc32.Size
+	if sum < 0 || crc32.ChecksumIEEE(b[:sum]) != binary.LittleEndian.Uint32(b[sum:]) {
+		return nil, 0, fmt.Errorf("%w: filter", errValue)
+	}
+	d := decoder{b: b[:sum]}
 	last = d.uint()
-	kept, err = decodeFilter(d.b, p.store.cfg.FilterBits)
-	return kept, last, err
+	return decodeFilter(d.b, p.store.cfg.FilterBits), last, nil
 }
 
 // keepFilterLong writes the filter's file when the hashes beside it have become many.
@@ -157,6 +161,7 @@ func (p *Partition) writeFilter(last uint64) error {
 		return err
 	}
 	b := p.filter.appendTo(binary.AppendUvarint(nil, last))
+	b = binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
 	name := p.path() + filterSuffix
 	f, err := p.store.fs.Create(name+newSuffix, vfs.WriteCategoryUnspecified)
 	if err != nil {

@@ -126,10 +126,8 @@ func (r *Records) orderInChunks(tag uint32, id string) []byte {
 // Order implements [loyalty.Records].
 func (r *Records) Order(id string) *loyalty.Order {
 	record, tag := r.order(id)
-	r.absent, r.absentTag = id, tag
-	if record != nil {
-		r.absentTag = 0
-	} else {
+	if record == nil {
+		r.absent, r.absentTag = id, tag
 		return nil
 	}
 	o, err := loyalty.DecodeOrder(record)
