@@ -241,7 +241,7 @@ func turmoil() time.Duration {
 // TestRealTurmoil pauses and kills three instances at random, while events come and the clock makes points due.
 func TestRealTurmoil(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes a minute")
+		t.Skip("takes half a minute")
 	}
 	w := newRealWorld(t, 4)
 	w.publish(heldProgram)

@@ -37,29 +37,28 @@ func appendRecord(b, record []byte) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(record))), record...)
 }
 
-// orderBytes returns how long the first of some records is together with its length.
-func orderBytes(orders []byte) int {
+// cutRecord returns the first of some records, and the others.
+func cutRecord(orders []byte) (record, rest []byte) {
 	n, size := binary.Uvarint(orders)
-	return size + int(n)
+	end := size + int(n)
+	return orders[size:end:end], orders[end:]
 }
 
 // eachOrder goes through records.
 func eachOrder(orders []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for len(orders) > 0 {
-			n, size := binary.Uvarint(orders)
-			end := size + int(n)
-			if !yield(orders[size:end:end]) {
+			var record []byte
+			if record, orders = cutRecord(orders); !yield(record) {
 				return
 			}
-			orders = orders[end:]
 		}
 	}
 }
 
 // orderIn returns the record of an order that lies with one of the entries, or nil, and where in orders it begins, its
 // length included.
-func orderIn(entries []entry, orders []byte, tag uint32, id string) (record []byte, at int) {
+func orderIn(entries []entry, orders []byte, tag uint32, id string) (found []byte, at int) {
 	last := -1
 	for i := range entries {
 		if entries[i].order == tag {
@@ -70,13 +69,11 @@ func orderIn(entries []entry, orders []byte, tag uint32, id string) (record []by
 		if entries[i].order == 0 {
 			continue
 		}
-		n, size := binary.Uvarint(orders[at:])
-		end := at + size + int(n)
-		record := orders[at+size : end : end]
+		record, rest := cutRecord(orders[at:])
 		if entries[i].order == tag && string(loyalty.OrderID(record)) == id {
 			return record, at
 		}
-		at = end
+		at = len(orders) - len(rest)
 	}
 	return nil, 0
 }
@@ -184,7 +181,7 @@ func (r *Records) settle(s *snapshot, puts []orderPut) {
 		id := string(loyalty.OrderID(put.record))
 		if before, at := orderIn(s.tail, s.orders, put.tag, id); before != nil {
 			// Readers may hold the array.
-			behind := s.orders[at+orderBytes(s.orders[at:]):]
+			_, behind := cutRecord(s.orders[at:])
 			s.orders = append(appendRecord(append(make([]byte, 0, len(s.orders)+len(put.record)), s.orders[:at]...), put.record), behind...)
 			continue
 		}

@@ -95,19 +95,19 @@ func (r *Records) lookupHashed(hash uint64) []byte {
 	if r.state == nil || r.new || !r.p.filter.maybe(hash) {
 		return nil
 	}
-	return r.committed()
-}
-
-// committed is lookup past the writes at hand and the filter.
-func (r *Records) committed() []byte {
-	if v, ok := r.p.shardOf(r.customer).record(r.customer, r.key); ok {
-		return v
-	}
-	v, err := r.p.get(r.key)
+	v, err := r.committed(r.key)
 	if err != nil {
 		r.fail(err)
 	}
 	return v
+}
+
+// committed returns the value of a key in what waits in memory or on the disk, or nil.
+func (r *Records) committed(key []byte) ([]byte, error) {
+	if v, ok := r.p.shardOf(r.customer).record(r.customer, key); ok {
+		return v, nil
+	}
+	return r.p.get(key)
 }
 
 // Seen implements [loyalty.Records].

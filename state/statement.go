@@ -20,16 +20,18 @@ func (r *Records) chunk(n uint32) (entries []entry, orders []byte, err error) {
 	return entries, orders, nil
 }
 
+// stored returns the value of a key that the filter is not asked for, or nil.
+func (r *Records) stored(key []byte) ([]byte, error) {
+	if v, ok := r.own.get(key); ok {
+		return v, nil
+	}
+	return r.committed(key)
+}
+
 func (r *Records) chunkValue(n uint32) ([]byte, error) {
-	key := appendChunkKey(make([]byte, 0, 64), r.customer, n)
-	v, ok := r.own.get(key)
-	if !ok {
-		if v, ok = r.p.shardOf(r.customer).record(r.customer, key); !ok {
-			var err error
-			if v, err = r.p.get(key); err != nil {
-				return nil, err
-			}
-		}
+	v, err := r.stored(appendChunkKey(make([]byte, 0, 64), r.customer, n))
+	if err != nil {
+		return nil, err
 	}
 	if v == nil {
 		return nil, fmt.Errorf("%w: chunk %d of %q is missing", errValue, n, r.customer)
@@ -66,16 +68,9 @@ func (r *Records) findInChunks(id idHash) (*entry, error) {
 
 func (r *Records) indexed(id idHash) (n uint32, ok bool, err error) {
 	r.key = appendIndexKey(r.key[:0], r.customer, id)
-	v, found := r.own.get(r.key)
-	if !found {
-		if v, found = r.p.shardOf(r.customer).record(r.customer, r.key); !found {
-			if v, err = r.p.get(r.key); err != nil {
-				return 0, false, err
-			}
-		}
-	}
-	if v == nil {
-		return 0, false, nil
+	v, err := r.stored(r.key)
+	if err != nil || v == nil {
+		return 0, false, err
 	}
 	d := decoder{b: v}
 	n = uint32(d.uint())

@@ -107,9 +107,9 @@ func appendEntries(b []byte, entries []entry, orders []byte) []byte {
 			b = append(b, e.payload[:]...)
 		}
 		if ordered {
-			n := orderBytes(orders)
-			b = append(b, orders[:n]...)
-			orders = orders[n:]
+			var record []byte
+			record, orders = cutRecord(orders)
+			b = appendRecord(b, record)
 		}
 	}
 	return b
@@ -212,6 +212,7 @@ func (d *decoder) entries(customer string) (entries []entry, orders []byte) {
 	}
 	entries = make([]entry, head[0])
 	var offset int64
+	var key []byte
 	for i := range entries {
 		step := d.uint()
 		offset += int64(step >> 2)
@@ -223,7 +224,8 @@ func (d *decoder) entries(customer string) (entries []entry, orders []byte) {
 		}
 		if step&entryOrdered != 0 {
 			record := d.take(d.count())
-			e.order = tagOf(hashKey(appendIDKey(nil, keyOrder, customer, loyalty.OrderID(record))))
+			key = appendIDKey(key[:0], keyOrder, customer, loyalty.OrderID(record))
+			e.order = tagOf(hashKey(key))
 			orders = appendRecord(orders, record)
 		}
 	}
