@@ -23,32 +23,12 @@ const (
 	noRoomEvery = 10 * time.Second
 	// flushesMax is how many partitions of a store write at a time.
 	flushesMax = 2
-	// entryOverhead is the most that Pebble's batch adds to a key and value of usual size; batchSlack leaves room for
-	// the schedule and the position.
+	// entryOverhead is the most that a batch adds to a key and value of usual size, accountBytes what an account takes
+	// in it, roughly; batchSlack leaves room for the schedule and the position.
 	entryOverhead = 8
+	accountBytes  = 512
 	batchSlack    = 256 << 10
 )
-
-// flushRoom is memory for what a flush writes. What is written is in memory twice then, so few flushes run at a time.
-type flushRoom struct {
-	// values are the accounts' keys and values, one behind the other.
-	values []byte
-	ends   []accountEnds
-}
-
-// accountEnds are where an account's key and value end.
-type accountEnds struct{ key, value int }
-
-// encode fills the room. It comes before the batch is made, because a batch that must grow is copied to twice the size.
-func (r *flushRoom) encode(f *flush) {
-	r.values, r.ends = r.values[:0], r.ends[:0]
-	for i, slot := range f.slots {
-		r.values = appendKey(r.values, keyAccount, slot.customer)
-		key := len(r.values)
-		r.values = appendSnapshot(r.values, f.states[i])
-		r.ends = append(r.ends, accountEnds{key, len(r.values)})
-	}
-}
 
 // flush is one write of everything committed up to a moment.
 type flush struct {
@@ -180,7 +160,7 @@ func (p *Partition) startFlush() *flush {
 		room := <-p.store.writing
 		f.err = p.guarded(func() error { return p.write(f, room) })
 		if p.Err() != nil {
-			room = &flushRoom{} // whatever hangs in the broken database may still use the other
+			room = &batchRepr{} // whatever hangs in the broken database may still use the other
 		}
 		p.store.writing <- room
 		p.mu.Lock()
@@ -284,53 +264,55 @@ func (p *Partition) release(f *flush) {
 }
 
 // write puts a flush into one atomic batch.
-func (p *Partition) write(f *flush, room *flushRoom) error {
+func (p *Partition) write(f *flush, room *batchRepr) error {
 	if err := p.enter(); err != nil {
 		return err
 	}
 	defer p.leave()
 	began := time.Now()
-	room.encode(f)
-	b := p.db.NewBatchWithSize(f.recordBytes + len(room.values) + len(f.slots)*entryOverhead + 8*len(f.hashes) + batchSlack)
-	defer func() { _ = b.Close() }()
-	if err := p.fill(b, f, room); err != nil {
-		return fmt.Errorf("writing partition %d: %w", p.number, err)
-	}
-	p.stats.keys.Add(int64(b.Count()))
-	p.stats.bytes.Add(int64(b.Len()))
-	if err := b.Commit(pebble.NoSync); err != nil {
+	p.encode(room, f)
+	p.stats.keys.Add(int64(room.count))
+	p.stats.bytes.Add(int64(len(room.b)))
+	if err := p.apply(room); err != nil {
 		return fmt.Errorf("writing partition %d: %w", p.number, err)
 	}
 	p.stats.flushNanos.Add(int64(time.Since(began)))
 	return nil
 }
 
-func (p *Partition) fill(b *pebble.Batch, f *flush, room *flushRoom) error {
-	var errs []error
-	set := func(key, value []byte) {
-		if err := b.Set(key, value, nil); err != nil {
-			errs = append(errs, err)
-		}
+// apply writes a batch.
+func (p *Partition) apply(room *batchRepr) error {
+	data := room.finish()
+	var b pebble.Batch
+	if err := b.SetRepr(data); err != nil {
+		return err
 	}
-	at := 0
+	if err := p.db.Apply(&b, pebble.NoSync); err != nil {
+		return err
+	}
+	if b.Len() != len(data) {
+		room.b = nil // Pebble keeps a large batch instead of copying it.
+	}
+	return nil
+}
+
+// encode makes a flush a batch.
+func (p *Partition) encode(b *batchRepr, f *flush) {
+	b.reset(f.recordBytes + len(f.slots)*accountBytes + 8*len(f.hashes) + batchSlack)
 	for i, slot := range f.slots {
-		ends := room.ends[i]
-		set(room.values[at:ends.key], room.values[ends.key:ends.value])
-		at = ends.value
+		b.setAccount(slot.customer, f.states[i])
 		// Nobody changes what is flushing, so reading it needs no lock.
 		for j := range slot.flushing.list {
 			w := &slot.flushing.list[j]
-			if !w.isDeleted {
-				set(w.key(), w.value())
-			} else if err := b.Delete(w.key(), nil); err != nil {
-				errs = append(errs, err)
+			if w.isDeleted {
+				b.delete(w.key())
+			} else {
+				b.set(w.key(), w.value())
 			}
 		}
 	}
 	if f.dropFrom < f.doneBefore {
-		if err := b.DeleteRange(appendDay(nil, 0), appendDay(nil, f.doneBefore), nil); err != nil {
-			errs = append(errs, err)
-		}
+		b.deleteRange(appendDay(nil, 0), appendDay(nil, f.doneBefore))
 	}
 	var key, value []byte
 	for _, day := range sortedDays(f.listings) {
@@ -339,15 +321,12 @@ func (p *Partition) fill(b *pebble.Batch, f *flush, room *flushRoom) error {
 		}
 		key = scheduleKey(key[:0], day, f.number)
 		value = appendListings(value[:0], day, f.listings[day])
-		set(key, value)
+		b.set(key, value)
 	}
-	set(filterKey(f.number), appendHashes(nil, f.hashes))
+	b.set(filterKey(f.number), appendHashes(nil, f.hashes))
 	if f.dropHashes > 0 {
-		if err := b.DeleteRange([]byte{keyFilter}, filterKey(f.dropHashes+1), nil); err != nil {
-			errs = append(errs, err)
-		}
+		b.deleteRange([]byte{keyFilter}, filterKey(f.dropHashes+1))
 	}
-	set(flushCounterKey(), appendCounter(nil, f.number))
-	set([]byte(metaPosition), appendPosition(nil, f.position))
-	return errors.Join(errs...)
+	b.set(flushCounterKey(), appendCounter(nil, f.number))
+	b.set([]byte(metaPosition), appendPosition(nil, f.position))
 }

@@ -29,7 +29,7 @@ type Store struct {
 
 	compactions *compactions
 	// writing has the room for each partition that may be written at a time.
-	writing chan *flushRoom
+	writing chan *batchRepr
 
 	// filling is held by the one partition whose filter is being filled.
 	filling sync.Mutex
@@ -78,10 +78,10 @@ func Open(cfg Config, log *slog.Logger) (*Store, error) {
 		abandoned:   map[string]bool{},
 		compactions: newCompactions(),
 		restores:    make(chan struct{}, cfg.RestoresMax),
-		writing:     make(chan *flushRoom, flushesMax),
+		writing:     make(chan *batchRepr, flushesMax),
 	}
 	for range flushesMax {
-		s.writing <- &flushRoom{}
+		s.writing <- &batchRepr{}
 	}
 	if err := s.removeTables(); err != nil {
 		s.cache.Unref()

@@ -58,13 +58,8 @@ type snapshot struct {
 // appendSnapshot appends the value of an account's key.
 func appendSnapshot(b []byte, s *snapshot) []byte {
 	at := len(b)
-	// The account goes behind its length, which is known only afterwards; most need two bytes for it.
-	b = append(b, 0, 0)
-	b = loyalty.AppendAccount(b, s.account)
-	size := len(b) - at - 2
-	var length [binary.MaxVarintLen64]byte
-	n := binary.PutUvarint(length[:], uint64(size))
-	b = slices.Replace(b, at, at+2, length[:n]...)
+	b = loyalty.AppendAccount(append(b, lengthRoom...), s.account)
+	b = putLength(b, at)
 	b = binary.AppendUvarint(b, uint64(s.chunks))
 	b = binary.AppendVarint(b, s.last)
 	return appendEntries(b, s.tail, s.orders)
@@ -83,6 +78,21 @@ func decodeSnapshot(customer string, b []byte) (*snapshot, error) {
 		return nil, fmt.Errorf("account of %q: %w", customer, err)
 	}
 	return s, nil
+}
+
+// lengthRoom keeps the place of a length that is known only when what it is the length of stands behind it. Most lengths
+// take two bytes.
+var lengthRoom = []byte{0, 0}
+
+// putLength writes the length of all that comes behind the room at at.
+func putLength(b []byte, at int) []byte {
+	size := uint64(len(b) - at - len(lengthRoom))
+	if size >= 1<<7 && size < 1<<14 {
+		b[at], b[at+1] = byte(size)|1<<7, byte(size>>7)
+		return b
+	}
+	var length [binary.MaxVarintLen64]byte
+	return slices.Replace(b, at, at+len(lengthRoom), length[:binary.PutUvarint(length[:], size)]...)
 }
 
 // appendEntries appends the value of a chunk's key, which is also how a tail ends an account's. orders are the records
