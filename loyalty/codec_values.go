@@ -3,6 +3,7 @@ package loyalty
 import (
 	"encoding/binary"
 	"math/big"
+	"strings"
 )
 
 // appendInt is binary.AppendVarint. Most numbers are small.
@@ -140,7 +141,13 @@ func (d *decoder) exact() Exact {
 		}
 		return normal(num, int64(den))
 	}
-	r, ok := new(big.Rat).SetString(d.text())
+	// Only what big.Rat's String makes: an exponent would ask for any amount of memory.
+	text := d.text()
+	if strings.Trim(text, "-0123456789/") != "" {
+		d.fail()
+		return Exact{}
+	}
+	r, ok := new(big.Rat).SetString(text)
 	if !ok {
 		d.fail()
 		return Exact{}

@@ -37,11 +37,11 @@ const (
 	metaFormat   = "mformat"
 	metaPosition = "mposition"
 	// formatVersion is raised whenever keys or values change their meaning.
-	formatVersion = "accrue-state-2"
+	formatVersion = "accrue-state-3"
 )
 
 // olderFormats are what earlier versions wrote. A folder of one of them is deleted: the ledger has all that was in it.
-var olderFormats = []string{"accrue-state-1"}
+var olderFormats = []string{"accrue-state-1", "accrue-state-2"}
 
 // appendKey starts a key that belongs to customer.
 func appendKey(b []byte, kind byte, customer string) []byte {
