@@ -183,7 +183,14 @@ func (a *Account) Clone() *Account {
 // be changed any more, and no other successor of it may be in use: an account with a long history is not copied for
 // each new lot, because the successor adds to the room behind a's.
 func (a *Account) Successor() *Account {
-	c := *a
+	c := new(Account)
+	a.Succeed(c)
+	return c
+}
+
+// Succeed makes c the successor of a, as Successor does.
+func (a *Account) Succeed(c *Account) {
+	*c = *a
 	c.lotsShared, c.qualifyingShared = int32(len(a.Lots)), int32(len(a.Qualifying))
 	c.Counters = slices.Clone(a.Counters)
 	c.Waiting = slices.Clone(a.Waiting)
@@ -193,7 +200,6 @@ func (a *Account) Successor() *Account {
 			c.Reservations[i] = r.Clone()
 		}
 	}
-	return &c
 }
 
 // ownLots makes the lots this account's own, to change them.

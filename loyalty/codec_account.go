@@ -79,12 +79,21 @@ func AppendAccount(b []byte, a *Account) []byte {
 
 // DecodeAccount is the inverse of AppendAccount; the caller sets the customer. It keeps no part of b.
 func DecodeAccount(b []byte) (*Account, error) {
+	a := new(Account)
+	if err := DecodeAccountInto(a, b); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// DecodeAccountInto is DecodeAccount into an empty account. After an error the account is worth nothing.
+func DecodeAccountInto(a *Account, b []byte) error {
 	d := decoder{b: b}
 	version := d.byte()
 	if version != accountVersion && version != 1 {
 		d.fail()
 	}
-	a := &Account{
+	*a = Account{
 		Clock: events.Instant(d.int()), LatestOrder: events.Instant(d.int()),
 		Tier: d.text(), Grace: events.Instant(d.int()), TierSince: events.Instant(d.int()), LotLast: d.int(),
 	}
@@ -140,14 +149,14 @@ func DecodeAccount(b []byte) (*Account, error) {
 	for range d.count() {
 		r, err := DecodeRedemption(d.bytes())
 		if err != nil {
-			return nil, err
+			return err
 		}
 		a.Reservations = append(a.Reservations, r)
 	}
 	for range d.count() {
 		e, err := events.DecodeStoredJSON(d.bytes())
 		if err != nil {
-			return nil, fmt.Errorf("reading a waiting event: %w", err)
+			return fmt.Errorf("reading a waiting event: %w", err)
 		}
 		a.Waiting = append(a.Waiting, e)
 	}
@@ -155,7 +164,7 @@ func DecodeAccount(b []byte) (*Account, error) {
 		Registered: events.Instant(d.int()), ReferredBy: d.text(), Marketing: d.bool(), Tracking: d.bool(),
 	}
 	a.MergedInto, a.Erased = d.text(), d.bool()
-	return a, d.done()
+	return d.done()
 }
 
 // What stands in a lot's first byte. Most lots follow the one before by one, hold active points of an order, were active

@@ -20,24 +20,28 @@ type Batch struct {
 	// ledger holds the own offset of each decision that was handed to Decided, as far as it had one.
 	ledger []int64
 	err    error
-	// spare are copies of earlier batches, to be used again; arena is where records are put, room where orders are while
-	// the batch is open.
+	// spare are copies of earlier batches, to be used again.
 	spare   []*touched
-	arena   arena
-	room    []byte
+	desk    desk
 	evolver loyalty.Evolver
 }
 
 // touched is the batch's copy of an account.
 type touched struct {
-	customer string
 	// slot is where the account came from; nil: from the disk, or from nowhere.
-	slot    *slot
-	account *loyalty.Account
+	slot *slot
+	// next is what the customer's snapshot becomes: its account is the copy, the rest follows with the commit.
+	next    *snapshot
 	records Records
 	// entries are what the batch's decisions add to the statement; until the commit their offset is the index of the
 	// decision in the batch.
 	entries []entry
+	// first has room for what one decision leaves, which is all that most batches have of a customer.
+	first struct {
+		entry [1]entry
+		seen  [1]ownSeen
+		order [1]orderPut
+	}
 }
 
 // Begin opens a batch over the committed state.
@@ -60,11 +64,11 @@ func (b *Batch) Account(customer string) (*loyalty.Account, *Records, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return t.account, &t.records, nil
+	return &t.next.account, &t.records, nil
 }
 
 func (b *Batch) touch(customer string) (*touched, error) {
-	if t := b.last; t != nil && t.customer == customer {
+	if t := b.last; t != nil && t.records.customer == customer {
 		return t, t.records.err
 	}
 	if t := b.accounts[customer]; t != nil {
@@ -77,19 +81,20 @@ func (b *Batch) touch(customer string) (*touched, error) {
 		return nil, err
 	}
 	t := b.blank()
-	t.customer, t.slot = customer, slot
+	t.slot, t.next = slot, new(snapshot)
 	switch {
 	case s == nil:
-		t.customer = strings.Clone(customer) // as in find
-		t.account = loyalty.NewAccount(t.customer)
+		customer = strings.Clone(customer) // as in find
+		t.next.account.Customer = customer
 	case slot != nil:
-		t.customer = slot.customer
-		t.account = s.account.Successor()
+		customer = slot.customer
+		s.account.Succeed(&t.next.account)
 	default:
-		t.account = s.account
+		customer = s.account.Customer
+		t.next.account = s.account
 	}
-	t.records.open(b.p, t.customer, s)
-	b.accounts[t.customer] = t
+	t.records.open(b.p, customer, s)
+	b.accounts[customer] = t
 	b.touched = append(b.touched, t)
 	b.last = t
 	return t, nil
@@ -103,15 +108,15 @@ func (b *Batch) blank() *touched {
 		return t
 	}
 	t := &touched{}
-	t.records.arena, t.records.room = &b.arena, &b.room
+	t.entries, t.records.seen, t.records.orders = t.first.entry[:0], t.first.seen[:0], t.first.order[:0]
+	t.records.desk = &b.desk
 	return t
 }
 
-// What batches keep for later ones: so many copies, none of which has room for more writes than that, and so many bytes.
+// What batches keep for later ones: so many copies, none of which has room for more writes than that.
 const (
 	spareMax       = 8_000
 	spareWritesMax = 32
-	roomMax        = 4 << 20
 )
 
 // recycle keeps the copies of a batch that has ended.
@@ -124,13 +129,11 @@ func (b *Batch) recycle() {
 		b.touched[i] = nil
 	}
 	b.touched = b.touched[:0]
-	if b.room = b.room[:0]; cap(b.room) > roomMax {
-		b.room = nil
-	}
+	b.desk.forget()
 }
 
 func (t *touched) clear() {
-	t.customer, t.slot, t.account = "", nil, nil
+	t.slot, t.next = nil, nil
 	t.entries = t.entries[:0]
 	t.records.clear()
 }
@@ -180,7 +183,7 @@ func (b *Batch) Fold(d *events.Decision) error {
 		if err != nil {
 			return err
 		}
-		b.evolver.Evolve(t.account, &t.records, d)
+		b.evolver.Evolve(&t.next.account, &t.records, d)
 		if t.records.err != nil {
 			b.fail(t.records.err)
 			return b.err

@@ -36,7 +36,7 @@ func TestABatchIsWhatPebbleWouldMakeOfIt(t *testing.T) {
 		check(want.Delete(key, nil))
 		got.deleteRange(value, key)
 		check(want.DeleteRange(value, key, nil))
-		s := &snapshot{account: loyalty.NewAccount("ann"), last: int64(n)}
+		s := &snapshot{account: *loyalty.NewAccount("ann"), last: int64(n)}
 		s.account.MergedInto = string(value)
 		customer := strings.Repeat("c", n)
 		got.setAccount(customer, s)

@@ -81,12 +81,12 @@ func (b *Batch) commits(next *Position, offsets []int64) ([]int64, error) {
 // publish makes a touched account the committed one.
 func (p *Partition) publish(t *touched, limit int) {
 	r := &t.records
-	s := &snapshot{account: t.account, last: t.entries[len(t.entries)-1].offset}
+	s := t.next
+	s.last = t.entries[len(t.entries)-1].offset
 	if r.state != nil {
 		s.tail, s.orders, s.chunks = r.state.tail, r.state.orders, r.state.chunks
 	} else {
-		r.key = appendKey(r.key[:0], keyAccount, t.customer)
-		p.know(hashKey(r.key))
+		p.know(hashKey(r.desk.accountKey(r.customer)))
 	}
 	r.advance(s, t.entries, p.know)
 	for i := range r.own.list {
@@ -96,11 +96,11 @@ func (p *Partition) publish(t *touched, limit int) {
 		}
 	}
 
-	sh := p.shardOf(t.customer)
+	sh := p.shardOf(r.customer)
 	sh.mu.Lock()
 	slot := t.slot
 	if slot == nil || slot.evicted {
-		slot = sh.place(t.customer, limit)
+		slot = sh.place(r.customer, limit)
 	}
 	slot.state.Store(s)
 	if !slot.dirty {
@@ -113,7 +113,7 @@ func (p *Partition) publish(t *touched, limit int) {
 		p.waiting.recordBytes += len(r.own.list[i].both) + entryOverhead
 	}
 	sh.mu.Unlock()
-	p.list(slot, t.account.Clock, s)
+	p.list(slot, s.account.Clock, s)
 }
 
 // know adds a key to the filter and to what the next flush writes of it. The caller holds mu.
@@ -136,7 +136,7 @@ func (p *Partition) list(slot *slot, after events.Instant, s *snapshot) {
 			slot.listed = 0
 		}
 	}
-	due := p.store.cfg.NextDue(s.account, after)
+	due := p.store.cfg.NextDue(&s.account, after)
 	if due != 0 && (slot.listed == 0 || due < slot.listed) {
 		slot.listed = due
 		p.schedule.add(due, slot.customer)

@@ -138,7 +138,7 @@ func (p *Partition) CheckSchedule() error {
 			return
 		}
 		// A tick that had nothing to do for the account left no trace in it.
-		want := due(s.account, max(s.account.Clock, clock))
+		want := due(&s.account, max(s.account.Clock, clock))
 		if want == 0 {
 			return
 		}

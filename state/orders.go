@@ -80,8 +80,8 @@ func orderIn(entries []entry, orders []byte, tag uint32, id string) (found []byt
 
 // order returns the record of an order, or nil, and its tag.
 func (r *Records) order(id string) (record []byte, tag uint32) {
-	r.key = appendIDKey(r.key[:0], keyOrder, r.customer, id)
-	hash := hashKey(r.key)
+	r.desk.key = appendIDKey(r.desk.key[:0], keyOrder, r.customer, id)
+	hash := hashKey(r.desk.key)
 	tag = tagOf(hash)
 	for i := len(r.orders) - 1; i >= 0; i-- {
 		put := &r.orders[i]
@@ -124,7 +124,8 @@ func (r *Records) orderInChunks(tag uint32, id string) []byte {
 func (r *Records) Order(id string) *loyalty.Order {
 	record, tag := r.order(id)
 	if record == nil {
-		r.absent, r.absentTag = id, tag
+		k := r.desk
+		k.missing, k.absent, k.absentTag = r, id, tag
 		return nil
 	}
 	o, err := loyalty.DecodeOrder(record)
@@ -138,16 +139,16 @@ func (r *Records) Order(id string) *loyalty.Order {
 // PutOrder implements [loyalty.Records]. An order that stays as it is is not put: whether a decision puts all that it has
 // looked at or only what it has changed makes no difference then.
 func (r *Records) PutOrder(o *loyalty.Order) {
-	at := len(*r.room)
-	*r.room = loyalty.AppendOrder(*r.room, o)
-	put := orderPut{record: (*r.room)[at:len(*r.room):len(*r.room)]}
-	if r.absentTag != 0 && r.absent == o.ID {
-		put.tag, put.isNew = r.absentTag, true
-		r.absentTag = 0
+	at := len(r.desk.room)
+	r.desk.room = loyalty.AppendOrder(r.desk.room, o)
+	put := orderPut{record: r.desk.room[at:len(r.desk.room):len(r.desk.room)]}
+	if k := r.desk; k.missing == r && k.absent == o.ID {
+		put.tag, put.isNew = k.absentTag, true
+		k.missing = nil
 	} else {
 		var before []byte
 		if before, put.tag = r.order(o.ID); bytes.Equal(before, put.record) {
-			*r.room = (*r.room)[:at]
+			r.desk.room = r.desk.room[:at]
 			return
 		}
 		put.isNew = before == nil
@@ -185,8 +186,8 @@ func (r *Records) settle(s *snapshot, puts []orderPut) {
 			s.orders = append(appendRecord(append(make([]byte, 0, len(s.orders)+len(put.record)), s.orders[:at]...), put.record), behind...)
 			continue
 		}
-		r.key = appendIDKey(r.key[:0], keyOrder, r.customer, id)
-		r.own.put(r.arena, r.key, put.record)
+		r.desk.key = appendIDKey(r.desk.key[:0], keyOrder, r.customer, id)
+		r.own.put(&r.desk.arena, r.desk.key, put.record)
 	}
 }
 

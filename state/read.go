@@ -63,7 +63,7 @@ func (p *Partition) Account(customer string) (a *loyalty.Account, position int64
 	if err != nil || s == nil {
 		return nil, 0, err
 	}
-	return s.account, s.last, nil
+	return &s.account, s.last, nil
 }
 
 // Records returns read access to the committed orders, redemptions and so on of a customer. What is put into it is
@@ -73,7 +73,7 @@ func (p *Partition) Records(customer string) (*Records, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Records{room: new([]byte)}
+	r := &Records{desk: new(desk)}
 	r.open(p, customer, s)
 	return r, nil
 }

@@ -24,30 +24,54 @@ type Records struct {
 	// state is the committed one; nil: nobody has heard of the customer.
 	state *snapshot
 	// new says that nothing of the customer is on the disk or waits for it, though there is a state.
-	new   bool
-	own   writes
-	arena *arena
-	// room has the orders' records for as long as the batch is open.
-	room *[]byte
+	new  bool
+	own  writes
+	desk *desk
 	// seen are ids put since; the first noted of them are in the batch's entries already.
 	seen  []ownSeen
 	noted int
-	// orders are changes of orders; the first ordersNoted of them know their entry. absent is the order that was asked
-	// for last, absentTag its tag if there is none of that id, otherwise 0.
+	// orders are changes of orders; the first ordersNoted of them know their entry.
 	orders      []orderPut
 	ordersNoted int
-	absent      string
-	absentTag   uint32
-	// event is the event that was asked for last, id its hash; while answered is set, payload and known are what Seen
-	// said of it. It is asked for several times in a row.
+	err         error
+}
+
+// desk is what the records of a batch, or of a restore, use one after the other.
+type desk struct {
+	// arena is where records are put that become part of the state, room where orders are while the batch is open; key
+	// and value are for putting keys and values together.
+	arena      arena
+	room       []byte
+	key, value []byte
+	// asked are the records whose event was asked for last, id its hash; while answered is set, payload and known are
+	// what Seen said of it. It is asked for several times in a row.
+	asked    *Records
 	event    string
 	id       idHash
 	answered bool
 	known    bool
 	payload  events.Fingerprint
-	err      error
-	// key and value are for putting keys and values together.
-	key, value []byte
+	// missing are the records that had no order of the id absent when they were asked last; absentTag is its tag.
+	missing   *Records
+	absent    string
+	absentTag uint32
+}
+
+// roomMax bytes of room are kept for the next batch.
+const roomMax = 4 << 20
+
+// forget drops what was asked and the orders.
+func (k *desk) forget() {
+	k.asked, k.event, k.missing, k.absent = nil, "", nil, ""
+	if k.room = k.room[:0]; cap(k.room) > roomMax {
+		k.room = nil
+	}
+}
+
+// accountKey returns the key of a customer's account, until the next key is made.
+func (k *desk) accountKey(customer string) []byte {
+	k.key = appendKey(k.key[:0], keyAccount, customer)
+	return k.key
 }
 
 type ownSeen struct {
@@ -63,10 +87,7 @@ func (r *Records) open(p *Partition, customer string, s *snapshot) {
 func (r *Records) clear() {
 	clear(r.own.list)
 	clear(r.orders)
-	*r = Records{
-		own: writes{list: r.own.list[:0]}, seen: r.seen[:0], orders: r.orders[:0], key: r.key, value: r.value,
-		arena: r.arena, room: r.room,
-	}
+	*r = Records{own: writes{list: r.own.list[:0]}, seen: r.seen[:0], orders: r.orders[:0], desk: r.desk}
 }
 
 // Err returns the first error of a read; what was read since is not to be trusted.
@@ -79,23 +100,24 @@ func (r *Records) fail(err error) {
 }
 
 func (r *Records) hash(event string) idHash {
-	if r.event != event || event == "" {
-		r.event, r.id, r.answered = event, hashID(event), false
+	k := r.desk
+	if k.asked != r || k.event != event || event == "" {
+		k.asked, k.event, k.id, k.answered = r, event, hashID(event), false
 	}
-	return r.id
+	return k.id
 }
 
-// lookup returns the value of r.key, or nil.
-func (r *Records) lookup() []byte { return r.lookupHashed(hashKey(r.key)) }
+// lookup returns the value of r.desk.key, or nil.
+func (r *Records) lookup() []byte { return r.lookupHashed(hashKey(r.desk.key)) }
 
 func (r *Records) lookupHashed(hash uint64) []byte {
-	if i := r.own.findHashed(r.key, uint32(hash)); i >= 0 {
+	if i := r.own.findHashed(r.desk.key, uint32(hash)); i >= 0 {
 		return r.own.list[i].value()
 	}
 	if r.state == nil || r.new || !r.p.filter.maybe(hash) {
 		return nil
 	}
-	v, err := r.committed(r.key)
+	v, err := r.committed(r.desk.key)
 	if err != nil {
 		r.fail(err)
 	}
@@ -112,12 +134,12 @@ func (r *Records) committed(key []byte) ([]byte, error) {
 
 // Seen implements [loyalty.Records].
 func (r *Records) Seen(event string) (events.Fingerprint, bool) {
-	id := r.hash(event)
-	if !r.answered {
-		r.payload, r.known = r.look(id)
-		r.answered = true
+	id, k := r.hash(event), r.desk
+	if !k.answered {
+		k.payload, k.known = r.look(id)
+		k.answered = true
 	}
-	return r.payload, r.known
+	return k.payload, k.known
 }
 
 func (r *Records) look(id idHash) (events.Fingerprint, bool) {
@@ -147,8 +169,8 @@ func (r *Records) find(id idHash) *entry {
 	if s.chunks == 0 {
 		return nil
 	}
-	r.key = appendSeenKey(r.key[:0], r.customer, id)
-	if !r.p.filter.maybe(hashKey(r.key)) {
+	r.desk.key = appendSeenKey(r.desk.key[:0], r.customer, id)
+	if !r.p.filter.maybe(hashKey(r.desk.key)) {
 		return nil
 	}
 	e, err := r.findInChunks(id)
@@ -161,14 +183,14 @@ func (r *Records) find(id idHash) *entry {
 // PutSeen implements [loyalty.Records]. The first decision of an event stays the one that is remembered.
 func (r *Records) PutSeen(event string, payload events.Fingerprint) {
 	if _, known := r.Seen(event); !known {
-		r.seen = append(r.seen, ownSeen{r.id, payload})
-		r.payload, r.known = payload, true
+		r.seen = append(r.seen, ownSeen{r.desk.id, payload})
+		r.desk.payload, r.desk.known = payload, true
 	}
 }
 
 // Redemption implements [loyalty.Records].
 func (r *Records) Redemption(id string) *loyalty.Redemption {
-	r.key = appendIDKey(r.key[:0], keyRedemption, r.customer, id)
+	r.desk.key = appendIDKey(r.desk.key[:0], keyRedemption, r.customer, id)
 	v := r.lookup()
 	if v == nil {
 		return nil
@@ -183,25 +205,25 @@ func (r *Records) Redemption(id string) *loyalty.Redemption {
 
 // PutRedemption implements [loyalty.Records].
 func (r *Records) PutRedemption(x *loyalty.Redemption) {
-	r.key = appendIDKey(r.key[:0], keyRedemption, r.customer, x.ID)
-	r.value = loyalty.AppendRedemption(r.value[:0], x)
-	r.own.put(r.arena, r.key, r.value)
+	r.desk.key = appendIDKey(r.desk.key[:0], keyRedemption, r.customer, x.ID)
+	r.desk.value = loyalty.AppendRedemption(r.desk.value[:0], x)
+	r.own.put(&r.desk.arena, r.desk.key, r.desk.value)
 }
 
 // Referenced implements [loyalty.Records].
 func (r *Records) Referenced(ref events.Reference) bool {
-	r.key = appendReferenceKey(r.key[:0], r.customer, ref)
+	r.desk.key = appendReferenceKey(r.desk.key[:0], r.customer, ref)
 	return r.lookup() != nil
 }
 
 // PutReference implements [loyalty.Records].
 func (r *Records) PutReference(ref events.Reference) {
-	r.key = appendReferenceKey(r.key[:0], r.customer, ref)
-	r.own.put(r.arena, r.key, []byte{})
+	r.desk.key = appendReferenceKey(r.desk.key[:0], r.customer, ref)
+	r.own.put(&r.desk.arena, r.desk.key, []byte{})
 }
 
 func (r *Records) expired(order string) []expiredLot {
-	r.key = appendIDKey(r.key[:0], keyExpired, r.customer, order)
+	r.desk.key = appendIDKey(r.desk.key[:0], keyExpired, r.customer, order)
 	lots, err := decodeExpired(r.lookup())
 	if err != nil {
 		r.fail(fmt.Errorf("order %q: %w", order, err))
@@ -222,8 +244,8 @@ func (r *Records) Expired(order string) events.Points {
 func (r *Records) AddExpired(order string, lot int64, points events.Points) {
 	lots := append(r.expired(order), expiredLot{lot, points})
 	slices.SortStableFunc(lots, func(a, b expiredLot) int { return cmp.Compare(a.lot, b.lot) })
-	r.key = appendIDKey(r.key[:0], keyExpired, r.customer, order)
-	r.own.put(r.arena, r.key, appendExpired(nil, lots))
+	r.desk.key = appendIDKey(r.desk.key[:0], keyExpired, r.customer, order)
+	r.own.put(&r.desk.arena, r.desk.key, appendExpired(nil, lots))
 }
 
 // All implements [loyalty.Records]: each kind sorted by id, expired lots by order and lot.
@@ -275,7 +297,7 @@ func (r *Records) All() *loyalty.RecordSet {
 // Clear implements [loyalty.Records].
 func (r *Records) Clear() {
 	for key := range r.everything(keyOrder, keyRedemption, keyReference, keyExpired) {
-		r.own.put(r.arena, []byte(key), nil)
+		r.own.put(&r.desk.arena, []byte(key), nil)
 	}
 	r.clearOrders()
 }

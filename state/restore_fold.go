@@ -24,13 +24,12 @@ type restoreFold struct {
 	entries  []entry
 	tail     [chunkEntries]entry
 	orders   []byte
-	room     []byte
 	records  Records
+	desk     desk
 	evolver  loyalty.Evolver
-	// stored are accounts on the disk, whose values lie in values; pieces are the records of one customer.
+	// stored are accounts on the disk, whose values lie in values.
 	stored []storedAccount
 	values []byte
-	pieces arena
 	days   map[int64][]listing
 	// next are the records that warm looks at next; warmed is what it has read, so that it reads it.
 	next   []int32
@@ -155,14 +154,15 @@ func (f *restoreFold) customer(t *tables, g *gathering, c *chain, stored storedA
 			return err
 		}
 	} else {
-		s.account = loyalty.NewAccount(c.customer)
+		s.account.Customer = c.customer
 		p.filter.add(hashKey(f.key))
 	}
 	records := &f.records
 	records.clear()
+	f.desk.forget()
 	records.open(p, c.customer, s)
-	f.pieces.reset()
-	records.arena, records.room, records.new = &f.pieces, &f.room, stored.to == 0
+	f.desk.arena.reset()
+	records.desk, records.new = &f.desk, stored.to == 0
 	for i := c.first; i >= 0; i = g.records[i].next {
 		x := &g.records[i]
 		if err := f.decide(g.record(x), x.offset, s); err != nil {
@@ -187,7 +187,7 @@ func (f *restoreFold) customer(t *tables, g *gathering, c *chain, stored storedA
 		}
 	}
 	if due := p.store.cfg.NextDue; due != nil {
-		if at := due(s.account, s.account.Clock); at != 0 {
+		if at := due(&s.account, s.account.Clock); at != 0 {
 			f.days[dayOf(at)] = append(f.days[dayOf(at)], listing{at, c.customer})
 		}
 	}
@@ -202,7 +202,7 @@ func (f *restoreFold) decide(record []byte, offset int64, s *snapshot) error {
 	}
 	d.Partition, d.Offset = f.p.number, offset
 	records := &f.records
-	f.evolver.Evolve(s.account, records, d)
+	f.evolver.Evolve(&s.account, records, d)
 	if records.err != nil {
 		return records.err
 	}
@@ -216,7 +216,7 @@ func (f *restoreFold) decide(record []byte, offset int64, s *snapshot) error {
 		f.orders = s.orders[:0]
 	}
 	records.seen, records.noted = records.seen[:0], 0
-	records.orders, records.ordersNoted, f.room = records.orders[:0], 0, f.room[:0]
+	records.orders, records.ordersNoted, f.desk.room = records.orders[:0], 0, f.desk.room[:0]
 	s.last = offset
 	return nil
 }

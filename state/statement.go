@@ -67,8 +67,8 @@ func (r *Records) findInChunks(id idHash) (*entry, error) {
 }
 
 func (r *Records) indexed(id idHash) (n uint32, ok bool, err error) {
-	r.key = appendIndexKey(r.key[:0], r.customer, id)
-	v, err := r.stored(r.key)
+	r.desk.key = appendIndexKey(r.desk.key[:0], r.customer, id)
+	v, err := r.stored(r.desk.key)
 	if err != nil || v == nil {
 		return 0, false, err
 	}
@@ -213,26 +213,26 @@ func (r *Records) cut(s *snapshot, added func(hash uint64)) {
 	if s.chunks >= indexFrom {
 		orders = nil
 	}
-	r.key = appendChunkKey(r.key[:0], r.customer, s.chunks)
-	r.value = appendEntries(r.value[:0], s.tail, orders)
-	r.own.put(r.arena, r.key, r.value)
+	r.desk.key = appendChunkKey(r.desk.key[:0], r.customer, s.chunks)
+	r.desk.value = appendEntries(r.desk.value[:0], s.tail, orders)
+	r.own.put(&r.desk.arena, r.desk.key, r.desk.value)
 	for i := range s.tail {
 		e := &s.tail[i]
 		if e.seen {
-			r.key = appendSeenKey(r.key[:0], r.customer, e.id)
-			added(hashKey(r.key))
+			r.desk.key = appendSeenKey(r.desk.key[:0], r.customer, e.id)
+			added(hashKey(r.desk.key))
 			if s.chunks >= indexFrom {
-				r.key = appendIndexKey(r.key[:0], r.customer, e.id)
-				r.own.put(r.arena, r.key, binary.AppendUvarint(nil, uint64(s.chunks)))
+				r.desk.key = appendIndexKey(r.desk.key[:0], r.customer, e.id)
+				r.own.put(&r.desk.arena, r.desk.key, binary.AppendUvarint(nil, uint64(s.chunks)))
 			}
 		}
 	}
 	for record := range eachOrder(s.orders) {
-		r.key = appendIDKey(r.key[:0], keyOrder, r.customer, loyalty.OrderID(record))
+		r.desk.key = appendIDKey(r.desk.key[:0], keyOrder, r.customer, loyalty.OrderID(record))
 		if s.chunks >= indexFrom {
-			r.own.put(r.arena, r.key, record)
+			r.own.put(&r.desk.arena, r.desk.key, record)
 		} else {
-			added(hashKey(r.key))
+			added(hashKey(r.desk.key))
 		}
 	}
 	s.chunks++

@@ -45,7 +45,7 @@ type entry struct {
 
 // snapshot is what is known of a customer at one moment. It is never written to once it was published.
 type snapshot struct {
-	account *loyalty.Account
+	account loyalty.Account
 	// tail holds the latest decisions, oldest first; the others are in chunks. orders holds the records of the tail's
 	// orders, each behind its length.
 	tail   []entry
@@ -58,7 +58,7 @@ type snapshot struct {
 // appendSnapshot appends the value of an account's key.
 func appendSnapshot(b []byte, s *snapshot) []byte {
 	at := len(b)
-	b = loyalty.AppendAccount(append(b, lengthRoom...), s.account)
+	b = loyalty.AppendAccount(append(b, lengthRoom...), &s.account)
 	b = putLength(b, at)
 	b = binary.AppendUvarint(b, uint64(s.chunks))
 	b = binary.AppendVarint(b, s.last)
@@ -67,12 +67,12 @@ func appendSnapshot(b []byte, s *snapshot) []byte {
 
 func decodeSnapshot(customer string, b []byte) (*snapshot, error) {
 	d := decoder{b: b}
-	a, err := loyalty.DecodeAccount(d.take(d.count()))
-	if err != nil {
+	s := &snapshot{}
+	if err := loyalty.DecodeAccountInto(&s.account, d.take(d.count())); err != nil {
 		return nil, fmt.Errorf("account of %q: %w", customer, err)
 	}
-	a.Customer = customer
-	s := &snapshot{account: a, chunks: uint32(d.uint()), last: d.int()}
+	s.account.Customer = customer
+	s.chunks, s.last = uint32(d.uint()), d.int()
 	s.tail, s.orders = d.entries(customer)
 	if err := d.done("account"); err != nil {
 		return nil, fmt.Errorf("account of %q: %w", customer, err)
