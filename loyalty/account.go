@@ -37,6 +37,8 @@ type Account struct {
 	Profile    Profile
 	MergedInto string
 	Erased     bool
+	// spendBits is one more than the bits that hold the longest Spend of Qualifying, or has held it; 0: unknown.
+	spendBits uint8
 
 	// So many of the first Lots and Qualifying belong to the account that this one succeeds too: before one of them is
 	// changed, all are copied. What comes behind them is this account's own.

@@ -130,6 +130,7 @@ func DecodeAccountInto(a *Account, b []byte) error {
 		a.Qualifying = make([]Qualifying, n)
 	}
 	same := instants{lots: a.Lots}
+	a.spendBits = 1
 	for i := range a.Qualifying {
 		var at events.Instant
 		if version == 1 {
@@ -139,6 +140,7 @@ func DecodeAccountInto(a *Account, b []byte) error {
 			at = same.take(&d)
 		}
 		a.Qualifying[i] = Qualifying{At: at, Spend: d.exact(), Points: events.Points(d.int())}
+		a.measure(a.Qualifying[i].Spend)
 	}
 	if n := d.count(); n > 0 {
 		a.Counters = make([]Counter, n)

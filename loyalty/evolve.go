@@ -269,7 +269,11 @@ func (a *Account) qualify(at events.Instant, spend Exact, points events.Points) 
 	last := len(a.Qualifying) - 1
 	if last < 0 || a.Qualifying[last].At < at {
 		if points != 0 || spend.Sign() != 0 {
+			if last < 0 {
+				a.spendBits = 1
+			}
 			a.Qualifying = append(a.Qualifying, Qualifying{At: at, Spend: spend, Points: points})
+			a.measure(spend)
 		}
 		return
 	}
@@ -286,6 +290,7 @@ func (a *Account) qualify(at events.Instant, spend Exact, points events.Points) 
 	q := &a.Qualifying[i]
 	q.Spend = q.Spend.Add(spend)
 	q.Points += points
+	a.measure(q.Spend)
 	if q.Points == 0 && q.Spend.Sign() == 0 {
 		a.Qualifying = slices.Delete(a.Qualifying, i, i+1)
 	}

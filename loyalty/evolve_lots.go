@@ -38,8 +38,8 @@ func (a *Account) changeLot(id int64) *Lot {
 
 // findLot returns a lot to look at, or nil.
 func (a *Account) findLot(id int64) *Lot {
-	if n := len(a.Lots); n == 0 || a.Lots[n-1].ID < id {
-		return nil // Most lots that are asked for are about to be made.
+	if id > a.LotLast {
+		return nil // Most lots that are asked for are about to be made, and the others in no cache.
 	}
 	i, ok := slices.BinarySearchFunc(a.Lots, id, func(l Lot, id int64) int { return int(l.ID - id) })
 	if !ok {
@@ -65,13 +65,13 @@ func (f *fold) addLot(e *events.Entry, order string) *Lot {
 }
 
 func (a *Account) insertLot(l Lot) *Lot {
-	a.LotLast = max(a.LotLast, l.ID)
-	if n := len(a.Lots); n == 0 || a.Lots[n-1].ID < l.ID {
-		if n == cap(a.Lots) {
+	if l.ID > a.LotLast {
+		a.LotLast = l.ID
+		if len(a.Lots) == cap(a.Lots) {
 			a.growLots()
 		}
 		a.Lots = append(a.Lots, l)
-		return &a.Lots[n]
+		return &a.Lots[len(a.Lots)-1]
 	}
 	a.ownLots()
 	i, _ := slices.BinarySearchFunc(a.Lots, l.ID, func(l Lot, id int64) int { return int(l.ID - id) })

@@ -68,6 +68,14 @@ func (x Exact) Sign() int {
 	}
 }
 
+// bits returns how many bits hold the whole part of x, or more.
+func (x Exact) bits() int {
+	if x.big != nil {
+		return x.big.Num().BitLen()
+	}
+	return bits.Len64(uint64(max(x.num, -x.num)))
+}
+
 // Add returns x + y.
 func (x Exact) Add(y Exact) Exact {
 	if x.big == nil && y.big == nil {

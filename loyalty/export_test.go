@@ -1,6 +1,10 @@
 package loyalty
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/accrue-loyalty/accrue/events"
+)
 
 // Encode returns the bytes of an account with all its records, for comparisons.
 func Encode(a *Account, r Records) []byte { return appendMerged(nil, a, r.All()) }
@@ -24,3 +28,9 @@ func CheckTally(a *Account) error {
 	}
 	return nil
 }
+
+// TakesSpend is takesSpend.
+func (a *Account) TakesSpend(n Exact) bool { return a.takesSpend(n) }
+
+// Qualify is qualify without points.
+func (a *Account) Qualify(at events.Instant, spend Exact) { a.qualify(at, spend, 0) }

@@ -1,6 +1,9 @@
 package loyalty
 
 import (
+	"math"
+	"math/bits"
+
 	"github.com/accrue-loyalty/accrue/events"
 )
 
@@ -79,9 +82,21 @@ func (a *Account) qualifying(s span) (spend Exact, points events.Points) {
 
 // takesSpend reports whether an account that spends n more has spent what fits into 64 bits, in minor units.
 func (a *Account) takesSpend(n Exact) bool {
+	if a.spendBits > 0 || len(a.Qualifying) == 0 {
+		if max(int(a.spendBits), n.bits())+bits.Len(uint(len(a.Qualifying)+1)) < 63 {
+			return true // as none of them can make the sum that long
+		}
+	}
 	spent, _ := a.qualifying(span{until: never, closed: true})
 	_, ok := spent.Add(n).Floor()
 	return ok
+}
+
+// measure keeps spendBits when a Spend has changed.
+func (a *Account) measure(spend Exact) {
+	if a.spendBits > 0 {
+		a.spendBits = uint8(max(int(a.spendBits), min(spend.bits()+1, math.MaxUint8)))
+	}
 }
 
 // metric returns what tiers count in s.
