@@ -21,6 +21,7 @@ type Engine struct {
 	client    *Client
 	projector *projector.Projector
 	waiters   *waiters
+	fetched   fetchPools
 
 	// Set by Run before the workers start.
 	reading              reading

@@ -49,9 +49,12 @@ func (q *queues) first(h *heads) int {
 	return best
 }
 
-// trim drops what a committed batch has taken.
+// trim drops what a committed batch has taken, and its memory. Nothing may be left of those records.
 func (q *queues) trim(h *heads) {
 	for t := range q {
+		for _, rec := range q[t][:h[t]] {
+			rec.Recycle()
+		}
 		switch {
 		case h[t] == 0:
 		case h[t] == len(q[t]):

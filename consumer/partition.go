@@ -120,6 +120,7 @@ func (p *partition) admit(ctx context.Context, topic schemas.Topic, f *kgo.Fetch
 	p.known[t] = max(p.known[t], f.LastStableOffset)
 	for _, rec := range f.Records {
 		if rec.Offset < p.fetched[t] {
+			rec.Recycle()
 			continue
 		}
 		if rec.Offset > p.fetched[t] {
@@ -128,9 +129,11 @@ func (p *partition) admit(ctx context.Context, topic schemas.Topic, f *kgo.Fetch
 			}
 		}
 		p.fetched[t] = rec.Offset + 1
-		if !rec.Attrs.IsControl() {
-			p.waiting[t] = append(p.waiting[t], rec)
+		if rec.Attrs.IsControl() {
+			rec.Recycle()
+			continue
 		}
+		p.waiting[t] = append(p.waiting[t], rec)
 	}
 	return nil
 }

@@ -130,6 +130,7 @@ func (w *worker) open() (*kgo.GroupTransactSession, error) {
 		// A fetch that began before all partitions were assigned keeps the others waiting for as long.
 		kgo.FetchMaxWait(fetchMaxWait),
 		kgo.KeepControlRecords(),
+		kgo.WithPools(&w.e.fetched),
 		kgo.TransactionalID(w.transactionalID()),
 		kgo.TransactionTimeout(cfg.TransactionTimeout),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),

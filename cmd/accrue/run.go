@@ -99,7 +99,7 @@ func (c *serveFlags) memory() int64 { return max(c.Memory-c.CacheMiB, memoryLeas
 
 const (
 	memoryLeastMiB = 256
-	gcPercent      = 300
+	gcPercent      = 200
 	// restoreShare is the part of Go's memory that records may take while the state is restored; records on their way
 	// from the broker and garbage need about as much again.
 	restoreShare = 3
