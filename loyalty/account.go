@@ -173,6 +173,12 @@ type Grant struct {
 // NewAccount returns the account of a customer nobody has heard of.
 func NewAccount(customer string) *Account { return &Account{Customer: customer} }
 
+// Reset makes a the account of a customer nobody has heard of, in the memory of what it was, of which nobody may have
+// anything any more.
+func (a *Account) Reset(customer string) {
+	*a = Account{Customer: customer, Lots: a.Lots[:0], Qualifying: a.Qualifying[:0]}
+}
+
 // Clone returns a copy that shares nothing that Decide or Evolve write to.
 func (a *Account) Clone() *Account {
 	c := a.Successor()

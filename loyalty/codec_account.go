@@ -86,7 +86,8 @@ func DecodeAccount(b []byte) (*Account, error) {
 	return a, nil
 }
 
-// DecodeAccountInto is DecodeAccount into an empty account. After an error the account is worth nothing.
+// DecodeAccountInto is DecodeAccount into a new account, or one that was [Account.Reset]. After an error the account is
+// worth nothing.
 func DecodeAccountInto(a *Account, b []byte) error {
 	d := decoder{b: b}
 	version := d.byte()
@@ -94,11 +95,12 @@ func DecodeAccountInto(a *Account, b []byte) error {
 		d.fail()
 	}
 	*a = Account{
+		Lots: a.Lots, Qualifying: a.Qualifying,
 		Clock: events.Instant(d.int()), LatestOrder: events.Instant(d.int()),
 		Tier: d.text(), Grace: events.Instant(d.int()), TierSince: events.Instant(d.int()), LotLast: d.int(),
 	}
 	if n := d.count(); n > 0 {
-		a.Lots = make([]Lot, n)
+		a.Lots = sized(a.Lots, n)
 	}
 	a.tally = tally{drop: never}
 	// The lots' orders are pieces of one string, which spares an allocation for each.
@@ -127,7 +129,7 @@ func DecodeAccountInto(a *Account, b []byte) error {
 		*n = events.Points(d.int())
 	}
 	if n := d.count(); n > 0 {
-		a.Qualifying = make([]Qualifying, n)
+		a.Qualifying = sized(a.Qualifying, n)
 	}
 	same := instants{lots: a.Lots}
 	a.spendBits = 1

@@ -21,6 +21,7 @@ type restoreFold struct {
 	format sstable.TableFormat
 
 	decision events.Decision
+	snapshot snapshot
 	entries  []entry
 	tail     [chunkEntries]entry
 	orders   []byte
@@ -146,15 +147,15 @@ func (f *restoreFold) read(chains []chain) (err error) {
 
 // customer folds the decisions of one customer and writes what comes of them.
 func (f *restoreFold) customer(t *tables, g *gathering, c *chain, stored storedAccount) error {
-	p, s := f.p, &snapshot{last: -1}
+	p, s := f.p, &f.snapshot
+	s.account.Reset(c.customer)
+	*s = snapshot{account: s.account, last: -1}
 	f.key = appendKey(f.key[:0], keyAccount, c.customer)
 	if stored.to > 0 {
-		var err error
-		if s, err = decodeSnapshot(c.customer, f.values[stored.from:stored.to]); err != nil {
+		if err := s.decode(c.customer, f.values[stored.from:stored.to]); err != nil {
 			return err
 		}
 	} else {
-		s.account.Customer = c.customer
 		p.filter.add(hashKey(f.key))
 	}
 	records := &f.records

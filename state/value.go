@@ -66,18 +66,26 @@ func appendSnapshot(b []byte, s *snapshot) []byte {
 }
 
 func decodeSnapshot(customer string, b []byte) (*snapshot, error) {
-	d := decoder{b: b}
 	s := &snapshot{}
+	if err := s.decode(customer, b); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// decode reads a snapshot into an empty one.
+func (s *snapshot) decode(customer string, b []byte) error {
+	d := decoder{b: b}
 	if err := loyalty.DecodeAccountInto(&s.account, d.take(d.count())); err != nil {
-		return nil, fmt.Errorf("account of %q: %w", customer, err)
+		return fmt.Errorf("account of %q: %w", customer, err)
 	}
 	s.account.Customer = customer
 	s.chunks, s.last = uint32(d.uint()), d.int()
 	s.tail, s.orders = d.entries(customer)
 	if err := d.done("account"); err != nil {
-		return nil, fmt.Errorf("account of %q: %w", customer, err)
+		return fmt.Errorf("account of %q: %w", customer, err)
 	}
-	return s, nil
+	return nil
 }
 
 // lengthRoom keeps the place of a length that is known only when what it is the length of stands behind it. Most lengths
