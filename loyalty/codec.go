@@ -3,6 +3,7 @@ package loyalty
 import (
 	"cmp"
 	"errors"
+
 	"github.com/accrue-loyalty/accrue/events"
 )
 

@@ -27,10 +27,10 @@ func AppendAccount(b []byte, a *Account) []byte {
 	b = appendInt(b, int64(a.TierSince))
 	b = appendInt(b, a.LotLast)
 	b = appendCount(b, len(a.Lots))
-	var before Lot
+	before := &Lot{}
 	for i := range a.Lots {
-		b = appendLot(b, &a.Lots[i], &before)
-		before = a.Lots[i]
+		b = appendLot(b, &a.Lots[i], before)
+		before = &a.Lots[i]
 	}
 	b = appendInt(b, int64(a.Deficit))
 	t := &a.Totals
@@ -105,21 +105,21 @@ func DecodeAccountInto(a *Account, b []byte) error {
 	a.tally = tally{drop: never}
 	// The lots' orders are pieces of one string, which spares an allocation for each.
 	var orders strings.Builder
-	var before Lot
+	before := &Lot{}
 	for i := range a.Lots {
 		l := &a.Lots[i]
 		var order []byte
 		if version == 1 {
 			order = d.lot1(l)
 		} else {
-			order = d.lot(l, &before)
+			order = d.lot(l, before)
 		}
 		if i == 0 {
 			orders.Grow(min(len(a.Lots)*(len(order)+1), len(d.b)+len(order)))
 		}
 		orders.Write(order)
 		l.Order = orders.String()[orders.Len()-len(order):]
-		before = *l
+		before = l
 		a.tally.add(l)
 	}
 	a.Deficit = events.Points(d.int())

@@ -96,16 +96,18 @@ func storeOfFormat(t *testing.T, format string) *state.Store {
 }
 
 func TestAnOlderFormatIsBuiltAgain(t *testing.T) {
-	s := storeOfFormat(t, "accrue-state-1")
-	p := openPartition(t, s, 0)
-	if p.Position().Ledger != 0 {
-		t.Errorf("the position is %d, want 0: nothing of an older format is read", p.Position().Ledger)
-	}
-	if a, _, err := p.Account("ann"); a != nil || err != nil {
-		t.Errorf("ann is still there: %v, %v", a, err)
-	}
-	if err := commitOne(p, "ann", "e"); err != nil {
-		t.Error(err)
+	for _, format := range []string{"accrue-state-1", "accrue-state-2"} {
+		s := storeOfFormat(t, format)
+		p := openPartition(t, s, 0)
+		if p.Position().Ledger != 0 {
+			t.Errorf("%s: the position is %d, want 0: nothing of an older format is read", format, p.Position().Ledger)
+		}
+		if a, _, err := p.Account("ann"); a != nil || err != nil {
+			t.Errorf("%s: ann is still there: %v, %v", format, a, err)
+		}
+		if err := commitOne(p, "ann", "e"); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
