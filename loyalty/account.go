@@ -181,22 +181,16 @@ func (a *Account) Reset(customer string) {
 
 // Clone returns a copy that shares nothing that Decide or Evolve write to.
 func (a *Account) Clone() *Account {
-	c := a.Successor()
+	c := new(Account)
+	a.Succeed(c)
 	c.ownLots()
 	c.ownQualifying()
 	return c
 }
 
-// Successor returns what a becomes by the next decisions. a may still be read, also while they are made, but must not
-// be changed any more, and no other successor of it may be in use: an account with a long history is not copied for
-// each new lot, because the successor adds to the room behind a's.
-func (a *Account) Successor() *Account {
-	c := new(Account)
-	a.Succeed(c)
-	return c
-}
-
-// Succeed makes c the successor of a, as Successor does.
+// Succeed makes c what a becomes by the next decisions. a may still be read, also while they are made, but must not be
+// changed any more, and no other successor of it may be in use: an account with a long history is not copied for each
+// new lot, because the successor adds to the room behind a's.
 func (a *Account) Succeed(c *Account) {
 	*c = *a
 	c.lotsShared, c.qualifyingShared = int32(len(a.Lots)), int32(len(a.Qualifying))

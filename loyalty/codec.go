@@ -10,8 +10,9 @@ import (
 // codecVersion is the first byte of encoded orders and redemptions, accountVersion that of accounts. An unknown one is
 // refused, never guessed at. Accounts of version 1 are still read: topics have them in merges.
 const (
-	codecVersion   = 1
-	accountVersion = 2
+	codecVersion    = 1
+	accountVersion1 = 1
+	accountVersion  = 2
 )
 
 // ErrEncoding is returned for bytes that are no encoding of this version.

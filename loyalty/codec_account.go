@@ -91,7 +91,7 @@ func DecodeAccount(b []byte) (*Account, error) {
 func DecodeAccountInto(a *Account, b []byte) error {
 	d := decoder{b: b}
 	version := d.byte()
-	if version != accountVersion && version != 1 {
+	if version != accountVersion && version != accountVersion1 {
 		d.fail()
 	}
 	*a = Account{
@@ -109,7 +109,7 @@ func DecodeAccountInto(a *Account, b []byte) error {
 	for i := range a.Lots {
 		l := &a.Lots[i]
 		var order []byte
-		if version == 1 {
+		if version == accountVersion1 {
 			order = d.lot1(l)
 		} else {
 			order = d.lot(l, before)
@@ -135,7 +135,7 @@ func DecodeAccountInto(a *Account, b []byte) error {
 	a.spendBits = 1
 	for i := range a.Qualifying {
 		var at events.Instant
-		if version == 1 {
+		if version == accountVersion1 {
 			same.before += events.Instant(d.int())
 			at = same.before
 		} else {
@@ -241,7 +241,7 @@ func (d *decoder) lot(l, before *Lot) (order []byte) {
 	return order
 }
 
-// lot1 is lot for version 1.
+// lot1 is lot for accountVersion1.
 func (d *decoder) lot1(l *Lot) (order []byte) {
 	l.ID = d.int()
 	order = d.bytes()

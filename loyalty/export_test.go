@@ -29,6 +29,13 @@ func CheckTally(a *Account) error {
 	return nil
 }
 
+// Successor returns a new account that succeeds a.
+func (a *Account) Successor() *Account {
+	c := new(Account)
+	a.Succeed(c)
+	return c
+}
+
 // TakesSpend is takesSpend.
 func (a *Account) TakesSpend(n Exact) bool { return a.takesSpend(n) }
 

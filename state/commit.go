@@ -86,7 +86,8 @@ func (p *Partition) publish(t *touched, limit int) {
 	if r.state != nil {
 		s.tail, s.orders, s.chunks = r.state.tail, r.state.orders, r.state.chunks
 	} else {
-		p.know(hashKey(r.desk.accountKey(r.customer)))
+		r.desk.key = appendKey(r.desk.key[:0], keyAccount, r.customer)
+		p.know(hashKey(r.desk.key))
 	}
 	r.advance(s, t.entries, p.know)
 	for i := range r.own.list {

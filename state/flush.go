@@ -280,9 +280,10 @@ func (p *Partition) write(f *flush, room *batchRepr) error {
 	return nil
 }
 
-// apply writes a batch.
+// apply writes a batch. Its memory is used again only when Pebble has copied it, as it does unless the batch is large.
 func (p *Partition) apply(room *batchRepr) error {
 	data := room.finish()
+	room.b = nil
 	var b pebble.Batch
 	if err := b.SetRepr(data); err != nil {
 		return err
@@ -290,8 +291,8 @@ func (p *Partition) apply(room *batchRepr) error {
 	if err := p.db.Apply(&b, pebble.NoSync); err != nil {
 		return err
 	}
-	if b.Len() != len(data) {
-		room.b = nil // Pebble keeps a large batch instead of copying it.
+	if b.Len() == len(data) {
+		room.b = data
 	}
 	return nil
 }

@@ -68,12 +68,6 @@ func (k *desk) forget() {
 	}
 }
 
-// accountKey returns the key of a customer's account, until the next key is made.
-func (k *desk) accountKey(customer string) []byte {
-	k.key = appendKey(k.key[:0], keyAccount, customer)
-	return k.key
-}
-
 type ownSeen struct {
 	id      idHash
 	payload events.Fingerprint
