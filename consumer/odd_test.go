@@ -121,7 +121,7 @@ func TestTicksWithNothingToDoLeaveNoRecord(t *testing.T) {
 }
 
 // TestABatchIsDecidedInOrderOfTimeAcrossTopics needs both topics in the first batch. The client may fetch one before the
-// other, rarely, and then it is tried again.
+// other, rarely, and then it is tried again: that the order holds always is TestTheOldestHeadGoesFirst's to show.
 func TestABatchIsDecidedInOrderOfTimeAcrossTopics(t *testing.T) {
 	var problem string
 	for range 5 {
