@@ -211,8 +211,12 @@ func TestAWorkerWaitsForTheOtherToLetGo(t *testing.T) {
 	})
 	w.send(all[200:300]...)
 	eventually(t, "a commit is stalled", func() bool { return stalled.Hits() > 0 })
-	leave := kadm.LeaveGroup(schemas.DefaultPrefix + "engine").InstanceIDs(fmt.Sprintf("one.%s.0", id))
-	if _, err := w.admin.LeaveGroup(w.ctx(), leave); err != nil {
+	leave := kadm.LeaveGroup(schemas.DefaultPrefix + "engine").InstanceIDs(fmt.Sprintf("0.one.%s", id))
+	left, err := w.admin.LeaveGroup(w.ctx(), leave)
+	if err == nil {
+		err = left.Error()
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(time.Second)
