@@ -28,8 +28,9 @@ type KafkaConfig struct {
 	// others, and how long an instance that hears nothing may still answer as their owner; 10 s by default. Kafka
 	// allows 6 s to 30 min unless configured otherwise.
 	SessionTimeout time.Duration
-	// TransactionTimeout is how long a dead instance's open transaction may block readers of the ledger; 10 s by
-	// default.
+	// TransactionTimeout is how long a dead instance's open transaction may block readers of the ledger, unless others,
+	// who take its partitions over after SessionTimeout, end it before; 10 s by default. A broker looks only now and
+	// then which have run out, every 10 s unless configured otherwise.
 	TransactionTimeout time.Duration
 }
 
@@ -48,6 +49,11 @@ func (c *KafkaConfig) group() string {
 		return c.Group
 	}
 	return c.Prefix + "engine"
+}
+
+// transactionalID is that of an instance's worker.
+func (c *KafkaConfig) transactionalID(instance string, worker int) string {
+	return fmt.Sprintf("%s.%s.%d", c.group(), instance, worker)
 }
 
 func (c *KafkaConfig) validate() []error {

@@ -28,5 +28,5 @@
 //
 // Reading the source: engine.go (lifetime), worker.go (the loop), order.go (the order of a batch), partition.go (one
 // partition's records to decisions), sweep.go (what ticks make due), clock.go (the clock topic's protocol), assign.go
-// (taking a partition over), verify.go (deciding everything once more).
+// (taking a partition over), abandoned.go (what dead workers left open), verify.go (deciding everything once more).
 package consumer

@@ -32,6 +32,9 @@ type Engine struct {
 	topicIDs             [topicCount][16]byte
 	storeID              string
 
+	// sayWaits says once that dead workers' transactions can't be ended here.
+	sayWaits sync.Once
+
 	mu    sync.Mutex
 	owned map[int32]*tenure
 	// holders have room for the one worker that uses a partition's state.

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -15,6 +16,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/internal/kafkatest"
@@ -30,6 +34,11 @@ type child struct {
 	Prefix  string
 	Dir     string
 	Name    string
+	// TransactionTimeout is the default one where it is 0.
+	TransactionTimeout time.Duration
+	// Fuse is a file: once it is there, the process removes it in the middle of a commit and sends itself Signal.
+	Fuse   string
+	Signal syscall.Signal
 }
 
 func TestMain(m *testing.M) {
@@ -50,6 +59,9 @@ func (c *child) run() error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	kafka := consumer.DefaultKafkaConfig(c.Brokers...)
 	kafka.Prefix, kafka.SessionTimeout = c.Prefix, 6*time.Second
+	if c.TransactionTimeout > 0 {
+		kafka.TransactionTimeout = c.TransactionTimeout
+	}
 	client, err := consumer.NewClient(kafka, schemas.NewCodec())
 	if err != nil {
 		return err
@@ -69,6 +81,9 @@ func (c *child) run() error {
 	cfg := consumer.DefaultConfig()
 	cfg.Client, cfg.Programs, cfg.Store, cfg.Instance, cfg.Log = client, programs, store, c.Name, log
 	cfg.Clock.Every = 0
+	if c.Fuse != "" {
+		cfg.Hook = func(int) kgo.Hook { return &fuse{file: c.Fuse, signal: c.Signal} }
+	}
 	engine, err := consumer.New(cfg)
 	if err != nil {
 		return err
@@ -76,10 +91,35 @@ func (c *child) run() error {
 	return engine.Run(ctx)
 }
 
+// fuse strikes when the broker has taken a transaction's records and offsets, and has not been asked to end it.
+type fuse struct {
+	file     string
+	signal   syscall.Signal
+	produced atomic.Bool // since the last transaction ended: some carry offsets alone
+}
+
+// OnBrokerRead implements [kgo.HookBrokerRead]. The client gets the answer only when it returns.
+func (f *fuse) OnBrokerRead(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, err error) {
+	switch kmsg.Key(key) {
+	case kmsg.Produce:
+		f.produced.Store(true)
+	case kmsg.EndTxn:
+		f.produced.Store(false)
+	case kmsg.TxnOffsetCommit:
+		if err == nil && f.produced.Load() && os.Remove(f.file) == nil {
+			_ = syscall.Kill(os.Getpid(), f.signal)
+		}
+	}
+}
+
 // spawn starts an instance as a process of its own.
-func (w *world) spawn(name, dir string) *exec.Cmd {
+func (w *world) spawn(name, dir string, change ...func(*child)) *exec.Cmd {
 	w.t.Helper()
-	text, err := json.Marshal(child{Brokers: w.brokers, Prefix: w.prefix, Dir: dir, Name: name})
+	c := child{Brokers: w.brokers, Prefix: w.prefix, Dir: dir, Name: name}
+	for _, fn := range change {
+		fn(&c)
+	}
+	text, err := json.Marshal(c)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -228,6 +268,58 @@ func TestRealPausedOwner(t *testing.T) {
 	eventually(t, "the second has all", func() bool { return running(i, 4) })
 	w.audit()
 	sameAccounts(t, want, i.accounts(names))
+}
+
+// TestRealGoneInACommit lets an instance vanish between the offsets and the end of a transaction. The broker would end
+// the transaction a minute later.
+func TestRealGoneInACommit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes 45 seconds")
+	}
+	const timeout = time.Minute
+	names := customers(40)
+	all := shopping(29, 40, 1_000)
+	for name, signal := range map[string]syscall.Signal{"killed, and not seen again": syscall.SIGKILL, "stopped, and woken up": syscall.SIGSTOP} {
+		t.Run(name, func(t *testing.T) {
+			w := newRealWorld(t, 4)
+			want := undisturbed(t, all, names)
+			w.publish(plainProgram)
+			fuse := filepath.Join(t.TempDir(), "fuse")
+			one := w.spawn("one", t.TempDir(), func(c *child) { c.TransactionTimeout, c.Fuse, c.Signal = timeout, fuse, signal })
+			defer func() { _ = one.Process.Kill(); _ = one.Wait() }()
+			w.send(all[:300]...)
+			w.inLedger()
+			two := w.start("two", "")
+			eventually(t, "the partitions are shared", func() bool { return running(two, 2) })
+
+			if err := os.WriteFile(fuse, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			w.send(all[300:600]...)
+			eventually(t, "the instance is in a commit", func() bool { _, err := os.Stat(fuse); return err != nil })
+			began := time.Now()
+			if w.openInLedger() == 0 {
+				t.Fatal("no transaction is open: the test shows nothing")
+			}
+			w.inLedger()
+			took := time.Since(began)
+			t.Logf("everything was decided %.1f s later; the group waits 6 s for a member, the broker %v for a transaction", took.Seconds(), timeout)
+			if took > timeout/2 {
+				t.Errorf("everything was decided only %v later", took)
+			}
+
+			if signal == syscall.SIGSTOP {
+				wake(t, one.Process)
+			}
+			w.send(all[600:]...)
+			w.inLedger()
+			_ = one.Process.Kill()
+			killed(t, one)
+			eventually(t, "the second has all", func() bool { return running(two, 4) })
+			w.audit()
+			sameAccounts(t, want, two.accounts(names))
+		})
+	}
 }
 
 // turmoil is how long TestRealTurmoil lasts; ACCRUE_TEST_TURMOIL sets it.

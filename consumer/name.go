@@ -22,13 +22,22 @@ func (e *Engine) nameTaken(ctx context.Context) (folder string, err error) {
 		if m.InstanceID == nil {
 			continue
 		}
-		n, rest, _ := strings.Cut(*m.InstanceID, ".")
-		folder, ours := strings.CutPrefix(rest, e.cfg.Instance+".")
-		if _, err := strconv.Atoi(n); ours && err == nil && !strings.Contains(folder, ".") && folder != e.storeID {
+		if _, instance, folder, ok := parseMemberID(*m.InstanceID); ok && instance == e.cfg.Instance && folder != e.storeID {
 			return folder, nil
 		}
 	}
 	return "", err
+}
+
+// parseMemberID is the opposite of [worker.memberID]. An instance's name may have dots in it, a folder's identity has none.
+func parseMemberID(id string) (worker int, instance, folder string, ok bool) {
+	n, rest, _ := strings.Cut(id, ".")
+	worker, err := strconv.Atoi(n)
+	dot := strings.LastIndexByte(rest, '.')
+	if err != nil || dot < 0 {
+		return 0, "", "", false
+	}
+	return worker, rest[:dot], rest[dot+1:], true
 }
 
 // awaitName waits until no other instance has our name. One that died is a member until its session runs out; one that

@@ -86,7 +86,7 @@ func hopeless(err error) bool {
 
 // transactionalID is stable over restarts, so that a new session ends what the one before it left open.
 func (w *worker) transactionalID() string {
-	return fmt.Sprintf("%s.%s.%d", w.e.client.cfg.group(), w.e.cfg.Instance, w.n)
+	return w.e.client.cfg.transactionalID(w.e.cfg.Instance, w.n)
 }
 
 // memberID makes the member static: a restarted process takes its partitions up again at once instead of waiting for
@@ -122,6 +122,7 @@ func (w *worker) open() (*kgo.GroupTransactSession, error) {
 		kgo.HeartbeatInterval(cfg.SessionTimeout/heartbeatsInSession),
 		kgo.RebalanceTimeout(rebalanceTimeout),
 		kgo.BlockRebalanceOnPoll(),
+		kgo.OnPartitionsAssigned(w.endAbandoned),
 		kgo.AdjustFetchOffsetsFn(w.assigned),
 		kgo.OnPartitionsRevoked(w.revoked),
 		kgo.OnPartitionsLost(w.revoked),

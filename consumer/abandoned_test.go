@@ -1,0 +1,141 @@
+package consumer_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/accrue-loyalty/accrue/internal/embedded"
+	"github.com/accrue-loyalty/accrue/schemas"
+)
+
+// openInLedger returns in how many of the ledger's partitions transactions are open.
+func (w *world) openInLedger() int {
+	w.t.Helper()
+	var ledger kadm.TopicsSet
+	for p := range w.partitions {
+		ledger.Add(schemas.TopicLedger.Name(w.prefix), p)
+	}
+	described, err := w.admin.DescribeProducers(w.ctx(), ledger)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	open := make(map[int32]bool)
+	described.EachProducer(func(p kadm.DescribedProducer) {
+		if p.CurrentTxnStartOffset >= 0 {
+			open[p.Partition] = true
+		}
+	})
+	return len(open)
+}
+
+// ghost opens a transaction in all partitions of the ledger under the name of a worker, and leaves it at that.
+func (w *world) ghost(transactionalID string, timeout time.Duration, opts ...kgo.Opt) *kgo.Client {
+	w.t.Helper()
+	opts = append(opts,
+		kgo.SeedBrokers(w.brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.TransactionalID(transactionalID), kgo.TransactionTimeout(timeout),
+	)
+	cl, err := kgo.NewClient(opts...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(cl.CloseAllowingRebalance)
+	if err := cl.BeginTransaction(); err != nil {
+		w.t.Fatal(err)
+	}
+	for p := range w.partitions {
+		rec := &kgo.Record{Topic: schemas.TopicLedger.Name(w.prefix), Partition: p, Value: []byte("never committed")}
+		if err := cl.ProduceSync(w.ctx(), rec).FirstErr(); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return cl
+}
+
+const ghostID = schemas.DefaultPrefix + "engine.a.ghost.0"
+
+func TestWhatADeadWorkerLeftOpenIsEnded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 4)
+	w.publish(plainProgram)
+	w.ghost(ghostID, 10*time.Minute)
+	i := w.start("one", "")
+	w.send(orders(customers(20), t0, 1000)...)
+	w.decided()
+	if open := w.openInLedger(); open != 0 {
+		t.Errorf("transactions are open in %d partitions", open)
+	}
+	w.audit()
+	if got := i.active(customers(1)[0]); got != 10 {
+		t.Errorf("the account has %d points, want 10", got)
+	}
+}
+
+// Who can't end it waits until the broker does.
+func TestWhatADeadWorkerLeftOpenIsWaitedFor(t *testing.T) {
+	for name, fault := range map[string]embedded.Fault{
+		"where fencing is not allowed":        {Keys: []kmsg.Key{kmsg.InitProducerID}, TxnID: ghostID, Err: kerr.TransactionalIDAuthorizationFailed},
+		"where nobody says who writes":        {Keys: []kmsg.Key{kmsg.DescribeProducers}, Err: kerr.UnsupportedVersion},
+		"where looking is not allowed":        {Keys: []kmsg.Key{kmsg.DescribeProducers}, Err: kerr.TopicAuthorizationFailed},
+		"where transactions are not listed":   {Keys: []kmsg.Key{kmsg.ListTransactions}, Err: kerr.ClusterAuthorizationFailed},
+		"where the transaction is not listed": {Keys: []kmsg.Key{kmsg.ListTransactions}, TxnID: ghostID, Err: kerr.TransactionalIDAuthorizationFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // it mostly waits
+			w := newWorld(t, 4)
+			w.publish(plainProgram)
+			const timeout = 2 * time.Second
+			began := time.Now()
+			w.ghost(ghostID, timeout)
+			fault.Count = -1
+			refused := w.cluster.Inject(fault)
+			w.start("one", "")
+			w.send(orders(customers(20), t0, 1000)...)
+			w.decided()
+			if refused.Hits() == 0 {
+				t.Error("nothing was refused")
+			}
+			if took := time.Since(began); took < timeout {
+				t.Errorf("it was not waited for, but ended after %v", took)
+			}
+			w.audit()
+		})
+	}
+}
+
+// A worker that is in the group ends its transaction itself, whoever has its partitions by now.
+func TestWhatALivingWorkerHasOpenIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 4)
+	w.publish(plainProgram)
+	topics := make([]string, 0, len(schemas.Inputs()))
+	for _, topic := range schemas.Inputs() {
+		topics = append(topics, topic.Name(w.prefix))
+	}
+	living := w.ghost(ghostID, 10*time.Minute,
+		kgo.ConsumerGroup(w.prefix+"engine"), kgo.InstanceID("0.a.ghost.folder"), kgo.Balancers(kgo.RangeBalancer()), kgo.ConsumeTopics(topics...),
+		kgo.HeartbeatInterval(100*time.Millisecond), // it hears soon of who else joins
+	)
+	eventually(t, "it is in the group", func() bool { member, _ := living.GroupMetadata(); return member != "" })
+	i := w.start("one", "")
+	eventually(t, "others restore", func() bool { return len(i.engine.Status()) > 0 })
+	if open := w.openInLedger(); open != 4 {
+		t.Fatalf("transactions are open in %d partitions, want the worker's in 4", open)
+	}
+	if err := living.EndTransaction(w.ctx(), kgo.TryAbort); err != nil {
+		t.Errorf("it was fenced: %v", err)
+	}
+	living.CloseAllowingRebalance()
+	left, err := w.admin.LeaveGroup(w.ctx(), kadm.LeaveGroup(w.prefix+"engine").InstanceIDs("0.a.ghost.folder"))
+	if err != nil || !left.Ok() {
+		t.Fatal(err, left)
+	}
+	w.send(orders(customers(20), t0, 1000)...)
+	w.decided()
+	w.audit()
+}
