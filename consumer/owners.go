@@ -59,7 +59,8 @@ func (b *balancer) JoinGroupMetadata(topics []string, current map[string][]int32
 	return m.AppendTo(nil)
 }
 
-// ownersFresh is how long an answer about owners is used again.
+// ownersFresh is how long an answer about owners is used again, if it knows them all: while the group rebalances it has
+// none, and soon has.
 const ownersFresh = time.Second
 
 type ownersCache struct {
@@ -68,19 +69,19 @@ type ownersCache struct {
 	list []Owner
 }
 
-// Owners returns who owns each partition, in order; partitions without an owner are left out. The answer may be a second
-// old.
+// Owners returns who owns each partition, in order; partitions without an owner are left out. An answer without any left
+// out may be a second old.
 func (c *Client) Owners(ctx context.Context) ([]Owner, error) {
 	c.owners.mu.Lock()
 	defer c.owners.mu.Unlock()
-	if c.owners.list != nil && time.Since(c.owners.at) < ownersFresh {
-		return c.owners.list, nil
-	}
-	members, err := c.members(ctx)
+	n, err := c.Partitions(ctx)
 	if err != nil {
 		return nil, err
 	}
-	n, err := c.Partitions(ctx)
+	if len(c.owners.list) == int(n) && time.Since(c.owners.at) < ownersFresh {
+		return c.owners.list, nil
+	}
+	members, err := c.members(ctx)
 	if err != nil {
 		return nil, err
 	}

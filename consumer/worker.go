@@ -103,6 +103,10 @@ func (w *worker) memberID() string {
 // rebalanceTimeout is how long the group waits for a member that ends its batch.
 const rebalanceTimeout = 60 * time.Second
 
+// rebalanceNoticed is how often a member asks whether the group rebalances. The members that have heard of it have given
+// their partitions up and wait for those that have not, so this is how long nobody answers for any partition.
+const rebalanceNoticed = 500 * time.Millisecond
+
 func (w *worker) open() (*kgo.GroupTransactSession, error) {
 	cfg := &w.e.client.cfg
 	b, err := newBalancer(card{Instance: w.e.cfg.Instance, Worker: w.n, API: w.e.cfg.API})
@@ -119,7 +123,7 @@ func (w *worker) open() (*kgo.GroupTransactSession, error) {
 		kgo.InstanceID(w.memberID()),
 		kgo.Balancers(b),
 		kgo.SessionTimeout(cfg.SessionTimeout),
-		kgo.HeartbeatInterval(cfg.SessionTimeout/heartbeatsInSession),
+		kgo.HeartbeatInterval(min(rebalanceNoticed, cfg.SessionTimeout/heartbeatsInSession)),
 		kgo.RebalanceTimeout(rebalanceTimeout),
 		kgo.BlockRebalanceOnPoll(),
 		kgo.OnPartitionsAssigned(w.endAbandoned),

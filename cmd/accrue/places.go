@@ -35,18 +35,24 @@ func newPlaces(ctx context.Context, engine *consumer.Engine, store *state.Store,
 	return p, nil
 }
 
-// ownersEvery is how often the other owners are asked for while some partitions are not ours.
-const ownersEvery = time.Second
+// ownersEvery is how often the other owners are asked for while some partitions are not ours; ownersMissing, how often
+// while some have no known owner: requests for those are held until they have.
+const (
+	ownersEvery   = time.Second
+	ownersMissing = 200 * time.Millisecond
+)
 
 // follow keeps up with who owns what, until ctx is done.
 func (p *places) follow(ctx context.Context, log *slog.Logger) error {
-	every := time.NewTicker(ownersEvery)
-	defer every.Stop()
 	for {
+		pause := ownersEvery
+		if int32(len(*p.owners.Load())) < p.count {
+			pause = ownersMissing
+		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-every.C:
+		case <-time.After(pause):
 		}
 		if int32(len(p.engine.Status())) == p.count {
 			continue
