@@ -127,7 +127,7 @@ func TestBalanceRefusals(t *testing.T) {
 		}
 	})
 	t.Run("restoring", func(t *testing.T) {
-		s := open(t)
+		s := open(t, hasty)
 		everywhere(s, api.Place{State: api.Restoring, Folded: 7, Target: 9})
 		r := s.get(path)
 		p := r.problem(http.StatusServiceUnavailable, api.ReasonRestoring)
@@ -136,7 +136,7 @@ func TestBalanceRefusals(t *testing.T) {
 		}
 	})
 	t.Run("nobody answers", func(t *testing.T) {
-		s := open(t)
+		s := open(t, hasty)
 		everywhere(s, api.Place{State: api.Unowned})
 		s.get(path).problem(http.StatusServiceUnavailable, api.ReasonNoOwner)
 	})

@@ -28,7 +28,9 @@ func (s *Server) decide(ctx context.Context, c command) (*redemptionOutput, erro
 	head := c.event.Head()
 	place, p := s.own(head.Customer)
 	if p != nil {
-		return nil, p
+		if place, p = s.hold(ctx, head.Customer, place, p); p != nil {
+			return nil, p
+		}
 	}
 	account, _, err := place.Store.Account(head.Customer)
 	switch {

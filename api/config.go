@@ -17,6 +17,9 @@ type Config struct {
 	BodyBytesMax int64
 	// EventsMax bounds the events of one POST /v1/events. 1,000.
 	EventsMax int
+	// HoldMax is how long a request for a partition that is changing hands is held before it is refused; 0: it is refused at
+	// once. 3 s.
+	HoldMax time.Duration
 	// WaitMax is how long a read waits for the position it was asked for. 5 s.
 	WaitMax time.Duration
 	// PublishMax is how long Kafka may take to accept events. 10 s.
@@ -56,6 +59,7 @@ func DefaultConfig() Config {
 		Version:      "dev",
 		BodyBytesMax: 1 << 20,
 		EventsMax:    1000,
+		HoldMax:      3 * time.Second,
 		WaitMax:      5 * time.Second,
 		PublishMax:   10 * time.Second,
 		DecideMax:    10 * time.Second,
@@ -77,6 +81,7 @@ func (c Config) Validate() error {
 	bad(c.BodyBytesMax < 1024, "largest body: is %d bytes, at least 1024 are needed", c.BodyBytesMax)
 	bad(c.EventsMax < 1, "events in one request: at least 1 must be allowed")
 	bad(c.ExplainMax < 1, "decisions read to explain one: at least 1 must be allowed")
+	bad(c.HoldMax < 0, "longest wait for an owner: must not be below 0")
 	bad(c.WaitMax <= 0, "longest wait for a position: must be above 0")
 	bad(c.PublishMax <= 0, "longest wait for Kafka: must be above 0")
 	bad(c.DecideMax <= 0, "longest wait for a decision: must be above 0")

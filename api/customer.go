@@ -49,6 +49,9 @@ func (s *Server) refusePlace(place Place) *Problem {
 		return problem(ReasonQuarantined, "the state of partition %d is damaged and will be restored from the ledger: "+
 			"ask again in a few seconds", place.Partition)
 	case Unowned:
+		if len(s.parts.Programs.History()) == 0 {
+			return noProgram() // nobody decides anything before there are rules
+		}
 	}
 	return problem(ReasonNoOwner, "partition %d has no owner at the moment: ask again in a second", place.Partition)
 }
@@ -57,7 +60,9 @@ func (s *Server) refusePlace(place Place) *Problem {
 func (s *Server) read(ctx context.Context, customer, minOffset, positions string) (reader, *Problem) {
 	place, p := s.own(customer)
 	if p != nil {
-		return reader{}, p
+		if place, p = s.hold(ctx, customer, place, p); p != nil {
+			return reader{}, p
+		}
 	}
 	if minOffset != "" || positions != "" {
 		if place, p = s.wait(ctx, customer, place, minOffset, positions); p != nil {

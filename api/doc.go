@@ -5,7 +5,8 @@
 // producer, the decisions that somebody waits for, and the program's versions. It holds no state of its own, so any
 // number of servers may run beside each other, and every method is safe for concurrent use.
 //
-// An instance answers only for the partitions it owns; for others it says who does (421 with the owner's address).
+// An instance answers only for the partitions it owns; for others it says who does (421 with the owner's address). While a
+// partition changes hands its requests are held for a moment (hold.go).
 // Every answer about a customer carries Accrue-Position, and a read that is given one waits until its partition has
 // folded that far, so that who wrote can read what he wrote, on any instance.
 //

@@ -5,5 +5,8 @@ func AppendBalance(dst []byte, b *Balance) []byte {
 	return appendBalanceTail(appendSummary(dst, b), []byte(b.Position), b.AsOf)
 }
 
+// HeldMax is how many requests are held at once.
+const HeldMax = heldMax
+
 // Words are what a reason is explained with.
 func Words(code string) string { return Reason(code).words() }

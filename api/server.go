@@ -32,6 +32,7 @@ type Server struct {
 	hasher  *Hasher
 	metrics *httpMetrics
 	handler http.Handler
+	held    held
 	// wasReady is set by the first answer of /readyz that said so.
 	wasReady atomic.Bool
 	// patterns are the routes; doc describes them.
@@ -88,7 +89,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		Handler:           s.handler,
 		ReadHeaderTimeout: readHeaderMax,
 		ReadTimeout:       readMax,
-		WriteTimeout:      readMax + s.cfg.WaitMax + s.cfg.PublishMax + s.cfg.DecideMax,
+		WriteTimeout:      readMax + s.cfg.HoldMax + s.cfg.WaitMax + s.cfg.PublishMax + s.cfg.DecideMax,
 		IdleTimeout:       idleMax,
 		MaxHeaderBytes:    headerBytesMax,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),

@@ -432,7 +432,9 @@ func open(t *testing.T, change ...func(*api.Config)) *shop {
 }
 
 // hasty is for what will not come.
-func hasty(c *api.Config) { c.WaitMax, c.DecideMax = 50*time.Millisecond, 50*time.Millisecond }
+func hasty(c *api.Config) {
+	c.HoldMax, c.WaitMax, c.DecideMax = 50*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond
+}
 
 type lockedWriter struct {
 	mu sync.Mutex
