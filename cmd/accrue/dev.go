@@ -72,8 +72,9 @@ func (c *devCommand) Run(r *run) error {
 	g.Go(func() error { return i.run(ctx, log) })
 	g.Go(func() error {
 		a := w.addresses(i)
-		r.note("accrue dev is up; Ctrl-C ends it.\n  API       %s\n  Kafka     %s\n  registry  %s\n  kept in   %s\nFor other commands:  export ACCRUE_BROKERS=%s ACCRUE_REGISTRY=%s", a.API, a.Brokers, a.Registry, c.Dir, a.Brokers, a.Registry)
-		if i.owned(ctx) == nil {
+		r.note("accrue dev is starting; Ctrl-C ends it.\n  API       %s\n  Kafka     %s\n  registry  %s\n  kept in   %s\nFor other commands:  export ACCRUE_BROKERS=%s ACCRUE_REGISTRY=%s", a.API, a.Brokers, a.Registry, c.Dir, a.Brokers, a.Registry)
+		if i.settled(ctx) == nil {
+			r.note("accrue dev is ready.")
 			r.ready(a)
 		}
 		return nil

@@ -51,9 +51,14 @@ func (i *instance) all(ctx context.Context, ok func(consumer.PartitionStatus) bo
 	})
 }
 
-// owned returns once this process owns all partitions, decides them and answers for them.
-func (i *instance) owned(ctx context.Context) error {
+// settled returns once this process has joined the group with all its workers, owns all partitions, decides them and
+// answers for them: what /readyz says where there is one instance. The worker that comes first may own them all for a
+// moment, before they move to the others.
+func (i *instance) settled(ctx context.Context) error {
 	return until(ctx, func() bool {
+		if !i.engine.Joined() {
+			return false
+		}
 		for id := range i.places.count {
 			if !i.engine.Authoritative(id) {
 				return false

@@ -111,7 +111,7 @@ func serve(t *testing.T, args ...string) *service {
 }
 
 // dev starts a broker, a registry, the engine and its API on free ports, and returns when it answers for all customers.
-// The clock does not tick. A second worker would join later, and take partitions over when tests have begun.
+// The clock does not tick. One worker is ready sooner than several, which wait for each other.
 func dev(t *testing.T, more ...string) *service {
 	t.Helper()
 	s := serve(t, append([]string{"dev", "--dir", t.TempDir(), "--port", "0", "--registry-port", "0", "--listen", "127.0.0.1:0",

@@ -159,6 +159,22 @@ func TestAPortInUseIsNamed(t *testing.T) {
 	}
 }
 
+// Several workers join the group one after the other, and partitions move between them until all have.
+func TestADevThatSaysItIsReadyAnswers(t *testing.T) {
+	t.Parallel() // it mostly waits
+	s := serve(t, "dev", "--dir", t.TempDir(), "--port", "0", "--registry-port", "0", "--listen", "127.0.0.1:0", "--log-level", "error",
+		"--program", "testdata/plain.yaml", "--workers", "4")
+	if !strings.Contains(s.log.String(), "accrue dev is ready.\n") {
+		t.Errorf("it did not say so:\n%s", s.log)
+	}
+	accrue(t, "", "healthcheck", "--url", s.API+"/readyz").want(t, 0)
+	for n := range 100 {
+		customer := "c" + strconv.Itoa(n)
+		accrue(t, "", "redeem", customer, "10", "--url="+s.API).want(t, 1, "balance_too_low")
+		accrue(t, "", "balance", customer, "--url="+s.API).want(t, 0)
+	}
+}
+
 func TestADevFolderKeepsWhatIsInIt(t *testing.T) {
 	t.Parallel() // it mostly waits
 	dir := t.TempDir()
