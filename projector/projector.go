@@ -35,7 +35,10 @@ func New(reader *Reader, codec *schemas.Codec, topic string) *Projector {
 
 // What reading single decisions may take.
 const (
-	// decisionBytesMax bounds a fetch for a few decisions that lie together; a larger batch is sent all the same.
+	// decisionBytes is what a fetch asks for, for each offset that it is to reach: more than nearly all decisions have. A
+	// larger batch is sent all the same.
+	decisionBytes = 2 << 10
+	// decisionBytesMax bounds a fetch for a few decisions that lie together.
 	decisionBytesMax = 256 << 10
 	// decisionsAtOnce bounds the fetches under way for one call.
 	decisionsAtOnce = 8
@@ -73,7 +76,8 @@ const neighbours = 200
 func (p *Projector) readNear(ctx context.Context, partition int32, offsets []int64, near []int, found []events.Decision) error {
 	at := offsets[near[0]]
 	for len(near) > 0 {
-		c, err := p.reader.Fetch(ctx, p.topic, partition, at, decisionBytesMax)
+		span := offsets[near[len(near)-1]] - at + 1
+		c, err := p.reader.Fetch(ctx, p.topic, partition, at, int32(min(span*decisionBytes, decisionBytesMax)))
 		if err != nil {
 			return err
 		}
