@@ -41,11 +41,16 @@ func (s *Server) decide(ctx context.Context, c command) (*redemptionOutput, erro
 	case account != nil && account.MergedInto != "":
 		return nil, merged(account.MergedInto)
 	}
-	d, p := s.once(ctx, place, c)
-	if p != nil {
-		return nil, p
-	}
-	d, p = s.original(ctx, place, c, d)
+	// Repetitions that come while a command is at work, as from a checkout that retries in parallel, have it decided once
+	// and get the one answer.
+	same := payloadAt(c, 0)
+	d, p := share(ctx, &s.commands, string(same[:]), func(ctx context.Context) (events.Decision, *Problem) {
+		d, p := s.once(ctx, place, c)
+		if p != nil {
+			return d, p
+		}
+		return s.original(ctx, place, c, d)
+	})
 	if p != nil {
 		return nil, p
 	}
@@ -57,7 +62,7 @@ func (s *Server) decide(ctx context.Context, c command) (*redemptionOutput, erro
 func (s *Server) once(ctx context.Context, place Place, c command) (events.Decision, *Problem) {
 	if c.keyed {
 		head := c.event.Head()
-		first, ok, p := s.firstDecision(ctx, place, head.Customer, head.ID)
+		first, ok, p := s.firstDecision(ctx, place, head.Customer, head.ID, nil)
 		if p != nil || ok && remembered(first.Result) {
 			return first, p
 		}
@@ -127,7 +132,7 @@ func (s *Server) decided(ctx context.Context, place Place, e events.Event) (even
 func (s *Server) original(ctx context.Context, place Place, c command, d events.Decision) (events.Decision, *Problem) {
 	head := c.event.Head()
 	if d.Result == events.Duplicate || d.Result == events.Conflict {
-		first, ok, p := s.firstDecision(ctx, place, head.Customer, head.ID)
+		first, ok, p := s.firstDecision(ctx, place, head.Customer, head.ID, &d)
 		if p != nil {
 			return d, p
 		}
@@ -135,25 +140,26 @@ func (s *Server) original(ctx context.Context, place Place, c command, d events.
 			d = first
 		}
 	}
-	if d.Facts.Payload == (events.Fingerprint{}) || s.samePayload(c, &d) {
+	if d.Facts.Payload == (events.Fingerprint{}) || d.Facts.Payload == payloadAt(c, d.Facts.At) {
 		return d, nil
 	}
 	return d, problem(ReasonConflict, "id %q was used for something else before: send a new id", head.ID)
 }
 
-// samePayload reports whether d decided on what c says. A time that the client did not give does not count.
-func (s *Server) samePayload(c command, d *events.Decision) bool {
+// payloadAt identifies what c says. A time that the client did not give does not count: at takes its place.
+func payloadAt(c command, at events.Instant) events.Fingerprint {
 	head := c.event.Head()
 	if !c.timed {
-		at := head.At
-		head.At = d.Facts.At
-		defer func() { head.At = at }()
+		ours := head.At
+		head.At = at
+		defer func() { head.At = ours }()
 	}
-	return events.PayloadOf(c.event) == d.Facts.Payload
+	return events.PayloadOf(c.event)
 }
 
-// firstDecision finds the decision on an event that was not itself an answer to a repetition.
-func (s *Server) firstDecision(ctx context.Context, place Place, customer, event string) (events.Decision, bool, *Problem) {
+// firstDecision finds the decision on an event that was not itself an answer to a repetition. It may be the one at hand,
+// which is not read again; nil is none.
+func (s *Server) firstDecision(ctx context.Context, place Place, customer, event string, atHand *events.Decision) (events.Decision, bool, *Problem) {
 	none := events.Decision{}
 	offset, ok, err := place.Store.Find(customer, event)
 	if err != nil {
@@ -163,11 +169,18 @@ func (s *Server) firstDecision(ctx context.Context, place Place, customer, event
 		_, p := s.own(customer)
 		return none, false, p
 	}
-	found, p := s.decisions(ctx, place, []int64{offset})
-	if p != nil {
-		return none, false, p
+	if atHand != nil && atHand.Offset == offset {
+		return *atHand, true, nil
 	}
-	return found[0], true, nil
+	first, p := share(ctx, &s.reads, Position{Partition: place.Partition, Next: offset}.String(),
+		func(ctx context.Context) (events.Decision, *Problem) {
+			found, p := s.decisions(ctx, place, []int64{offset})
+			if p != nil {
+				return none, p
+			}
+			return found[0], nil
+		})
+	return first, p == nil, p
 }
 
 // outcome words a decision for the client.

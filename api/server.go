@@ -14,6 +14,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/singleflight"
 )
 
 // Limits of the HTTP server that nobody has needed to choose.
@@ -33,6 +34,8 @@ type Server struct {
 	metrics *httpMetrics
 	handler http.Handler
 	held    held
+	// commands and reads are under way for as many requests as want the same.
+	commands, reads singleflight.Group
 	// wasReady is set by the first answer of /readyz that said so.
 	wasReady atomic.Bool
 	// patterns are the routes; doc describes them.

@@ -47,8 +47,10 @@ type world struct {
 	// onWait runs when somebody begins to wait for a decision.
 	onWait func()
 	// onRead runs when more than the account itself is read.
-	onRead  func()
-	waiters map[string][]chan events.Decision
+	onRead func()
+	// onLedger runs when the ledger is read, and fails it.
+	onLedger func(context.Context) error
+	waiters  map[string][]chan events.Decision
 }
 
 type account struct {
@@ -248,7 +250,12 @@ func (w *world) move() {
 }
 
 // Decisions implements [api.Ledger].
-func (w *world) Decisions(_ context.Context, partition int32, offsets []int64) ([]events.Decision, error) {
+func (w *world) Decisions(ctx context.Context, partition int32, offsets []int64) ([]events.Decision, error) {
+	if w.onLedger != nil {
+		if err := w.onLedger(ctx); err != nil {
+			return nil, err
+		}
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.ledgerErr != nil {
