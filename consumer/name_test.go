@@ -43,7 +43,7 @@ func TestOfTwoInstancesOfOneNameThatStartTogetherOneGoesOn(t *testing.T) {
 	w := newWorld(t, 4)
 	w.publish(plainProgram)
 	one, two := w.start("one", ""), w.start("one", "")
-	// Who is fenced learns of it when it has something to decide.
+	// Who is fenced learns of it when it commits something: what it has decided, or how far it has read.
 	var ended, rest *instance
 	for sent := 0; ended == nil; sent++ {
 		var err error
@@ -67,5 +67,30 @@ func TestOfTwoInstancesOfOneNameThatStartTogetherOneGoesOn(t *testing.T) {
 		ended.done <- nil // for stop
 	}
 	w.decided()
+	eventually(t, "the other goes on", func() bool { return running(rest, 4) })
+}
+
+// Without anything to decide there are still the ticks of the wall clock, and positions behind them to commit.
+func TestAnIdleInstanceNoticesThatItIsFenced(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 4)
+	ticking := func(c *consumer.Config) { c.Clock.Every = 100 * time.Millisecond }
+	one, two := w.start("one", "", ticking), w.start("one", "", ticking)
+	// Both wait for rules. Then each looks for another of its name before either has joined.
+	w.publish(plainProgram)
+	var err error
+	rest := one
+	select {
+	case err = <-one.done:
+		one.done <- nil // for stop
+		rest = two
+	case err = <-two.done:
+		two.done <- nil
+	case <-time.After(time.Minute):
+		t.Fatal("both go on")
+	}
+	if !errors.Is(err, consumer.ErrNameTaken) {
+		t.Fatalf("it ended with %v", err)
+	}
 	eventually(t, "the other goes on", func() bool { return running(rest, 4) })
 }
