@@ -185,6 +185,14 @@ func (d *decider) rewardReferral(e *events.OrderPlaced) {
 	}
 }
 
+// withholdReferral notes what a customer of the control group would have had of a referral. That of a referee gives the
+// referrer nothing either.
+func (d *decider) withholdReferral(order string, asked events.Points) {
+	// Before the entry, which is no grant because of it.
+	d.result(events.Holdout, "control_group")
+	d.add(events.Entry{Type: events.Earn, Rule: referralRule, Asked: asked, Order: order})
+}
+
 func referralID(referee, order string) string { return "referral:" + referee + ":" + order }
 
 // referred reports whether the order completed a referral.
@@ -192,7 +200,7 @@ func (o *Order) referred() bool {
 	return o.Placed && slices.ContainsFunc(o.Grants, func(g Grant) bool { return g.Rule == referralRule })
 }
 
-// reverseReferral takes the referrer's points back when the order that completed the referral ended.
+// reverseReferral takes the referrer's points back when the order that completed the referral has just ended.
 func (d *decider) reverseReferral(o *Order) {
 	if !o.Ended || !o.referred() {
 		return
@@ -232,8 +240,7 @@ func (d *decider) referralRewarded(e *events.ReferralRewarded) {
 		return
 	}
 	if heldOut {
-		d.add(events.Entry{Type: events.Earn, Rule: referralRule, Asked: e.Points})
-		d.result(events.Holdout, "control_group")
+		d.withholdReferral("", e.Points)
 		return
 	}
 	active := d.p.Calendar.Add(e.EarnedAt, d.p.Hold.After)

@@ -149,18 +149,21 @@ var referenceNames = map[events.Type]string{
 }
 
 func (d *decider) decide() {
-	e := d.in.Event
+	e, from := d.in.Event, ""
 	if forwarded, ok := e.(*events.EventForwarded); ok && d.a.MergedInto == "" {
 		inner, err := events.DecodeStoredJSON(forwarded.Event)
 		if err != nil {
 			panic("loyalty: reading a forwarded event: " + err.Error())
 		}
 		d.become(inner)
-		e = inner
+		e, from = inner, forwarded.From
 	}
 	d.made.Facts.Payload = events.PayloadOf(e)
 	if !d.timely(e) || !d.fresh(e) || !d.living(e) {
 		return
+	}
+	if from != "" {
+		d.rename(e, from)
 	}
 	d.act(e)
 }

@@ -42,18 +42,21 @@ func (d *decider) orderPlaced(e *events.OrderPlaced) {
 			}
 		}
 	}
-	referral := first && !heldOut && d.refers(s.basis)
+	referral := first && d.refers(s.basis)
 	if !heldOut && !d.takesEarned(parts, referral) {
 		d.refuse("overflow")
 		return
 	}
-	if referral {
+	if referral && !heldOut {
 		fact.Rules = append(fact.Rules, events.RuleFact{Rule: referralRule, Fixed: true})
 	}
 	d.made.Facts.Order = fact
 	d.placeOrder(fact, known, o, s.basis)
 	d.grant(e, e.Order, parts, heldOut)
-	if referral {
+	switch {
+	case referral && heldOut && d.p.Referral.Referee > 0:
+		d.withholdReferral(e.Order, d.p.Referral.Referee)
+	case referral && !heldOut:
 		d.rewardReferral(e)
 	}
 	if !heldOut {

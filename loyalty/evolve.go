@@ -164,7 +164,7 @@ func (f *fold) entry(e *events.Entry) {
 // earn adds an EARN entry. Points are active at once when the hold ends with the event itself.
 func (f *fold) earn(e *events.Entry) {
 	source := f.sourceOf(e)
-	if source != "" && (e.Points > 0 || e.Rule == referralRule) {
+	if source != "" && (e.Points > 0 || e.Rule == referralRule && f.d.Result != events.Holdout) {
 		o := f.order(source)
 		g := o.grant(e.Rule)
 		g.Granted += e.Points

@@ -134,9 +134,12 @@ func (f *fold) adoptRedemption(r *Redemption, names map[string]string) bool {
 	return true
 }
 
+// mergedName is what an id of an account that ended is called where the survivor has used it too.
+func mergedName(id, ended string) string { return id + "@" + ended }
+
 // unusedName returns a name for what had an id in the account that ended, which the survivor has not used.
 func (f *fold) unusedName(id string, used func(string) bool) string {
-	name := id + "@" + f.mergedFrom()
+	name := mergedName(id, f.mergedFrom())
 	for used(name) {
 		name += "@"
 	}
@@ -154,7 +157,8 @@ func (f *fold) mergedFrom() string {
 }
 
 // clashing returns new names for orders (and reviews) of an account that ended whose ids the survivor has used for others:
-// each keeps its own lots and redemptions. Events that name the id mean the survivor's.
+// each keeps its own lots and redemptions. Events that name the id mean the survivor's, but for those that the account that
+// ended forwards ([decider.rename]).
 func (f *fold) clashing(orders []*Order) map[string]string {
 	names := map[string]string{}
 	for _, o := range orders {
@@ -164,6 +168,38 @@ func (f *fold) clashing(orders []*Order) map[string]string {
 		}
 	}
 	return names
+}
+
+// rename makes an event that an account forwarded after it had ended name its own order, redemption or review, where the
+// survivor had used the id as well. The account may have ended in one that was merged on: then either has given the name.
+func (d *decider) rename(e events.Event, from string) {
+	own := func(id string, used func(string) bool) string {
+		if used(id) {
+			for _, ended := range [...]string{e.Head().Customer, from} {
+				if name := mergedName(id, ended); used(name) {
+					return name
+				}
+			}
+		}
+		return id
+	}
+	order := func(id string) bool { return d.knownOrder(id) != nil }
+	review := func(id string) bool { return d.knownOrder(reviewKey(id)) != nil }
+	redemption := func(id string) bool { return d.redemption(id) != nil }
+	switch e := e.(type) { //nolint:gochecksumtype // the others name nothing that is there, or bring it
+	case *events.OrderFulfilled:
+		e.Order = own(e.Order, order)
+	case *events.OrderCancelled:
+		e.Order = own(e.Order, order)
+	case *events.OrderReturned:
+		e.Order = own(e.Order, order)
+	case *events.ReviewRemoved:
+		e.Review.Review = own(e.Review.Review, review)
+	case *events.RedemptionConfirmed:
+		e.Redemption, e.Order = own(e.Redemption, redemption), own(e.Order, order)
+	case *events.RedemptionCancelled:
+		e.Redemption = own(e.Redemption, redemption)
+	}
 }
 
 // adoptOrder takes over an order's record.

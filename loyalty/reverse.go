@@ -55,11 +55,14 @@ func (d *decider) cancel(o *Order) {
 		d.result(events.Duplicate, "order_cancelled")
 		return
 	}
+	returned := o.Ended
 	d.made.Facts.Cancelled = append(d.made.Facts.Cancelled, o.ID)
 	d.cancelled(o)
 	d.giveBack(o)
 	d.clawBack(o)
-	d.reverseReferral(o)
+	if !returned {
+		d.reverseReferral(o)
+	}
 }
 
 // fulfil starts the hold of the lots that wait for it.
