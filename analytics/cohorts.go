@@ -68,7 +68,7 @@ func definitions(discount float64) map[string]string {
 		"since":         "calendar months since then; 0 is the first month",
 		"active":        "customers with at least one order in the month",
 		"orders":        "orders that counted: one for each order id, without refused and stale ones; returned ones stay counted",
-		"revenue_minor": "lines less discounts, less what points paid, before tax and shipping, by the order's time; other currencies at the program's rates",
+		"revenue_minor": "lines less discounts, less what points paid, before tax and shipping, not below 0, by the order's time; other currencies at the program's rates",
 		"refunds_minor": "what came back by returns and cancellations, by their time",
 		"points":        "points earned by rules, by the event's time; those before the first order count in month 0",
 		"ltv_minor":     "(revenue − refunds) of this month and all before it ÷ customers of the cohort, to a hundredth",

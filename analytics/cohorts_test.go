@@ -176,6 +176,24 @@ func asJSON(t *testing.T, v any) string {
 	return string(b)
 }
 
+// A discount of the whole order may be for its shipping too, or a slip: it makes no customer worth less than nothing.
+func TestAnOrderIsNotWorthLessThanNothing(t *testing.T) {
+	w := newWorld(t)
+	o := w.order("ann", "1", "2026-01-10T10:00:00Z", 500, 0)
+	o.OrderDiscount = 5000
+	w.accept(o, "", 0)
+	w.decision(events.Decision{Cause: events.Cause{Topic: "returns"}, Customer: "ann", Result: events.Applied,
+		Facts: events.Facts{Type: events.TypeOrderReturned, At: o.At + 1, Returns: []events.ReturnFact{{Order: "1", Return: "r", Lines: []events.ReturnLine{{Line: 1, Amount: 250}}}}}})
+	got, err := analytics.ReadCohorts(t.Context(), w.source, analytics.CohortConfig{Location: time.UTC, Currency: "USD", Decimals: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []analytics.Cohort{{Month: "2026-01", Customers: 1, Months: []analytics.CohortMonth{{Active: 1, Orders: 1}}}}
+	if g, x := asJSON(t, got.Cohorts), asJSON(t, want); g != x {
+		t.Errorf("cohorts\n%s\nwant\n%s", g, x)
+	}
+}
+
 func TestCohortsCanBeWritten(t *testing.T) {
 	c := &analytics.Cohorts{Timezone: "UTC", Definitions: map[string]string{"since": "a < b"}, Cohorts: []analytics.Cohort{
 		{Month: "2026-01", Customers: 4, Months: []analytics.CohortMonth{{Since: 0, Active: 4, Orders: 5, Revenue: 1234, LTV: 308.5}, {Since: 1, Active: 1, LTV: 308.5}}}}}

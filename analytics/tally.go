@@ -144,7 +144,7 @@ func (t *tally) order(customer string, e *events.OrderPlaced, rate string, comeb
 			if refund, err = convert(refundOf(e, c.lines), rate); err != nil {
 				return err
 			}
-			refund = min(refund, left)
+			refund = max(min(refund, left), 0)
 		}
 		left -= refund
 		t.in(customer, t.monthOf(c.at)).refunds += refund
@@ -153,13 +153,13 @@ func (t *tally) order(customer string, e *events.OrderPlaced, rate string, comeb
 }
 
 // netOf is what the customer paid for the goods in money: lines less their discounts, less the order's discount and
-// what points paid; before tax and shipping.
+// what points paid; before tax and shipping. It is not below 0: what is deducted beyond the lines paid for the rest.
 func netOf(e *events.OrderPlaced) events.Money {
 	net := -e.OrderDiscount - e.PaidPoints
 	for i := range e.Lines {
 		net += e.Lines[i].Amount - e.Lines[i].Discount
 	}
-	return net
+	return max(net, 0)
 }
 
 // refundOf is the part of an order's net that returned lines stand for: of each line's net, and of its share, by amount,
