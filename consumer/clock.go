@@ -16,6 +16,11 @@ const (
 	headerDriver = "accrue-clock-driver"
 	// headerLease is how many milliseconds, from the record's timestamp, the driver keeps the clock; 0 gives it back.
 	headerLease = "accrue-clock-lease"
+	// headerHistory identifies the history that a driver goes through.
+	headerHistory = "accrue-clock-history"
+	// headerOpen is on a driver's records until the history is through. The wall clock then waits for the rest also when
+	// the lease is over: one tick of today would make all of it stale, and what was imported expire.
+	headerOpen = "accrue-clock-open"
 )
 
 // leaseMax bounds how long a driver that has died keeps the wall clock waiting.
@@ -26,10 +31,14 @@ const leaseMax = 5 * time.Minute
 //
 // Whoever writes a record with a lease drives the clock until the lease is over by the records' own timestamps, or is
 // given back; until then ticks of the wall clock and of other drivers don't count, wherever they land in the log.
-// So a tick that was on its way while the clock changed hands does no harm.
+// So a tick that was on its way while the clock changed hands does no harm. Where the driver has left its history open,
+// the wall clock waits on; another driver does not.
 type clockLog struct {
 	driver string
 	until  int64 // milliseconds; the lease is over for records with this timestamp or a later one
+	// history is what was driven through last, "" once the wall clock counts; open, that it is not through.
+	history string
+	open    bool
 }
 
 // clockRecord is a record of the clock topic.
@@ -37,15 +46,22 @@ type clockRecord struct {
 	offset int64
 	time   int64 // the record's timestamp
 	driver string
-	lease  int64        // milliseconds; -1 when the record has none
-	tick   *events.Tick // nil when the record only claims or gives back
+	lease  int64 // milliseconds; -1 when the record has none
+	// history and open are what the driver says of the history at hand.
+	history string
+	open    bool
+	tick    *events.Tick // nil when the record only claims or gives back
 }
 
 // admit follows the record and reports whether its tick counts. A record without a tick never does.
 func (c *clockLog) admit(r *clockRecord) bool {
 	held := c.driver != "" && r.time < c.until
 	if r.driver == "" {
-		return !held && r.tick != nil
+		counts := !held && !c.open && r.tick != nil
+		if counts {
+			c.history = ""
+		}
+		return counts
 	}
 	if held && r.driver != c.driver {
 		return false
@@ -56,8 +72,15 @@ func (c *clockLog) admit(r *clockRecord) bool {
 	case r.lease > 0:
 		c.driver, c.until = r.driver, r.time+min(r.lease, leaseMax.Milliseconds())
 	}
+	// A claim says nothing of the history yet.
+	if r.history != "" {
+		c.history, c.open = r.history, r.open
+	}
 	return r.tick != nil
 }
+
+// wallWaits reports whether ticks of the wall clock do not count at the time now, in milliseconds.
+func (c *clockLog) wallWaits(now int64) bool { return c.open || c.heldBy(now) != "" }
 
 // heldBy returns who drives the clock at the time now, in milliseconds; "" is the wall clock.
 func (c *clockLog) heldBy(now int64) string {
@@ -80,6 +103,10 @@ func parseClock(decode func([]byte) (events.Event, error), rec *kgo.Record) (clo
 				return r, unreadable(reasonBrokenBytes, "header %s is %q, want milliseconds", headerLease, h.Value)
 			}
 			r.lease = n
+		case headerHistory:
+			r.history = string(h.Value)
+		case headerOpen:
+			r.open = true
 		}
 	}
 	if r.driver != "" && rec.Value == nil {

@@ -162,7 +162,7 @@ func TestDrivingTheClockDecidesAsTheSimulationDoes(t *testing.T) {
 	for n := range all { // spread over 100 days
 		all[n].Head().At = t0 + events.Instant(n)*(100*day/500)
 	}
-	driver, err := w.client.DriveClock(w.ctx(), all[0].Head().At)
+	driver, err := w.client.DriveClock(w.ctx(), all[0].Head().At, "orders")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,12 +216,12 @@ func TestDrivingTheClockDecidesAsTheSimulationDoes(t *testing.T) {
 	w.audit()
 
 	// Once the clock is given back, the wall drives it, and history can no longer be driven.
-	if err := driver.Close(w.ctx()); err != nil {
+	if err := driver.Close(w.ctx(), true); err != nil {
 		t.Fatal(err)
 	}
 	now := events.InstantOf(time.Now())
 	eventually(t, "the wall clock has taken over", func() bool { return i.clock(0) > now })
-	if _, err := w.client.DriveClock(w.ctx(), t0); !errors.Is(err, consumer.ErrClockAhead) {
+	if _, err := w.client.DriveClock(w.ctx(), t0, "others"); !errors.Is(err, consumer.ErrClockAhead) {
 		t.Errorf("driving the clock through the past of a live system was answered %v", err)
 	}
 	states, err := w.client.Clocks(w.ctx())
@@ -244,11 +244,11 @@ func TestOneDrivesTheClock(t *testing.T) {
 	// The system is in use and at today's time. Driving it on from now is allowed.
 	eventually(t, "the wall clock ticks", func() bool { return i.clock(0) > 0 || i.clock(1) > 0 })
 	ahead := events.InstantOf(time.Now()) + day
-	driver, err := w.client.DriveClock(w.ctx(), ahead)
+	driver, err := w.client.DriveClock(w.ctx(), ahead, "ahead")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.client.DriveClock(w.ctx(), ahead); !errors.Is(err, consumer.ErrClockTaken) {
+	if _, err := w.client.DriveClock(w.ctx(), ahead, "ahead"); !errors.Is(err, consumer.ErrClockTaken) {
 		t.Errorf("a second driver was answered %v", err)
 	}
 	if err := driver.Tick(w.ctx(), ahead); err != nil {
@@ -265,7 +265,7 @@ func TestOneDrivesTheClock(t *testing.T) {
 			t.Errorf("partition %d stands at %s, driven by %q", s.Partition, s.Clock, s.Driver)
 		}
 	}
-	if err := driver.Close(w.ctx()); err != nil {
+	if err := driver.Close(w.ctx(), true); err != nil {
 		t.Fatal(err)
 	}
 	w.tickNow(ahead + 2*day)
@@ -287,4 +287,96 @@ func (w *world) tickNow(at events.Instant) {
 		w.sendRecord(w.ctx(), &wg, schemas.TopicClock, &kgo.Record{Value: value, Partition: p, Timestamp: time.Now()})
 	}
 	wg.Wait()
+}
+
+// TestAnOpenHistoryKeepsTheWallClockWaiting lets an import end in the middle. A tick of today would make the rest stale.
+func TestAnOpenHistoryKeepsTheWallClockWaiting(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2)
+	w.publish(heldProgram)
+	i := w.start("one", "", func(c *consumer.Config) { c.Clock.Every = 10 * time.Millisecond })
+	clocksAt := func(what string, at events.Instant) {
+		t.Helper()
+		eventually(t, what, func() bool {
+			return !slices.ContainsFunc(i.engine.Status(), func(s consumer.PartitionStatus) bool { return s.Clock != at })
+		})
+	}
+	driver, err := w.client.DriveClock(w.ctx(), t0, "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.send(order("a", "1", t0, 1000), order("b", "1", t0, 1000), order("c", "1", t0, 1000), order("d", "1", t0, 1000))
+	w.decided()
+	if err := driver.Tick(w.ctx(), t0+day); err != nil {
+		t.Fatal(err)
+	}
+	clocksAt("the driver's tick counts", t0+day)
+	if err := driver.Close(w.ctx(), false); err != nil {
+		t.Fatal(err)
+	}
+	w.tickNow(t0 + 90*day)
+	dir := i.dir
+	i.stop()
+	i = w.start("one", dir, func(c *consumer.Config) { c.Clock.Every = 10 * time.Millisecond })
+	eventually(t, "it is back", func() bool { return running(i, 2) })
+	time.Sleep(200 * time.Millisecond) // twenty ticks
+	for _, s := range i.engine.Status() {
+		if s.Clock != t0+day {
+			t.Fatalf("the clock of partition %d stands at %s: the wall has ticked", s.Partition, s.Clock)
+		}
+	}
+	if _, err := w.client.DriveClock(w.ctx(), t0, "another shop"); !errors.Is(err, consumer.ErrClockAhead) {
+		t.Errorf("driving through another history was answered %v", err)
+	}
+
+	driver, err = w.client.DriveClock(w.ctx(), t0, "shop")
+	if err != nil {
+		t.Fatalf("the history can't be gone on with: %v", err)
+	}
+	if err := driver.Tick(w.ctx(), t0+2*day); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.client.ReleaseClock(w.ctx()); !errors.Is(err, consumer.ErrClockTaken) {
+		t.Errorf("releasing the clock while it is driven was answered %v", err)
+	}
+	clocksAt("the history goes on", t0+2*day)
+	if through, err := w.client.DrivenThrough(w.ctx(), "shop"); err != nil || through {
+		t.Errorf("the history is called through: %v, %v", through, err)
+	}
+	if err := driver.Close(w.ctx(), true); err != nil {
+		t.Fatal(err)
+	}
+	now := events.InstantOf(time.Now())
+	eventually(t, "the wall clock ticks", func() bool { return i.clock(0) > now && i.clock(1) > now })
+	for history, want := range map[string]bool{"shop": true, "another shop": false} {
+		if through, err := w.client.DrivenThrough(w.ctx(), history); err != nil || through != want {
+			t.Errorf("DrivenThrough(%s) is %v, %v", history, through, err)
+		}
+	}
+	w.audit()
+}
+
+func TestAnOpenHistoryCanBeGivenUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2)
+	w.publish(heldProgram)
+	i := w.start("one", "", func(c *consumer.Config) { c.Clock.Every = 10 * time.Millisecond })
+	if released, err := w.client.ReleaseClock(w.ctx()); err != nil || released {
+		t.Errorf("a clock that nobody has was released: %v, %v", released, err)
+	}
+	driver, err := w.client.DriveClock(w.ctx(), t0, "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.send(order("a", "1", t0, 1000), order("b", "1", t0, 1000), order("c", "1", t0, 1000), order("d", "1", t0, 1000))
+	w.decided()
+	if err := driver.Close(w.ctx(), false); err != nil {
+		t.Fatal(err)
+	}
+	if released, err := w.client.ReleaseClock(w.ctx()); err != nil || !released {
+		t.Fatalf("the clock was not released: %v, %v", released, err)
+	}
+	now := events.InstantOf(time.Now())
+	eventually(t, "the wall clock ticks", func() bool { return i.clock(0) > now && i.clock(1) > now })
+	w.audit()
 }

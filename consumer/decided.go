@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/projector"
 	"github.com/accrue-loyalty/accrue/schemas"
@@ -22,6 +24,28 @@ func (o Offsets) Add(t schemas.Topic, partition int32, offset int64) {
 	o[t][partition] = max(o[t][partition], offset+1)
 }
 
+// brokersAwayMax is how long those who wait for the engine put up with brokers that don't answer, as while they restart.
+const brokersAwayMax = time.Minute
+
+// patiently repeats what fails because the brokers are away, for brokersAwayMax.
+func patiently(ctx context.Context, do func() error) error {
+	var since time.Time
+	for {
+		err := do()
+		var refused *kerr.Error
+		if err == nil || ctx.Err() != nil || errors.Is(err, projector.ErrOutOfRange) || errors.As(err, &refused) && !refused.Retriable {
+			return err
+		}
+		if since.IsZero() {
+			since = time.Now()
+		}
+		if time.Since(since) > brokersAwayMax {
+			return err
+		}
+		sleep(ctx, decidedPauseMax)
+	}
+}
+
 // How often WaitDecided looks: from the first pause, growing while nothing comes.
 const (
 	decidedPauseFirst = 2 * time.Millisecond
@@ -29,7 +53,8 @@ const (
 )
 
 // WaitDecided returns once every record below upTo is decided, and what those decisions sent to other customers, and so
-// on. It needs a running engine; progress is told how many records are known to wait, and must not block.
+// on. It needs a running engine; progress is told how many records are known to wait, and must not block. Brokers that
+// restart are waited for.
 func (c *Client) WaitDecided(ctx context.Context, upTo Offsets, progress func(waiting int64)) error {
 	if err := c.awaitOffsets(ctx, upTo, progress); err != nil {
 		return err
@@ -38,7 +63,8 @@ func (c *Client) WaitDecided(ctx context.Context, upTo Offsets, progress func(wa
 	// more.
 	passed := make(map[int32]int64)
 	for {
-		sent, err := c.transfersWaiting(ctx, passed)
+		var sent map[int32]int64
+		err := patiently(ctx, func() (err error) { sent, err = c.transfersWaiting(ctx, passed); return err })
 		if err != nil || len(sent) == 0 {
 			return err
 		}
@@ -48,10 +74,33 @@ func (c *Client) WaitDecided(ctx context.Context, upTo Offsets, progress func(wa
 	}
 }
 
+// WaitTicked returns once everything that is on the clock topic now was taken by the engine.
+func (c *Client) WaitTicked(ctx context.Context, progress func(waiting int64)) error {
+	n, err := c.Partitions(ctx)
+	if err != nil {
+		return err
+	}
+	ends := Offsets{}
+	for id := range n {
+		err := patiently(ctx, func() error {
+			span, err := c.reader.Span(ctx, c.Name(schemas.TopicClock), id)
+			if err == nil {
+				ends.Add(schemas.TopicClock, id, span.End-1)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return c.awaitOffsets(ctx, ends, progress)
+}
+
 func (c *Client) awaitOffsets(ctx context.Context, upTo Offsets, progress func(int64)) error {
 	pause, before := decidedPauseFirst, int64(-1)
 	for {
-		waiting, err := c.waiting(ctx, upTo)
+		var waiting int64
+		err := patiently(ctx, func() (err error) { waiting, err = c.waiting(ctx, upTo); return err })
 		if err != nil {
 			return err
 		}

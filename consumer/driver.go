@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -34,6 +35,10 @@ type ClockState struct {
 	At events.Instant `json:"at"`
 	// Driver is who drives the clock through history; "" is the wall clock.
 	Driver string `json:"driver,omitempty"`
+	// History identifies what was driven through last; "" once the wall clock has ticked.
+	History string `json:"history,omitempty"`
+	// Open is set when that history is not through: the wall clock waits for the rest of it, or for [Client.ReleaseClock].
+	Open bool `json:"open"`
 	// Live is set when the clock follows the wall clock: its last tick that counts came from it.
 	Live bool `json:"live"`
 }
@@ -82,7 +87,10 @@ func (c *Client) clockState(ctx context.Context, id int32, now int64) (ClockStat
 	if err != nil {
 		return ClockState{}, err
 	}
-	return ClockState{Partition: id, At: at.at, Driver: log.heldBy(now), Live: at.at != 0 && !at.lenient}, nil
+	return ClockState{
+		Partition: id, At: at.at, Driver: log.heldBy(now), History: log.history, Open: log.open,
+		Live: at.at != 0 && !at.lenient,
+	}, nil
 }
 
 // ClockDriver drives the clocks of all partitions through history while the wall clock waits. It is for one goroutine.
@@ -90,8 +98,11 @@ type ClockDriver struct {
 	c     *Client
 	name  string
 	count int32
-	stop  context.CancelFunc
-	done  chan struct{}
+	// history is on every record once it may be driven through; open, until it is through.
+	history string
+	open    bool
+	stop    context.CancelFunc
+	done    chan struct{}
 
 	mu   sync.Mutex
 	sent time.Time // when the last confirmed record with a lease was made
@@ -100,18 +111,16 @@ type ClockDriver struct {
 // driverLease is how long the wall clock waits for a driver that has fallen silent.
 const driverLease = time.Minute
 
-// DriveClock takes over the clocks of all partitions, to drive them through history that begins at first. It refuses
-// when somebody else does so ([ErrClockTaken]) and when a clock is past first already ([ErrClockAhead]). The caller must
-// Close it, which gives the clock back to the wall.
-func (c *Client) DriveClock(ctx context.Context, first events.Instant) (*ClockDriver, error) {
-	n, err := c.Partitions(ctx)
+// DriveClock takes over the clocks of all partitions, to drive them through a history that begins at first and is
+// identified by history. It refuses when somebody else does so ([ErrClockTaken]) and when a clock is past first already
+// ([ErrClockAhead]), unless that is because the same history was driven through, whole or in part. The caller must Close it.
+//
+// In a system that is not live yet, the wall clock waits until the history is closed as through, also when the driver dies:
+// it can be driven on later.
+func (c *Client) DriveClock(ctx context.Context, first events.Instant, history string) (*ClockDriver, error) {
+	d, err := c.clockDriver(ctx)
 	if err != nil {
 		return nil, err
-	}
-	host, _ := os.Hostname()
-	d := &ClockDriver{
-		c: c, count: n, done: make(chan struct{}),
-		name: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), strconv.FormatInt(time.Now().UnixNano(), 36)),
 	}
 	// Claimed first and looked at afterwards: a tick of the wall clock that lands behind the claim does not count, one
 	// before it is seen.
@@ -120,11 +129,17 @@ func (c *Client) DriveClock(ctx context.Context, first events.Instant) (*ClockDr
 	}
 	states, err := c.Clocks(ctx)
 	if err == nil {
-		err = d.check(states, first)
+		err = d.check(states, first, history)
+	}
+	if err == nil {
+		d.history = history
+		d.open = !slices.ContainsFunc(states, func(s ClockState) bool { return s.Live })
+		err = d.send(ctx, 0, driverLease)
 	}
 	if err != nil {
 		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), driverLease)
 		defer cancel()
+		d.history = "" // what stood open before stands open
 		return nil, errors.Join(err, d.send(release, 0, 0))
 	}
 	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -136,12 +151,50 @@ func (c *Client) DriveClock(ctx context.Context, first events.Instant) (*ClockDr
 	return d, nil
 }
 
-func (d *ClockDriver) check(states []ClockState, first events.Instant) error {
+// clockDriver returns a driver that has not claimed anything.
+func (c *Client) clockDriver(ctx context.Context) (*ClockDriver, error) {
+	n, err := c.Partitions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	host, _ := os.Hostname()
+	return &ClockDriver{
+		c: c, count: n, done: make(chan struct{}),
+		name: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), strconv.FormatInt(time.Now().UnixNano(), 36)),
+	}, nil
+}
+
+// ReleaseClock gives the clocks to the wall where a history was left open that nobody will go on with: with the next tick
+// what is due by today happens, and the rest of the history would be stale. It refuses while somebody drives
+// ([ErrClockTaken]), and reports whether there was anything to release.
+func (c *Client) ReleaseClock(ctx context.Context) (released bool, err error) {
+	states, err := c.Clocks(ctx)
+	if err != nil {
+		return false, err
+	}
+	open := slices.IndexFunc(states, func(s ClockState) bool { return s.Open })
+	if open < 0 {
+		return false, nil
+	}
+	for _, s := range states {
+		if s.Driver != "" {
+			return false, fmt.Errorf("%w: %s drives partition %d", ErrClockTaken, s.Driver, s.Partition)
+		}
+	}
+	d, err := c.clockDriver(ctx)
+	if err != nil {
+		return false, err
+	}
+	d.history = states[open].History
+	return true, d.send(ctx, 0, 0)
+}
+
+func (d *ClockDriver) check(states []ClockState, first events.Instant, history string) error {
 	for _, s := range states {
 		if s.Driver != d.name {
 			return fmt.Errorf("%w: %s drives partition %d; wait for it, or at most %v after it has died", ErrClockTaken, s.Driver, s.Partition, driverLease)
 		}
-		if s.At > first {
+		if s.At > first && (history == "" || s.History != history) {
 			return fmt.Errorf("%w: partition %d stands at %s, the history begins at %s. Import history before the system is in use, or without driving the clock, so that its events are decided under today's clock", ErrClockAhead, s.Partition, s.At, first)
 		}
 	}
@@ -167,14 +220,56 @@ func (d *ClockDriver) held() error {
 	return nil
 }
 
-// Close gives the clocks back.
-func (d *ClockDriver) Close(ctx context.Context) error {
+// Close stops driving. When the history is through, the clocks go back to the wall.
+func (d *ClockDriver) Close(ctx context.Context, through bool) error {
 	d.stop()
 	<-d.done
-	if err := d.held(); err != nil {
-		return nil // it is over by itself
+	if !through {
+		if err := d.held(); err != nil {
+			return nil // it is over by itself
+		}
+		if !d.open {
+			d.history = "" // it would count as through
+		}
+		return d.send(ctx, 0, 0)
 	}
+	d.open = false
 	return d.send(ctx, 0, 0)
+}
+
+// KeepsOpen reports whether the wall clock waits until the history is through.
+func (d *ClockDriver) KeepsOpen() bool { return d.open }
+
+// DrivenThrough reports whether the clock was driven through a history before the wall clock took over.
+func (c *Client) DrivenThrough(ctx context.Context, history string) (through bool, err error) {
+	name := c.Name(schemas.TopicClock)
+	span, err := c.reader.Span(ctx, name, 0)
+	if err != nil {
+		return false, err
+	}
+	over := errors.New("no history comes behind")
+	var log clockLog
+	err = c.reader.Read(ctx, name, 0, span.Start, span.End, func(chunk projector.Chunk) error {
+		for _, rec := range chunk.Records {
+			if rec.Attrs.IsControl() {
+				continue
+			}
+			r, err := parseClock(c.codec.DecodeEvent, rec)
+			if err != nil {
+				continue // it is for the dead letters
+			}
+			counts := log.admit(&r)
+			through = through || r.history == history && r.lease == 0 && !r.open
+			if through || counts && r.driver == "" {
+				return over
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, over) {
+		err = nil
+	}
+	return through, err
 }
 
 // send writes a record to every partition: a tick, or a mere claim when at is 0; a lease of 0 gives the clock back.
@@ -193,6 +288,12 @@ func (d *ClockDriver) send(ctx context.Context, at events.Instant, lease time.Du
 		rec.Headers = []kgo.RecordHeader{
 			{Key: headerDriver, Value: []byte(d.name)},
 			{Key: headerLease, Value: strconv.AppendInt(nil, lease.Milliseconds(), 10)},
+		}
+		if d.history != "" {
+			rec.Headers = append(rec.Headers, kgo.RecordHeader{Key: headerHistory, Value: []byte(d.history)})
+		}
+		if d.open {
+			rec.Headers = append(rec.Headers, kgo.RecordHeader{Key: headerOpen, Value: []byte("1")})
 		}
 		records[id] = rec
 	}

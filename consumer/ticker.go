@@ -15,12 +15,18 @@ import (
 func (e *Engine) tickAlong(ctx context.Context) {
 	every := time.NewTicker(e.cfg.Clock.Every)
 	defer every.Stop()
+	var said time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-every.C:
-			for _, id := range e.tickable(now) {
+			ids, open := e.tickable(now)
+			if open && now.Sub(said) >= openSaid {
+				said = now
+				e.cfg.Log.Warn("a history that was begun with import --drive-clock is not through, so the clock stands still: run the import again, or let the clock go with `accrue clock release`")
+			}
+			for _, id := range ids {
 				rec, err := e.client.tickRecord(id, events.InstantOf(now))
 				if err != nil {
 					e.cfg.Log.Error("a tick cannot be written", "partition", id, "error", err)
@@ -36,26 +42,36 @@ func (e *Engine) tickAlong(ctx context.Context) {
 	}
 }
 
+// openSaid is how often the log says that the clock waits for the rest of a history.
+const openSaid = time.Minute
+
 // tickable returns the partitions whose wall clock may tick now. Left alone are partitions without a single decision,
 // so that history can be imported into a new system while it runs; those whose clock somebody drives; and those where
-// an earlier tick still waits, for it or the records before it to be worked off.
-func (e *Engine) tickable(now time.Time) []int32 {
+// an earlier tick still waits, for it or the records before it to be worked off. open is set when some wait for the rest of
+// a history that nobody drives.
+func (e *Engine) tickable(now time.Time) (ids []int32, open bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var ids []int32
 	for id, t := range e.owned {
 		if t.mayTick(now) {
 			ids = append(ids, id)
 		}
+		open = open || t.leftOpen(now)
 	}
-	return ids
+	return ids, open
+}
+
+func (t *tenure) leftOpen(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lease.open && t.lease.heldBy(now.UnixMilli()) == ""
 }
 
 func (t *tenure) mayTick(now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.status.Phase == Running && t.status.Ledger > 0 && t.ticksWaiting == 0 && !t.status.Sweeping &&
-		t.lease.heldBy(now.UnixMilli()) == ""
+		!t.lease.wallWaits(now.UnixMilli())
 }
 
 // tickRecord returns the record of a tick for a partition.

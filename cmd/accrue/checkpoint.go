@@ -25,17 +25,22 @@ type noted struct {
 	Published int64 `json:"published"`
 }
 
-// openCheckpoint reads the file, or begins a new one when path has none.
-func openCheckpoint(path string, batch []events.Event) (*checkpoint, error) {
-	if path == "" {
-		return nil, nil
-	}
+// identityOf tells the events of an import from those of every other.
+func identityOf(batch []events.Event) string {
 	h := sha256.New()
 	for _, e := range batch {
 		p := events.PayloadOf(e)
 		h.Write(p[:])
 	}
-	c := &checkpoint{path: path, noted: noted{Events: fmt.Sprintf("%x", h.Sum(nil))}}
+	return fmt.Sprintf("%x", h.Sum(nil))
+}
+
+// openCheckpoint reads the file, or begins a new one when path has none.
+func openCheckpoint(path, identity string) (*checkpoint, error) {
+	if path == "" {
+		return nil, nil
+	}
+	c := &checkpoint{path: path, noted: noted{Events: identity}}
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil

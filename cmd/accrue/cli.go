@@ -31,6 +31,7 @@ type cli struct {
 	Deadletter deadletterCommand `cmd:"" group:"data" help:"Records that could not be read."`
 
 	Topics topicsCommand `cmd:"" group:"serve" help:"Make and check the topics."`
+	Clock  clockCommand  `cmd:"" group:"serve" help:"Where the clock stands, and letting it go."`
 
 	Verify verifyCommand `cmd:"" group:"proof" help:"Decide the whole ledger once more and compare."`
 	Report reportCommand `cmd:"" group:"proof" help:"Reports from the topics."`

@@ -49,6 +49,7 @@ A map says how a shop's CSV becomes events (examples/ has three):
   columns: {customer: customer_no, order: order_no, at: date, sku: article, quantity: pieces, amount: total}
 
 Whole histories need --drive-clock, so that points become active, expire and are reviewed at the time they would have.
+When such an import is interrupted, the clock waits until it has been run again: see accrue clock --help.
 
 Examples:
 
@@ -69,6 +70,8 @@ type imported struct {
 	Published int64 `json:"published"`
 	// Resumed were published by the run before.
 	Resumed int64 `json:"resumed"`
+	// Before is set when the whole history was imported before, and nothing was left to do.
+	Before bool `json:"imported_before"`
 	// Ticks were sent to drive the clock, to all partitions each.
 	Ticks   int64          `json:"ticks"`
 	First   events.Instant `json:"first"`
@@ -76,6 +79,8 @@ type imported struct {
 	Seconds float64        `json:"seconds"`
 
 	rejects []intake.Reject
+	// open is set while the clock waits for the rest of the history.
+	open bool
 	// zone is where the days of First and Last are told; nil is UTC.
 	zone *time.Location
 }
@@ -305,6 +310,9 @@ func (s *imported) String() string {
 	}
 	if s.Resumed > 0 {
 		fmt.Fprintf(&b, "; %s published before", grouped(s.Resumed, "event"))
+	}
+	if s.Before {
+		b.WriteString("; all of it was imported before")
 	}
 	if s.Published > 0 {
 		fmt.Fprintf(&b, "; %s published", grouped(s.Published, "event"))

@@ -12,19 +12,12 @@ import (
 	"github.com/accrue-loyalty/accrue/schemas"
 )
 
-// systemClock returns the earliest and the latest time of any partition's clock, 0 for one that was not set.
-func systemClock(ctx context.Context, cl *cluster) (earliest, latest events.Instant, err error) {
-	states, err := cl.client.Clocks(ctx)
-	if err != nil {
-		return 0, 0, err
-	}
-	for i, s := range states {
+// latestOf returns the latest time of any partition's clock, 0 when none was set.
+func latestOf(states []consumer.ClockState) (latest events.Instant) {
+	for _, s := range states {
 		latest = max(latest, s.At)
-		if i == 0 || s.At < earliest {
-			earliest = s.At
-		}
 	}
-	return earliest, latest, nil
+	return latest
 }
 
 // drive publishes history with the ticks that belong to it, as `accrue simulate --tick day` has them: before an event,
@@ -32,7 +25,7 @@ func systemClock(ctx context.Context, cl *cluster) (earliest, latest events.Inst
 // what comes after it is sent later, and bears a later time, by which the engine orders what it has polled. A customer's
 // events are decided in the order of the files, also when they are on several topics; what crosses customers within a day
 // (transfers, merges, rewards of referrals) the partitions do in their own time.
-func (c *importCommand) drive(r *run, cl *cluster, p *publisher, batch []events.Event, note *checkpoint, sum *imported, told func()) (err error) {
+func (c *importCommand) drive(r *run, cl *cluster, p *publisher, batch []events.Event, identity string, note *checkpoint, sum *imported, told func()) (err error) {
 	history, err := cl.client.Programs(r.ctx)
 	if err != nil {
 		return topicsMissing(err)
@@ -44,21 +37,22 @@ func (c *importCommand) drive(r *run, cl *cluster, p *publisher, batch []events.
 	if len(rest) == 0 {
 		return nil
 	}
-	clock, stood, err := c.takeClock(r, cl, rest[0].Head().At)
+	clock, stood, err := c.takeClock(r, cl, rest[0].Head().At, identity)
 	if err != nil {
 		return err
 	}
 	defer func() {
+		sum.open = err != nil && clock.KeepsOpen()
 		release, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), pingMax)
 		defer cancel()
-		err = errors.Join(err, clock.Close(release))
+		err = errors.Join(err, clock.Close(release, err == nil))
 	}()
 	decided, taken := c.decided, c.ticked
 	if decided == nil {
 		decided = func(ctx context.Context, upTo consumer.Offsets) error {
-			return cl.client.WaitDecided(ctx, upTo, func(int64) {})
+			return cl.client.WaitDecided(ctx, upTo, r.saysStalled())
 		}
-		taken = func(ctx context.Context, _ events.Instant) error { return clockTaken(ctx, cl.client, p.partitions) }
+		taken = func(ctx context.Context, _ events.Instant) error { return cl.client.WaitTicked(ctx, r.saysStalled()) }
 	}
 	d := &driving{run: r, p: p, clock: clock, decided: decided, clockTaken: taken, stood: stood, waiting: map[string]schemas.Topic{}, calendar: func(at events.Instant) loyalty.Calendar { return history.At(at).Calendar }}
 	for _, e := range batch[:note.published()] {
@@ -120,18 +114,39 @@ func (c *importCommand) finish(d *driving) error {
 	return d.tick(until)
 }
 
-// takeClock becomes the clock's driver, and returns where the clock stands. A history that was imported before finds the
-// clock within or past itself.
-func (c *importCommand) takeClock(r *run, cl *cluster, first events.Instant) (*consumer.ClockDriver, events.Instant, error) {
-	earliest, latest, err := systemClock(r.ctx, cl)
+// takeClock becomes the clock's driver, and returns where the clock stands, at the earliest. What mayPublish has let pass
+// although the clock is past it goes on from there.
+func (c *importCommand) takeClock(r *run, cl *cluster, first events.Instant, identity string) (*consumer.ClockDriver, events.Instant, error) {
+	states, err := cl.client.Clocks(r.ctx)
 	if err != nil {
 		return nil, 0, err
 	}
-	clock, err := cl.client.DriveClock(r.ctx, max(first, latest))
+	earliest := states[0].At
+	for _, s := range states {
+		earliest = min(earliest, s.At)
+	}
+	clock, err := cl.client.DriveClock(r.ctx, max(first, latestOf(states)), identity)
 	if err != nil {
 		return nil, 0, couldNot(err, "")
 	}
 	return clock, earliest, nil
+}
+
+// stalledAfter is how long nothing may be decided before somebody who waits for it is told.
+const stalledAfter = 10 * time.Second
+
+// saysStalled returns a report of progress that says when there is none, which mostly is because no engine runs.
+func (r *run) saysStalled() func(waiting int64) {
+	last, since := int64(-1), time.Now()
+	return func(waiting int64) {
+		switch {
+		case waiting != last:
+			last, since = waiting, time.Now()
+		case waiting > 0 && time.Since(since) >= stalledAfter:
+			since = time.Now()
+			r.note("%s wait to be decided: is an engine running (`accrue run`)?", grouped(waiting, "record"))
+		}
+	}
 }
 
 // driving is one drive through history.
@@ -258,17 +273,4 @@ func (d *driving) taken() error {
 		return fmt.Errorf("waiting for the clock: %w", err)
 	}
 	return nil
-}
-
-// clockTaken waits until the engine has taken everything that is on the clock topic.
-func clockTaken(ctx context.Context, c *consumer.Client, partitions int32) error {
-	ends := consumer.Offsets{}
-	for partition := range partitions {
-		span, err := c.Reader().Span(ctx, c.Name(schemas.TopicClock), partition)
-		if err != nil {
-			return err
-		}
-		ends.Add(schemas.TopicClock, partition, span.End-1)
-	}
-	return c.WaitDecided(ctx, ends, func(int64) {})
 }

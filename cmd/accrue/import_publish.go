@@ -3,10 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/events"
-	"github.com/accrue-loyalty/accrue/loyalty"
 )
 
 // checkpointEvery is how many events are published between two notes of how far an import is.
@@ -30,12 +31,13 @@ func (c *importCommand) publishTo(r *run, cl *cluster, batch []events.Event, sum
 	if len(batch) == 0 {
 		return nil
 	}
-	note, err := openCheckpoint(c.Resume, batch)
+	identity := identityOf(batch)
+	note, err := openCheckpoint(c.Resume, identity)
 	if err != nil {
 		return err
 	}
 	sum.Resumed = note.published()
-	if err := c.mayPublish(r, cl, batch[sum.Resumed:], sum); err != nil {
+	if err := c.mayPublish(r, cl, batch[sum.Resumed:], identity, sum); err != nil || sum.Before {
 		return err
 	}
 	p, err := newPublisher(r.ctx, cl)
@@ -47,7 +49,7 @@ func (c *importCommand) publishTo(r *run, cl *cluster, batch []events.Event, sum
 	defer bar.end()
 	told := func() { bar.set(sum.Resumed+p.acked.Load(), int64(len(batch))) }
 	if c.DriveClock {
-		err = c.drive(r, cl, p, batch, note, sum, told)
+		err = c.drive(r, cl, p, batch, identity, note, sum, told)
 	} else {
 		err = c.send(r, p, batch, note, told)
 	}
@@ -57,9 +59,15 @@ func (c *importCommand) publishTo(r *run, cl *cluster, batch []events.Event, sum
 		if c.Resume != "" {
 			hint = "Run it again to go on from there."
 		}
+		if sum.open {
+			hint += "\nUntil then the system's clock waits for the rest of the history; `accrue clock release` gives it up."
+		}
 		var f *failure
 		if errors.As(err, &f) {
 			return err
+		}
+		if r.ctx.Err() != nil {
+			err = errors.New("it was interrupted")
 		}
 		return couldNot(fmt.Errorf("%s of %s were published, then: %w", thousands(sum.Published), grouped(int64(len(batch)), "event"), err), hint)
 	}
@@ -88,9 +96,9 @@ func (c *importCommand) send(r *run, p *publisher, batch []events.Event, note *c
 }
 
 // mayPublish refuses what would not become what it was: history that meets a clock that is past it, and ticks that
-// nobody waits for.
-func (c *importCommand) mayPublish(r *run, cl *cluster, rest []events.Event, sum *imported) error {
-	_, clock, err := systemClock(r.ctx, cl)
+// nobody waits for. It sets sum.Before when all of the history was imported before.
+func (c *importCommand) mayPublish(r *run, cl *cluster, rest []events.Event, identity string, sum *imported) error {
+	states, err := cl.client.Clocks(r.ctx)
 	if err != nil {
 		return topicsMissing(err)
 	}
@@ -101,27 +109,28 @@ func (c *importCommand) mayPublish(r *run, cl *cluster, rest []events.Event, sum
 			}
 		}
 	}
-	if c.Late || clock == 0 || len(rest) == 0 {
+	clock := latestOf(states)
+	if c.Late || len(rest) == 0 || clock <= sum.First+events.Instant(historyAge.Milliseconds()) {
 		return nil
 	}
-	end := sum.Last
-	if c.Until != "" {
-		// The calendar's timezone makes a day's difference at most, which the allowance covers.
-		until, err := c.end(loyalty.Calendar{})
-		if err != nil {
-			return err
-		}
-		end = max(end, until)
-	}
-	switch {
-	case !c.DriveClock && sum.First < clock-events.Instant(historyAge.Milliseconds()):
+	if !c.DriveClock {
 		return couldNot(fmt.Errorf("the system's clock stands at %s, and these events begin at %s", clock, sum.First),
 			"Decided now, points that should have been spent or expired in between would be late, or the events refused as stale.\n"+
 				"Import history into a system without a clock yet (another --prefix, before `accrue run` ticks) with --drive-clock,\n"+
 				"or, if late decisions are what you want, pass --late.")
-	case c.DriveClock && end < clock-events.Instant(historyAge.Milliseconds()):
-		return couldNot(fmt.Errorf("the system's clock stands at %s, past the end of this history at %s, and never goes back", clock, end),
-			"If it was imported before, there is nothing to do. Otherwise import it into a system without a clock yet, or pass --late.")
 	}
-	return nil
+	live := slices.ContainsFunc(states, func(s consumer.ClockState) bool { return s.Live })
+	if !live && slices.ContainsFunc(states, func(s consumer.ClockState) bool { return s.History == identity }) {
+		return nil // it goes on, or does so once more
+	}
+	if sum.Before, err = cl.client.DrivenThrough(r.ctx, identity); err != nil || sum.Before {
+		return err
+	}
+	hint := "Import history into a system without a clock yet (another --prefix, before `accrue run` ticks), or pass --late: of events that\n" +
+		"were imported before nothing changes, the others are decided under that clock."
+	if slices.ContainsFunc(states, func(s consumer.ClockState) bool { return s.Open }) {
+		hint = "The import of other events was begun here and is not through: run that again. If these are the same files, mended, pass\n" +
+			"--late: of events that were imported before nothing changes, the others are decided under that clock."
+	}
+	return couldNot(fmt.Errorf("the system's clock stands at %s, past the beginning of this history at %s, and never goes back", clock, sum.First), hint)
 }

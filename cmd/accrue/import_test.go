@@ -1,12 +1,20 @@
 package main_test
 
 import (
+	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	main "github.com/accrue-loyalty/accrue/cmd/accrue"
+	"github.com/accrue-loyalty/accrue/consumer"
+	"github.com/accrue-loyalty/accrue/internal/racetest"
 )
 
 const shopMap = "name: shop\ntimezone: America/New_York\ncurrency: USD\nevent: OrderPlaced\n" +
@@ -142,4 +150,66 @@ func TestOldHistoryIsRefusedByALiveSystem(t *testing.T) {
 	accrue(t, "", s.cluster("import", old, "--late")...).want(t, 0)
 	ticks := `{"type":"Tick","id":"t","at":"` + now + `"}`
 	accrue(t, ticks, s.cluster("import", "-", "--late")...).want(t, 2, "Tick events", "--drive-clock")
+}
+
+// TestAnInterruptedHistoryGoesOn ends an import in the middle, in a system whose wall clock ticks fast.
+func TestAnInterruptedHistoryGoesOn(t *testing.T) {
+	t.Parallel() // it mostly waits
+	s := dev(t, "--tick", "20ms")
+	var lines strings.Builder
+	for day := range 200 {
+		at := time.Date(1997, 3, 1+day, 15, 0, 0, 0, time.UTC).Format(time.RFC3339)
+		lines.WriteString(orderLine(fmt.Sprint(day), []string{"ann", "bob", "cid"}[day%3], at, fmt.Sprint(1000+10*day)))
+	}
+	file := write(t, "orders.jsonl", lines.String())
+	args := s.cluster("import", file, "--drive-clock")
+
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	var stderr bytes.Buffer
+	m := &main.Main{Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr, Kafka: racetest.Kafka()}
+	ended := make(chan int)
+	go func() { ended <- m.Run(ctx, args) }()
+	clocks := func() []consumer.ClockState {
+		return decode[[]consumer.ClockState](t, accrue(t, "", s.cluster("clock", "show", "-o", "json")...).want(t, 0).stdout)
+	}
+	eventually(t, "history is under way", func() bool { return clocks()[0].At != 0 })
+	interrupt()
+	if code := <-ended; code != 3 || !strings.Contains(stderr.String(), "was interrupted") || !strings.Contains(stderr.String(), "accrue clock release") {
+		t.Fatalf("the interrupted import ended with %d and said:\n%s", code, &stderr)
+	}
+	time.Sleep(300 * time.Millisecond) // the wall clock would have ticked
+	for _, c := range clocks() {
+		if c.Live || !c.Open {
+			t.Errorf("after the interruption the clock is %+v", c)
+		}
+	}
+	says := func(text string, args ...string) {
+		t.Helper()
+		if o := accrue(t, "", args...).want(t, 0); !strings.Contains(o.stdout, text) {
+			t.Errorf("%v said %s, want %q", args, o.stdout, text)
+		}
+	}
+	says("waits for the rest of a history", s.cluster("clock", "show")...)
+	other := write(t, "other.jsonl", orderLine("x", "zoe", "1997-02-01T12:00:00Z", "500"))
+	accrue(t, "", s.cluster("import", other, "--drive-clock")...).want(t, 3, "never goes back", "begun here")
+
+	says("200 events published", args...)
+	simulated := accrue(t, lines.String(), "simulate", "--program", "demo/program.yaml", "--events", "-", "--tick", "day").want(t, 0)
+	for line := range strings.Lines(simulated.stdout) {
+		want := decode[struct {
+			Customer string
+			Totals   struct{ Issued int }
+		}](t, line)
+		got := decode[struct{ Totals struct{ Issued int } }](t, accrue(t, "", "balance", want.Customer, "--url", s.API, "-o", "json").want(t, 0).stdout)
+		if want.Totals.Issued == 0 || got.Totals.Issued != want.Totals.Issued {
+			t.Errorf("%s was issued %d points, want %d", want.Customer, got.Totals.Issued, want.Totals.Issued)
+		}
+	}
+	eventually(t, "the wall clock ticks again", func() bool {
+		return slices.ContainsFunc(clocks(), func(c consumer.ClockState) bool { return c.Live })
+	})
+	says("imported before", args...)
+	says("nothing to release", s.cluster("clock", "release")...)
+	says("0 differences", s.cluster("verify")...)
 }
