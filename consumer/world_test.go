@@ -20,7 +20,7 @@ import (
 	"github.com/accrue-loyalty/accrue/internal/embedded"
 	"github.com/accrue-loyalty/accrue/internal/faultydisk"
 	"github.com/accrue-loyalty/accrue/internal/kafkatest"
-	"github.com/accrue-loyalty/accrue/internal/racetest"
+	"github.com/accrue-loyalty/accrue/internal/racetest/racekafka"
 	"github.com/accrue-loyalty/accrue/loyalty"
 	"github.com/accrue-loyalty/accrue/program"
 	"github.com/accrue-loyalty/accrue/projector"
@@ -94,7 +94,7 @@ func newRealWorld(t testing.TB, partitions int32) *world {
 func newWorldAt(t testing.TB, brokers []string, prefix string, partitions int32) *world {
 	t.Helper()
 	w := &world{t: t, brokers: brokers, prefix: prefix, partitions: partitions, codec: schemas.NewCodec(), sent: consumer.Offsets{}, lasts: map[int32]lastDecision{}}
-	cl, err := kgo.NewClient(append(racetest.Kafka(), kgo.SeedBrokers(brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0))...)
+	cl, err := kgo.NewClient(append(racekafka.Options(), kgo.SeedBrokers(brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func (w *world) ctx() context.Context {
 func (w *world) newClient() *consumer.Client {
 	w.t.Helper()
 	cfg := consumer.DefaultKafkaConfig(w.brokers...)
-	cfg.Options = append(cfg.Options, racetest.Kafka()...)
+	cfg.Options = append(cfg.Options, racekafka.Options()...)
 	cfg.Prefix = w.prefix
 	cfg.SessionTimeout = 6 * time.Second
 	c, err := consumer.NewClient(cfg, w.codec)

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	main "github.com/accrue-loyalty/accrue/cmd/accrue"
-	"github.com/accrue-loyalty/accrue/internal/racetest"
+	"github.com/accrue-loyalty/accrue/internal/racetest/racekafka"
 )
 
 // outcome is what a run of the program left.
@@ -29,7 +29,7 @@ type outcome struct {
 func accrue(t *testing.T, stdin string, args ...string) outcome {
 	t.Helper()
 	var out, errs bytes.Buffer
-	m := &main.Main{Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &errs, Kafka: racetest.Kafka()}
+	m := &main.Main{Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &errs, Kafka: racekafka.Options()}
 	code := m.Run(t.Context(), args)
 	return outcome{code, out.String(), errs.String()}
 }
@@ -96,7 +96,7 @@ func serve(t *testing.T, args ...string) *service {
 	t.Helper()
 	s := &service{done: make(chan int, 1), log: &lockedBuffer{}}
 	ready := make(chan main.Addresses, 1)
-	s.main = &main.Main{Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: s.log, Kafka: racetest.Kafka(),
+	s.main = &main.Main{Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: s.log, Kafka: racekafka.Options(),
 		Ready: func(a main.Addresses) { ready <- a }}
 	go func() { s.done <- s.main.Run(context.Background(), args) }()
 	t.Cleanup(s.main.Close)
