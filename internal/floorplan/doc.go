@@ -6,4 +6,7 @@
 // A new package needs a line in plan.go. A refusal usually means that the code
 // belongs elsewhere; where the plan is wrong, change it and say why in
 // docs/decisions.
+//
+// The race detector has nothing to find in tests that read files, so they are
+// not even linked for it.
 package floorplan

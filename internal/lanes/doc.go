@@ -10,5 +10,6 @@
 // instance with a schema registry. scripts/lane-python.sh and scripts/lane-java.sh install what they need.
 //
 // Both need a real broker (see internal/kafkatest) and say loudly that they did not run without one.
-// ACCRUE_REQUIRE_SHOPS=1 and ACCRUE_REQUIRE_FOREIGN=1 turn that into a failure; continuous integration sets them.
+// ACCRUE_REQUIRE_SHOPS=1 and ACCRUE_REQUIRE_FOREIGN=1 turn that into a failure; continuous integration sets them. Under the
+// race detector, which would see this process and not accrue's, they are not even linked.
 package lanes
