@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/internal/racetest"
 	"github.com/accrue-loyalty/accrue/loyalty"
 )
 
@@ -116,6 +117,7 @@ func (w *rivals) compare(customer string, want, got *events.Decision, out, sent 
 
 // A Decider that has made thousands of decisions, some of which ended in a panic, decides like a new one.
 func TestDeciderAndEvolverRememberNothing(t *testing.T) {
+	racetest.Checks(t, 25) // one goroutine
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawProgram(t, rapid.Bool().Draw(t, "with tiers"), rapid.Bool().Draw(t, "clamp"))
 		w, h := &rivals{t: t, p: p, plain: map[string]*twin{}, reused: map[string]*twin{}}, newHistory(t)

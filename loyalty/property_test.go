@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/internal/racetest"
 	"github.com/accrue-loyalty/accrue/loyalty"
 	"github.com/accrue-loyalty/accrue/program"
 	"github.com/accrue-loyalty/accrue/schemas"
@@ -293,6 +294,7 @@ func show(r *loyalty.MemoryRecords) string {
 }
 
 func TestDecideAndEvolveAgree(t *testing.T) {
+	racetest.Checks(t, 25) // one goroutine
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawProgram(t, rapid.Bool().Draw(t, "with tiers"), rapid.Bool().Draw(t, "clamp"))
 		w, h := newTwins(t, p), newHistory(t)
@@ -314,6 +316,7 @@ func TestDecideAndEvolveAgree(t *testing.T) {
 
 // Orders, returns and cancellations of one customer end in the same totals however their topics are interleaved.
 func TestInterleavingKeepsTotals(t *testing.T) {
+	racetest.Checks(t, 25) // one goroutine
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawProgram(t, false, false)
 		if len(p.Caps) > 0 || p.Rounding != loyalty.Floor {

@@ -198,8 +198,9 @@ func TestHostileBytes(t *testing.T) {
 
 func TestManySmallItemsStayInBounds(t *testing.T) {
 	c := schemas.NewCodec()
-	d := &events.Decision{Facts: events.Facts{Cancelled: make([]string, schemas.ListItemsMax), Counts: make([]events.Count, schemas.ListItemsMax),
-		References: make([]events.Reference, schemas.ListItemsMax), Returns: make([]events.ReturnFact, schemas.ListItemsMax)}}
+	n := racetest.Of(schemas.ListItemsMax, schemas.ListItemsMax/20)
+	d := &events.Decision{Facts: events.Facts{Cancelled: make([]string, n), Counts: make([]events.Count, n),
+		References: make([]events.Reference, n), Returns: make([]events.ReturnFact, n)}}
 	value, err := c.AppendDecision(nil, d)
 	if err != nil {
 		t.Fatal(err)

@@ -72,7 +72,7 @@ func workOff(t testing.TB, p *state.Partition, until events.Instant, limit int) 
 }
 
 func TestDueNamesEveryCustomerOfALongDay(t *testing.T) {
-	n := racetest.Of(30_000, 6_000)
+	n := racetest.Of(30_000, 2_000)
 	fs := vfs.NewMem()
 	cfg := smallConfig(fs)
 	cfg.NextDue = nextPending

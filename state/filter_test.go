@@ -29,7 +29,7 @@ func crashed(t *testing.T, fs *vfs.MemFS, power bool) *state.Partition {
 // TestTheFilterOutlivesACrash kills a process that has written its filter several times: the next one looks for nothing
 // new on the disk, and takes nothing old for new.
 func TestTheFilterOutlivesACrash(t *testing.T) {
-	n := racetest.Of(3000, 700)
+	n := racetest.Of(3000, 300)
 	fs := vfs.NewCrashableMem()
 	cfg := smallConfig(fs)
 	cfg.FlushEvents = 10

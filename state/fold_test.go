@@ -33,8 +33,8 @@ func TestEveryWayOfFoldingEndsInTheSameBytes(t *testing.T) {
 		name              string
 		customers, events int
 	}{
-		{"many customers", 400, racetest.Of(6000, 2500)},
-		{"few customers with long histories", 3, racetest.Of(5000, 1000)},
+		{"many customers", 400, racetest.Of(6000, 1200)},
+		{"few customers with long histories", 3, racetest.Of(5000, 600)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			live := open(t, func(c *state.Config) { c.FlushEvents, c.AccountsMax = 97, 64 })
@@ -53,7 +53,7 @@ func TestEveryWayOfFoldingEndsInTheSameBytes(t *testing.T) {
 				requireEqual(t, live, folded)
 			})
 			t.Run("by a restore in many rounds", func(t *testing.T) {
-				folded := open(t, func(c *state.Config) { c.RestoreBytes = 1 << 20 })
+				folded := open(t, func(c *state.Config) { c.RestoreBytes, c.RestoresMax = 1<<20, 4 })
 				restore(t, folded, e, 100)
 				if n := folded.Position().Ledger; n != live.Position().Ledger {
 					t.Fatalf("the restore ends at %d, want %d", n, live.Position().Ledger)
@@ -184,8 +184,9 @@ func TestCompareNamesWhatDiffers(t *testing.T) {
 func TestAnInterruptedRestoreGoesOn(t *testing.T) {
 	prog := parseProgram(t)
 	live := memoryPartition(t, func(c *state.Config) { c.NextDue = dueBy(prog) })
+	n := racetest.Of(8000, 4000)
 	e := newEngine(t, live, prog, 5, 300)
-	e.run(8000)
+	e.run(n)
 
 	cfg := smallConfig(vfs.NewMem())
 	cfg.NextDue, cfg.RestoreBytes = dueBy(prog), 1<<20
@@ -195,7 +196,8 @@ func TestAnInterruptedRestoreGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range e.ledger[:7000] {
+	before := e.ledger[:n*7/8]
+	for i := range before {
 		addTo(t, r, &e.ledger[i])
 		if err := r.Mark(t.Context(), state.Position{Ledger: e.ledger[i].Offset + 1}); err != nil {
 			t.Fatal(err)
@@ -210,7 +212,7 @@ func TestAnInterruptedRestoreGoesOn(t *testing.T) {
 	defer s.Close()
 	p = openPartition(t, s, 0)
 	reached := p.Position().Ledger
-	if reached == 0 || reached > e.ledger[6999].Offset+1 {
+	if reached == 0 || reached > before[len(before)-1].Offset+1 {
 		t.Fatalf("the position is %d, want one that a Mark wrote", reached)
 	}
 	rest := *e

@@ -113,7 +113,7 @@ func nextPending(a *loyalty.Account, _ events.Instant) events.Instant {
 
 // TestPartitionBehavesLikePlainMaps runs random steps, crashes among them, and compares everything that can be asked.
 func TestPartitionBehavesLikePlainMaps(t *testing.T) {
-	racetest.Checks(t, 5) // one goroutine
+	racetest.Checks(t, 3) // one goroutine
 	rapid.Check(t, func(t *rapid.T) {
 		fs := vfs.NewCrashableMem()
 		m := &machine{t: t, fs: fs, cfg: modelConfig(t, fs), until: 1000,

@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/internal/racetest"
 	"github.com/accrue-loyalty/accrue/state"
 )
 
@@ -31,13 +32,13 @@ func renamed(ledger []events.Decision) []events.Decision {
 func TestARestoreOfCustomersWithNamesOfAnyLength(t *testing.T) {
 	prog := parseProgram(t)
 	e := newEngine(t, memoryPartition(t, func(c *state.Config) { c.NextDue = dueBy(prog) }), prog, 11, 60)
-	e.run(3000)
+	e.run(racetest.Of(3000, 1500))
 	ledger := renamed(e.ledger)
 	e.ledger = ledger
 	batches := memoryPartition(t, func(c *state.Config) { c.NextDue = dueBy(prog) })
 	foldInBatches(t, batches, e, 100)
 	for _, bytes := range []int64{1 << 20, 64 << 20} {
-		folded := memoryPartition(t, func(c *state.Config) { c.NextDue, c.RestoreBytes = dueBy(prog), bytes })
+		folded := memoryPartition(t, func(c *state.Config) { c.NextDue, c.RestoreBytes, c.RestoresMax = dueBy(prog), bytes, 4 })
 		restore(t, folded, e, 100)
 		requireEqual(t, batches, folded)
 	}
@@ -92,23 +93,24 @@ func TestARestoreThatFailsLeavesWhatWasWritten(t *testing.T) {
 		}
 		return codec.DecodeDecision(record, d)
 	})
+	bad := racetest.Of(20_000, 8_000)
 	w := newWorkload(1, 100)
 	var err error
 	for i := 0; err == nil && i < 100_000; i++ {
 		d := w.next()
-		if i == 20_000 {
+		if i == bad {
 			r.Add(d, d.Offset, []byte("broken"))
 		} else {
 			addTo(t, r, d)
 		}
 		err = r.Mark(t.Context(), state.Position{Ledger: d.Offset + 1})
 	}
-	if !errors.Is(err, broken) || !strings.Contains(err.Error(), fmt.Sprint("offset ", 20_001)) {
-		t.Fatalf("got %v, want that the decision at 20001 cannot be decoded", err)
+	if !errors.Is(err, broken) || !strings.Contains(err.Error(), fmt.Sprint("offset ", bad+1)) {
+		t.Fatalf("got %v, want that the decision at %d cannot be decoded", err, bad+1)
 	}
 	r.Abandon()
 	r.Abandon() // again does nothing
-	if at := p.Position().Ledger; at == 0 || at > 20_001 {
+	if at := p.Position().Ledger; at == 0 || at > int64(bad+1) {
 		t.Fatalf("the position is %d, want that of a round before the broken record", at)
 	}
 	// The partition is its owner's again.
