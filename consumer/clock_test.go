@@ -158,9 +158,9 @@ func TestDrivingTheClockDecidesAsTheSimulationDoes(t *testing.T) {
 	w.publish(heldProgram)
 	i := w.start("one", "", func(c *consumer.Config) { c.Clock.Every = 20 * time.Millisecond })
 	names := customers(25)
-	all := shopping(3, 25, 500)
-	for n := range all { // spread over 100 days
-		all[n].Head().At = t0 + events.Instant(n)*(100*day/500)
+	all := shopping(3, 25, racetest.Of(500, 200))
+	for n := range all { // five a day, over more than the month after which points expire
+		all[n].Head().At = t0 + events.Instant(n)*(day/5)
 	}
 	driver, err := w.client.DriveClock(w.ctx(), all[0].Head().At, "orders")
 	if err != nil {

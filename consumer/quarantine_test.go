@@ -5,6 +5,7 @@ import (
 
 	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/internal/faultydisk"
+	"github.com/accrue-loyalty/accrue/internal/racetest"
 )
 
 // TestAPartitionWhoseStateBreaksIsRebuiltFromTheLedger makes the disk fail under one partition while events are decided.
@@ -13,7 +14,7 @@ func TestAPartitionWhoseStateBreaksIsRebuiltFromTheLedger(t *testing.T) {
 	t.Parallel()
 	const broken = 1
 	names := customers(20)
-	all := shopping(9, 20, 3000)
+	all := shopping(9, 20, racetest.Of(3000, 1200))
 	want := undisturbed(t, all, names)
 
 	w := newWorld(t, 4)

@@ -338,7 +338,7 @@ func TestSumsOfAllAccountsMatchTheLedger(t *testing.T) {
 	w := newWorld(t, 4)
 	w.publish(plainProgram)
 	i := w.start("one", "")
-	w.send(history(11, 50, 30)...)
+	w.send(history(11, 50, racetest.Of(30, 15))...)
 	w.decided()
 	i.settled()
 	var issued, held events.Points
