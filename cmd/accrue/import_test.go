@@ -14,7 +14,7 @@ import (
 
 	main "github.com/accrue-loyalty/accrue/cmd/accrue"
 	"github.com/accrue-loyalty/accrue/consumer"
-	"github.com/accrue-loyalty/accrue/internal/racetest"
+	"github.com/accrue-loyalty/accrue/internal/racetest/racekafka"
 )
 
 const shopMap = "name: shop\ntimezone: America/New_York\ncurrency: USD\nevent: OrderPlaced\n" +
@@ -167,7 +167,7 @@ func TestAnInterruptedHistoryGoesOn(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	var stderr bytes.Buffer
-	m := &main.Main{Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr, Kafka: racetest.Kafka()}
+	m := &main.Main{Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr, Kafka: racekafka.Options()}
 	ended := make(chan int)
 	go func() { ended <- m.Run(ctx, args) }()
 	clocks := func() []consumer.ClockState {
