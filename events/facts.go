@@ -1,5 +1,7 @@
 package events
 
+import "slices"
+
 // Facts is what the account must remember of a decision and the entries don't say. The account takes nothing from an
 // event but through its decision, so that folding the ledger alone rebuilds it.
 type Facts struct {
@@ -22,12 +24,16 @@ type Facts struct {
 	Counts []Count `json:"counts,omitempty"`
 	// References are business ids used up beside the order's and the redemption's.
 	References []Reference `json:"references,omitempty"`
-	// Waiting is an event that waits for its order, in its JSON form; Dropped, ids of events that waited too long.
-	Waiting []byte   `json:"waiting,omitempty"`
+	// Waiting is an event that waits for its order, in its JSON form.
+	Waiting []byte `json:"waiting,omitempty"`
+	// Dropped are ids of events that waited in vain: too long, unless Unapplied says why.
 	Dropped []string `json:"dropped,omitempty"`
-	// Applied are ids of waiting events that were applied together with their order.
-	Applied []string     `json:"applied,omitempty"`
-	Profile *ProfileFact `json:"profile,omitempty"`
+	// Applied are ids of waiting events that were carried out together with their order.
+	Applied []string `json:"applied,omitempty"`
+	// Unapplied says why waiting events were not carried out when their order came. They are Dropped too, so that a
+	// reader that does not know this field ends their wait as well. Before there was this field they were in Applied.
+	Unapplied []Ending     `json:"unapplied,omitempty"`
+	Profile   *ProfileFact `json:"profile,omitempty"`
 	// Grace is set when the time by which a tier must be earned again changes; 0 ends it.
 	Grace *Instant `json:"grace,omitempty"`
 	// MergedInto ends the account. Merged is the account taken over, in the loyalty package's encoding.
@@ -93,6 +99,29 @@ type LotDates struct {
 	Lot       int64   `json:"lot"`
 	ActiveAt  Instant `json:"active_at,omitzero"`
 	ExpiresAt Instant `json:"expires_at,omitzero"`
+}
+
+// Ending is what became of an event that waited for its order.
+type Ending struct {
+	Event string `json:"event"`
+	// Result and Reason are what the event's decision would have been, had it come after its order.
+	Result Result `json:"result"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// Endings returns what became of the events whose wait this decision ended.
+func (f *Facts) Endings() []Ending {
+	var all []Ending
+	for _, id := range f.Applied {
+		all = append(all, Ending{Event: id, Result: Applied})
+	}
+	all = append(all, f.Unapplied...)
+	for _, id := range f.Dropped {
+		if !slices.ContainsFunc(f.Unapplied, func(x Ending) bool { return x.Event == id }) {
+			all = append(all, Ending{Event: id, Result: Stale, Reason: "older_than_accepted"})
+		}
+	}
+	return all
 }
 
 // RedemptionState is where a redemption stands.

@@ -70,7 +70,7 @@ func (d *decider) begin(p *Program, a *Account, r Records, in Input) {
 			Type: in.Event.EventType(), At: h.At,
 			Returns: old.Returns[:0], Fulfilments: old.Fulfilments[:0], Cancelled: old.Cancelled[:0], Dates: old.Dates[:0],
 			Redemptions: old.Redemptions[:0], Counts: old.Counts[:0], References: old.References[:0],
-			Dropped: old.Dropped[:0], Applied: old.Applied[:0],
+			Dropped: old.Dropped[:0], Applied: old.Applied[:0], Unapplied: old.Unapplied[:0],
 		},
 	}
 	d.out = d.out[:0]

@@ -221,8 +221,10 @@ func describe(d *events.Decision) []string {
 	if g := d.Facts.Grace; g != nil && *g != 0 {
 		lines = append(lines, "  grace until "+g.String())
 	}
-	for _, id := range d.Facts.Dropped {
-		lines = append(lines, "  no longer waits: "+id)
+	for _, x := range d.Facts.Endings() {
+		if x.Result != events.Applied {
+			lines = append(lines, fmt.Sprintf("  no longer waits: %s, %s %s", x.Event, x.Result, x.Reason))
+		}
 	}
 	return lines
 }

@@ -44,47 +44,67 @@ func (d *decider) versionAt(t events.Instant) *Program {
 	return appendTerms(nil, h, newest).at(t)
 }
 
-// applyWaiting carries out what waited for an order, in order of arrival, as if it came now.
+// applyWaiting decides what waited for an order, in order of arrival, as if it came now. The decision's own result stays
+// the order's; what became of each event is in its facts.
 func (d *decider) applyWaiting(o *Order) {
-	var ids []string
+	x := &d.made.Facts
+	var ended []string
 	for _, e := range d.a.Waiting {
-		var do func()
-		switch e := e.(type) { //nolint:gochecksumtype // only these wait; the default panics
-		case *events.OrderFulfilled:
-			if e.Order == o.ID {
-				do = func() { d.fulfil(o, e) }
-			}
-		case *events.OrderCancelled:
-			if e.Order == o.ID {
-				do = func() { d.cancel(o) }
-			}
-		case *events.OrderReturned:
-			if e.Order == o.ID {
-				do = func() {
-					// Of two accounts that were merged, both may have waited for the same return.
-					if !d.r.Referenced(events.Reference{Kind: events.TypeOrderReturned, ID: e.Return}) {
-						d.takeBack(o, e)
-					}
-				}
-			}
-		default:
-			panic("loyalty: a waiting " + string(e.EventType()))
-		}
-		if do == nil {
+		if waitsFor(e) != o.ID {
 			continue
 		}
-		ids = append(ids, e.Head().ID)
-		result, reason, event := d.made.Result, d.made.Reason, d.in.Event
-		d.in.Event, d.at = e, e.Head().At
-		d.now = max(d.at, d.in.Clock)
-		d.by(d.versionAt(d.at), do)
-		d.repay()
-		d.in.Event, d.at = event, event.Head().At
-		d.now = max(d.at, d.in.Clock)
-		d.made.Result, d.made.Reason = result, reason
+		ending := d.decideWaiting(o, e)
+		ended = append(ended, ending.Event)
+		if carriedOut(ending) {
+			x.Applied = append(x.Applied, ending.Event)
+			continue
+		}
+		x.Dropped = append(x.Dropped, ending.Event)
+		x.Unapplied = append(x.Unapplied, ending)
 	}
-	d.made.Facts.Applied = append(d.made.Facts.Applied, ids...)
-	d.stopWaiting(ids)
+	d.stopWaiting(ended)
+}
+
+// decideWaiting decides an event that waited for o, and leaves the decision's own result as it was.
+func (d *decider) decideWaiting(o *Order, e events.Event) events.Ending {
+	event, result, reason := d.in.Event, d.made.Result, d.made.Reason
+	d.in.Event, d.at, d.made.Result, d.made.Reason = e, e.Head().At, "", ""
+	d.now = max(d.at, d.in.Clock)
+	d.by(d.versionAt(d.at), func() { d.onPlaced(o, e) })
+	d.repay()
+	ending := events.Ending{Event: e.Head().ID, Result: d.made.Result, Reason: d.made.Reason}
+	d.in.Event, d.at, d.made.Result, d.made.Reason = event, event.Head().At, result, reason
+	d.now = max(d.at, d.in.Clock)
+	return ending
+}
+
+// onPlaced carries out an event that waited for o.
+func (d *decider) onPlaced(o *Order, e events.Event) {
+	switch e := e.(type) { //nolint:gochecksumtype // only these wait; the default panics
+	case *events.OrderFulfilled:
+		d.fulfil(o, e)
+	case *events.OrderCancelled:
+		d.cancel(o)
+	case *events.OrderReturned:
+		// Of two accounts that were merged, both may have waited for the same return.
+		if d.r.Referenced(events.Reference{Kind: events.TypeOrderReturned, ID: e.Return}) {
+			d.result(events.Duplicate, "duplicate_return")
+			return
+		}
+		d.takeBack(o, e)
+	default:
+		panic("loyalty: a waiting " + string(e.EventType()))
+	}
+}
+
+// carriedOut reports whether an event that waited did what it is for. A fulfilment does also when it moves no points.
+func carriedOut(x events.Ending) bool {
+	switch x.Result {
+	case events.Refused, events.Duplicate:
+		return false
+	default:
+		return x.Reason != "order_ended"
+	}
 }
 
 // waitsFor names the order that a waiting event waits for.

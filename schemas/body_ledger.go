@@ -91,6 +91,7 @@ func facts(x *wire, f *events.Facts) {
 	blob(x, &f.Waiting)
 	list(x, &f.Dropped, text)
 	list(x, &f.Applied, text)
+	list(x, &f.Unapplied, ending)
 	option(x, &f.Profile, profileFact)
 	option(x, &f.Grace, long)
 	text(x, &f.MergedInto)
@@ -182,6 +183,12 @@ func count(x *wire, c *events.Count) {
 func reference(x *wire, r *events.Reference) {
 	word(x, &r.Kind)
 	text(x, &r.ID)
+}
+
+func ending(x *wire, e *events.Ending) {
+	text(x, &e.Event)
+	word(x, &e.Result)
+	word(x, &e.Reason)
 }
 
 func profileFact(x *wire, p *events.ProfileFact) {

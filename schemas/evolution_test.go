@@ -115,6 +115,39 @@ func TestOlderAndNewerWritersAreRead(t *testing.T) {
 	}
 }
 
+// A reader of the first released version does not see why a waiting event was not carried out, but that its wait ended.
+func TestTheFirstReleasedReaderSeesThatAWaitEnded(t *testing.T) {
+	facts := events.Facts{Type: events.TypeOrderPlaced, Dropped: []string{"e4"}, Applied: []string{"e3"},
+		Unapplied: []events.Ending{{Event: "e4", Result: events.Refused, Reason: "unknown_line"}}, Erased: true}
+	value, err := schemas.NewCodec().AppendDecision(nil, &events.Decision{Result: events.Applied, Facts: facts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := twmb.MustParse(read(t, "released/v1/Decision.avsc"))
+	resolved, err := twmb.Resolve(twmb.MustParse(schemas.Text(schemas.NameDecision)), old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen map[string]any
+	if _, err := resolved.Decode(value[10:], &seen); err != nil {
+		t.Fatal(err)
+	}
+	x := seen["facts"].(map[string]any)
+	if fmt.Sprint(x["dropped"], x["applied"], x["unapplied"], x["erased"]) != "[e4] [e3] <nil> true" {
+		t.Errorf("it reads %v", x)
+	}
+	// What it writes, with the list that it does not know left out, is read here.
+	c, value := write(t, read(t, "released/v1/Decision.avsc"), seen)
+	var got events.Decision
+	if err := c.DecodeDecision(value, &got); err != nil {
+		t.Fatal(err)
+	}
+	facts.Unapplied = nil
+	if !reflect.DeepEqual(got.Facts, facts) {
+		t.Errorf("we read %+v, want %+v", got.Facts, facts)
+	}
+}
+
 func TestIncompatibleWritersAreRefused(t *testing.T) {
 	for name, change := range map[string][2]string{
 		"a required field is missing":        {`{"name": "order", "type": "string"}`, `{"name": "orders", "type": "string"}`},
