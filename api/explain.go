@@ -10,11 +10,11 @@ import (
 )
 
 // explainText puts an explanation into words that a shop clerk understands.
-func explainText(x *Explanation, event events.Event) string {
+func explainText(x *Explanation, event events.Event, waited []string) string {
 	var b strings.Builder
 	d := &x.Decision
 	fmt.Fprintf(&b, "%s\n", Visible(heading(d, event)))
-	fmt.Fprintf(&b, "%s\n", verdict(d))
+	fmt.Fprintf(&b, "%s\n", verdict(x))
 	if len(x.Steps) > 0 {
 		b.WriteString("\nHow it was reckoned:\n")
 		for _, step := range x.Steps {
@@ -28,6 +28,12 @@ func explainText(x *Explanation, event events.Event) string {
 		b.WriteString("\nWhat moved:\n")
 		for i := range d.Entries {
 			fmt.Fprintf(&b, "  %s\n", Visible(entryWords(&d.Entries[i])))
+		}
+	}
+	if len(waited) > 0 {
+		b.WriteString("\nWhat had waited:\n")
+		for _, line := range waited {
+			fmt.Fprintf(&b, "  %s\n", Visible(line))
 		}
 	}
 	fmt.Fprintf(&b, "\nAfterwards: %s.\n", balanceWords(d))
@@ -71,8 +77,8 @@ func heading(d *events.Decision, event events.Event) string {
 }
 
 // verdict says in one sentence what came of it.
-func verdict(d *events.Decision) string {
-	why := ""
+func verdict(x *Explanation) string {
+	d, why := &x.Decision, ""
 	if r := reasonOf(d); r != "" {
 		why = ": " + r.words()
 	}
@@ -86,7 +92,7 @@ func verdict(d *events.Decision) string {
 	case events.Duplicate, events.Conflict, events.Stale, events.Future, events.Refused:
 		return "It was not carried out" + why + "."
 	case events.Waiting:
-		return "It waits" + why + "."
+		return waitWords(x.Ended)
 	case events.Held:
 		return "Its points are held" + why + "."
 	case events.Forwarded:

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -45,6 +46,63 @@ func TestExplain(t *testing.T) {
 		says(t, explain(s, "k1"), "Redemption x asked for 60 points", "not carried out", "fewer spendable points")
 		s.order("ann", "o1", 100)
 		says(t, explain(s, "@3"), "not carried out", "decided before")
+	})
+	t.Run("an event that waited says how that ended, and so does its order", func(t *testing.T) {
+		s := open(t)
+		send := func(id, text string) {
+			s.post("/v1/events", `{"id":"`+id+`","customer":"ann","at":"2026-11-22T09:00:00Z","order":"o1",`+text+`}`).is(202)
+		}
+		send("good", `"type":"OrderReturned","return":"r1","lines":[{"line":"1","amount_minor":400}]`)
+		send("bad", `"type":"OrderReturned","return":"r2","lines":[{"line":"9","amount_minor":500}]`)
+		send("sent", `"type":"OrderFulfilled"`)
+		send("again", `"type":"OrderFulfilled"`)
+		x := explain(s, "bad")
+		if says(t, x, "\nIt waits: its order has not come yet.\n"); x.Ended != nil {
+			t.Errorf("it waits, and ended as %+v", x.Ended)
+		}
+		s.order("bob", "other", 10)
+		s.order("ann", "o0", 1)
+		s.order("ann", "o1", 10)
+		where := s.accounts["ann"].position
+		for event, words := range map[string]string{
+			"good":  "It waited for its order, and was carried out when that came. See placed-o1, at",
+			"bad":   "It waited for its order, and was refused when that came: the return names a line that the order does not have. See placed-o1, at",
+			"again": "It waited for its order, and was not carried out when that came: the order was fulfilled before. See",
+		} {
+			x := explain(s, event)
+			says(t, x, words)
+			if x.Ended == nil || x.Ended.By != "placed-o1" || x.Ended.Offset != where || x.Decision.Result != events.Waiting {
+				t.Errorf("%s ended as %+v", event, x.Ended)
+			}
+		}
+		says(t, explain(s, "placed-o1"), "10 points earned", "4 points taken back", "\nWhat had waited:\n"+
+			"  Return r1 of order o1 (good) was carried out\n"+
+			"  The fulfilment of order o1 (sent) was carried out\n"+
+			"  Return r2 of order o1 (bad) was refused: the return names a line that the order does not have\n"+
+			"  The fulfilment of order o1 (again) was not carried out: the order was fulfilled before\n")
+	})
+	t.Run("an event that waited in vain", func(t *testing.T) {
+		s := open(t)
+		accept := step("30 days")
+		s.history[0].AcceptWithin = &accept
+		s.post("/v1/events", `{"type":"OrderCancelled","id":"gone","customer":"ann","at":"2026-11-22T09:00:00Z","order":"o1"}`).is(202)
+		s.order("ann", "o2", 1)
+		s.tick(events.InstantOf(now.AddDate(0, 1, 0)))
+		at := s.accounts["ann"].position
+		by := fmt.Sprintf("@%d", at)
+		x := explain(s, "gone")
+		if says(t, x, "It waited for its order, and was dropped by the clock: it is older than the program accepts. See "+by); x.Ended.By != by || x.Ended.Offset != at {
+			t.Errorf("it ended as %+v", x.Ended)
+		}
+		says(t, explain(s, by), "The cancellation of order o1 (gone) was dropped: it is older than the program accepts")
+	})
+	t.Run("a wait after which too much was decided", func(t *testing.T) {
+		s := open(t, func(c *api.Config) { c.ExplainMax = 2 })
+		s.post("/v1/events", `{"type":"OrderCancelled","id":"early","customer":"ann","at":"2026-11-22T09:00:00Z","order":"o1"}`).is(202)
+		for _, id := range []string{"o1", "o2", "o3"} {
+			s.order("ann", id, 1)
+		}
+		s.get("/v1/customers/ann/explain/early").problem(http.StatusUnprocessableEntity, api.ReasonTooLong)
 	})
 	t.Run("data cannot add lines or move the cursor", func(t *testing.T) {
 		s := open(t)

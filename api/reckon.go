@@ -22,7 +22,9 @@ type Explanation struct {
 	Program  *ProgramVersion     `json:"program,omitempty" doc:"The version that the decision is pinned to"`
 	Steps    []loyalty.TraceStep `json:"steps" nullable:"false" doc:"How the points were reckoned, in order"`
 	// Missing says why there are no steps.
-	Missing  string `json:"missing,omitempty" doc:"Why the reckoning cannot be shown, if it cannot"`
+	Missing string `json:"missing,omitempty" doc:"Why the reckoning cannot be shown, if it cannot"`
+	// Ended is set for an event that waited and does so no longer.
+	Ended    *Ended `json:"ended,omitempty" doc:"What became of an event that waited for its order; absent while it waits"`
 	Lots     []Lot  `json:"lots" nullable:"false" doc:"The lots that the decision touched, after it"`
 	Text     string `json:"text" doc:"All of it in words"`
 	Position string `json:"position"`
@@ -55,12 +57,20 @@ func (s *Server) explain(ctx context.Context, in *explainInput) (*answer[Explana
 	x := Explanation{
 		Customer: in.Customer, Event: d.Cause.Event, Decision: d, Steps: []loyalty.TraceStep{}, Position: r.at().String(),
 	}
-	after, event := s.reckon(ctx, &x, history)
+	if x.Ended, p = s.ended(ctx, &r, &d); p != nil {
+		return nil, p
+	}
+	account, records := loyalty.NewAccount(x.Customer), loyalty.NewMemoryRecords()
+	for i := range history[:len(history)-1] {
+		loyalty.Evolve(account, records, &history[i])
+	}
+	waited := endingsWords(account, &d)
+	event := s.reckon(ctx, &x, account, records)
 	touched := func(l *loyalty.Lot) bool {
 		return slices.ContainsFunc(d.Entries, func(e events.Entry) bool { return e.Lot == l.ID })
 	}
-	x.Lots = lotsOf(&reader{account: after}, touched)
-	x.Text = explainText(&x, event)
+	x.Lots = lotsOf(&reader{account: account}, touched)
+	x.Text = explainText(&x, event, waited)
 	return answerOf(&r, x), nil
 }
 
@@ -98,39 +108,44 @@ const statementPage = 1000
 
 // history reads the customer's decisions up to the offset, oldest first.
 func (s *Server) history(ctx context.Context, r *reader, customer string, offset int64) ([]events.Decision, *Problem) {
-	var offsets []int64
-	for before := offset + 1; ; before = offsets[len(offsets)-1] {
-		page, err := r.place.Store.Statement(customer, before, statementPage)
-		if err != nil {
-			return nil, s.storeProblem(r.place, err)
-		}
-		offsets = append(offsets, page...)
-		if len(offsets) > s.cfg.ExplainMax {
-			return nil, problem(ReasonTooLong, "the customer has more than %d decisions before this one: look at the "+
-				"decision itself in the statement", s.cfg.ExplainMax)
-		}
-		if len(page) < statementPage {
-			break
-		}
+	offsets, p := s.offsets(r, customer, -1, offset+1)
+	if p != nil {
+		return nil, p
 	}
 	if len(offsets) == 0 || offsets[0] != offset {
 		return nil, s.located(problem(ReasonUnknownEvent, "the customer's statement does not hold ledger offset %d", offset), r)
-	}
-	if p := s.still(r); p != nil {
-		return nil, p
 	}
 	slices.Reverse(offsets)
 	return s.decisions(ctx, r.place, offsets)
 }
 
-// reckon rebuilds the account as it was before the last decision of history and decides once more, with a trace. It
-// returns the account after it, and the event.
-func (s *Server) reckon(ctx context.Context, x *Explanation, history []events.Decision) (*loyalty.Account, events.Event) {
-	a, records := loyalty.NewAccount(x.Customer), loyalty.NewMemoryRecords()
-	last := &history[len(history)-1]
-	for i := range history[:len(history)-1] {
-		loyalty.Evolve(a, records, &history[i])
+// offsets lists the customer's decisions above the ledger offset after and below before (0: all), newest first.
+func (s *Server) offsets(r *reader, customer string, after, before int64) ([]int64, *Problem) {
+	var offsets []int64
+	for {
+		page, err := r.place.Store.Statement(customer, before, statementPage)
+		if err != nil {
+			return nil, s.storeProblem(r.place, err)
+		}
+		whole := len(page) == statementPage
+		page = slices.DeleteFunc(page, func(offset int64) bool { return offset <= after })
+		offsets = append(offsets, page...)
+		if len(offsets) > s.cfg.ExplainMax {
+			return nil, problem(ReasonTooLong, "the customer has more than %d decisions before or after this one: look at "+
+				"the decision itself in the statement", s.cfg.ExplainMax)
+		}
+		if !whole || len(page) < statementPage {
+			break
+		}
+		before = page[len(page)-1]
 	}
+	return offsets, s.still(r)
+}
+
+// reckon decides x's decision once more, with a trace, on the account as it was before it. It returns the event, and
+// leaves the account as it was after it.
+func (s *Server) reckon(ctx context.Context, x *Explanation, a *loyalty.Account, records loyalty.Records) events.Event {
+	last := &x.Decision
 	versions := s.parts.Programs.History()
 	program := versions.Version(last.Program.Version)
 	if program != nil {
@@ -148,7 +163,7 @@ func (s *Server) reckon(ctx context.Context, x *Explanation, history []events.De
 	}
 	if event == nil {
 		loyalty.Evolve(a, records, last)
-		return a, nil
+		return nil
 	}
 	trace := &loyalty.Trace{}
 	again, _ := loyalty.Decide(program, a, records, loyalty.Input{
@@ -159,7 +174,7 @@ func (s *Server) reckon(ctx context.Context, x *Explanation, history []events.De
 	if again.Result != last.Result || again.Balance != last.Balance {
 		x.Missing = "deciding again gives another result than the ledger has: run accrue verify"
 	}
-	return a, event
+	return event
 }
 
 func (s *Server) cause(ctx context.Context, x *Explanation, c events.Cause) events.Event {

@@ -96,7 +96,7 @@ func eventWords(r Reason) string {
 	case "capped":
 		return "a cap left no room: it counts anew in the next period"
 	case "order_unknown":
-		return "its order has not come yet: it waits for it"
+		return "its order has not come yet"
 	case "order_cancelled":
 		return "the order was cancelled before"
 	case "order_ended":

@@ -114,7 +114,8 @@ func (c *statementCommand) Run(r *run) error {
 	return nil
 }
 
-// moved sums a decision's entries by type, or gives the reason where nothing moved.
+// moved sums a decision's entries by type, or gives the reason where nothing moved. Events that had waited for the
+// decision are named with what became of them.
 func moved(d *events.Decision) string {
 	var parts []string
 	for _, t := range events.EntryTypes() {
@@ -128,8 +129,11 @@ func moved(d *events.Decision) string {
 			parts = append(parts, fmt.Sprintf("%s %s", t, thousands(int64(sum))))
 		}
 	}
-	if len(parts) == 0 {
-		return d.Reason
+	if len(parts) == 0 && d.Reason != "" {
+		parts = append(parts, d.Reason)
+	}
+	for _, x := range d.Facts.Endings() {
+		parts = append(parts, strings.TrimSpace(fmt.Sprintf("%s %s %s", x.Event, x.Result, x.Reason)))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -11,26 +11,34 @@ import (
 	"github.com/accrue-loyalty/accrue/schemas"
 )
 
-// refusals counts the events that changed nothing because the rules did not take them.
+// refusals counts the events that changed nothing because the rules did not take them, at once or when their wait for an
+// order ended.
 type refusals struct {
 	n        int64
 	byReason map[string]int64
 }
 
 func (r *refusals) count(d *events.Decision) {
-	switch d.Result {
+	// What comes by the topic of transfers the engine sent itself.
+	if d.Cause.Topic != string(schemas.TopicTransfers) {
+		r.add(d.Result, d.Reason)
+	}
+	for _, x := range d.Facts.Endings() {
+		r.add(x.Result, x.Reason)
+	}
+}
+
+func (r *refusals) add(result events.Result, reason string) {
+	switch result {
 	case events.Refused, events.Conflict, events.Stale, events.Future:
 	default:
 		return
-	}
-	if d.Cause.Topic == string(schemas.TopicTransfers) {
-		return // the engine sent it itself
 	}
 	if r.byReason == nil {
 		r.byReason = map[string]int64{}
 	}
 	r.n++
-	r.byReason[d.Reason]++
+	r.byReason[reason]++
 }
 
 // tell says it of so many events, the most frequent reason first.

@@ -49,6 +49,18 @@ func TestOneCustomerFromOrderToRedemption(t *testing.T) {
 	accrue(t, "", "adjust", "ann", "--points", "-5000", "--reason", "x", "--actor", "ada", url).want(t, 1)
 	accrue(t, "", "redeem", "ann", "5000", url).want(t, 1, "balance_too_low", "450 spendable")
 	accrue(t, "", "redeem", "ann", "--points", "x", url).want(t, 2)
+	shows := func(text string) {
+		t.Helper()
+		eventually(t, "the statement shows "+text, func() bool {
+			return strings.Contains(accrue(t, "", "statement", "bob", url).stdout, text)
+		})
+	}
+	accrue(t, `{"type":"OrderReturned","id":"back","customer":"bob","at":"2026-01-02T12:00:00Z","order":"o-2","return":"t1","lines":[{"line":"9","amount_minor":100}]}`,
+		s.cluster("import", "-")...).want(t, 0)
+	shows("order_unknown")
+	accrue(t, orderLine("2", "bob", "2026-01-01T12:00:00Z", "500"), s.cluster("import", "-")...).want(t, 0)
+	shows("EARN 5, back REFUSED unknown_line")
+	say([]string{"was refused when that came", "See 2, at"}, "explain", "bob", "back")
 	accrue(t, "", "calculate", "ann", "--amount", "12.505", url).want(t, 2, "more decimals")
 	accrue(t, "", "calculate", "ann", "--amount", "12.50", "--currency", "XYZ", url).want(t, 2, `"XYZ" is no ISO 4217 currency`)
 	accrue(t, "", "explain", "ann", "nothing", url).want(t, 1)

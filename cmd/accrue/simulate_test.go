@@ -95,6 +95,18 @@ func TestSimulateTellsHowManyEventsWereRefused(t *testing.T) {
 	accrue(t, good+bad, append(simulate, "--decisions", path)...).want(t, 0, "("+path+" has each)")
 }
 
+func TestSimulateCountsWhatWasRefusedAfterItHadWaited(t *testing.T) {
+	program := write(t, "program.yaml", plainProgram+"late_events: {accept_within: 30 days}\n")
+	returned := func(id, order, line string) string {
+		return `{"type":"OrderReturned","id":"` + id + `","customer":"ann","at":"2026-01-02T12:00:00Z","order":"` + order +
+			`","return":"` + id + `","lines":[{"line":"` + line + `","amount_minor":100}]}` + "\n"
+	}
+	in := returned("good", "o-1", "1") + returned("bad", "o-1", "9") + returned("late", "o-2", "1") +
+		orderLine("1", "ann", "2026-01-01T12:00:00Z", "500")
+	accrue(t, in, "simulate", "--program", program, "--events", "-", "--until", "2026-03-01").want(t, 0,
+		"2 of 4 events were refused: 1 older_than_accepted, 1 unknown_line (--decisions FILE has each)\n")
+}
+
 func TestSimulateSaysThatThereIsNoEvent(t *testing.T) {
 	program := write(t, "program.yaml", plainProgram)
 	for _, in := range []string{"", "\n\n", `{"type":"Tick","id":"t","at":"2026-01-01T00:00:00Z"}`} {
