@@ -198,7 +198,8 @@ func entryWords(e *events.Entry) string {
 	if e.Redemption != "" {
 		fmt.Fprintf(&b, ", redemption %s", e.Redemption)
 	}
-	if e.Type == events.Earn {
+	// What a cap or the control group left nothing of is in no lot, and will not be spendable at any time.
+	if e.Type == events.Earn && e.Lot != 0 {
 		b.WriteString(datesWords(e))
 	}
 	return b.String()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/accrue-loyalty/accrue/api"
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/loyalty"
 )
 
 func TestExplain(t *testing.T) {
@@ -103,6 +104,17 @@ func TestExplain(t *testing.T) {
 			s.order("ann", id, 1)
 		}
 		s.get("/v1/customers/ann/explain/early").problem(http.StatusUnprocessableEntity, api.ReasonTooLong)
+	})
+	t.Run("points that were not granted have no dates", func(t *testing.T) {
+		s := open(t)
+		s.history[0].Caps = []loyalty.Cap{{Points: 10}}
+		s.order("ann", "o1", 10)
+		s.order("ann", "o2", 10)
+		says(t, explain(s, "placed-o1"), "spendable from 2026-11-22T09:00:00.000Z until")
+		x := explain(s, "placed-o2")
+		if says(t, x, "0 points earned, by rule base (of 10 asked for)"); strings.Contains(x.Text, "spendable from") || strings.Contains(x.Text, "some time after") {
+			t.Errorf("points that nobody has are spendable some day:\n%s", x.Text)
+		}
 	})
 	t.Run("data cannot add lines or move the cursor", func(t *testing.T) {
 		s := open(t)
