@@ -116,6 +116,13 @@ func TestExplain(t *testing.T) {
 			t.Errorf("points that nobody has are spendable some day:\n%s", x.Text)
 		}
 	})
+	t.Run("a rule that has been granted as often as its limit allows", func(t *testing.T) {
+		s := open(t)
+		s.history[0].Earn[0].Limit = &loyalty.Limit{Times: 1}
+		s.order("ann", "o1", 10)
+		s.order("ann", "o2", 10)
+		says(t, explain(s, "placed-o2"), "It changed no points: the rules that match were granted as often as their limits allow.")
+	})
 	t.Run("data cannot add lines or move the cursor", func(t *testing.T) {
 		s := open(t)
 		s.post("/v1/events", `{"type":"PointsAdjusted","id":"a","customer":"ann","at":"2026-11-22T09:00:00Z","points":5,"reason":"x\u001b[2J\nFAKE","actor":"ada"}`).is(202)

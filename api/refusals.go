@@ -95,6 +95,8 @@ func eventWords(r Reason) string {
 		return "the accounts were merged before"
 	case "capped":
 		return "a cap left no room: it counts anew in the next period"
+	case "limit_reached":
+		return "the rules that match were granted as often as their limits allow"
 	case "order_unknown":
 		return "its order has not come yet"
 	case "order_cancelled":

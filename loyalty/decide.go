@@ -39,8 +39,10 @@ type decider struct {
 	at   events.Instant
 	now  events.Instant
 	made events.Decision
-	out  []events.Event
-	room room
+	// limited is set when the event earned nothing because rules have been granted as often as their limits allow.
+	limited bool
+	out     []events.Event
+	room    room
 }
 
 // room is memory that the decisions of one decider use in turn.
@@ -73,6 +75,7 @@ func (d *decider) begin(p *Program, a *Account, r Records, in Input) {
 			Dropped: old.Dropped[:0], Applied: old.Applied[:0], Unapplied: old.Unapplied[:0],
 		},
 	}
+	d.limited = false
 	d.out = d.out[:0]
 	d.room.lines = d.room.lines[:0]
 	d.init(a, r, &d.made)
@@ -110,6 +113,9 @@ func (d *decider) settle() {
 			d.made.Result = events.Applied
 			return
 		}
+	}
+	if d.limited && d.made.Reason == "" {
+		d.made.Reason = "limit_reached"
 	}
 }
 

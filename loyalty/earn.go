@@ -181,8 +181,12 @@ func (d *decider) grant(e events.Event, source string, parts []part, heldOut boo
 		d.add(entry)
 	}
 	if total == 0 {
-		if d.made.Result == "" && len(parts) > 0 && slices.ContainsFunc(parts, func(p part) bool { return p.asked > 0 }) {
-			d.made.Reason = "capped"
+		if slices.ContainsFunc(parts, func(p part) bool { return p.asked > 0 }) {
+			if d.made.Result == "" {
+				d.made.Reason = "capped"
+			}
+		} else {
+			d.limited = d.limitedFor(e)
 		}
 		return
 	}

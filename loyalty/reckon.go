@@ -79,20 +79,58 @@ func (d *decider) reckon(e events.Event, s *sale) (parts []part, ok bool) {
 
 // matches tests everything of a rule but its lines.
 func (d *decider) matches(r *preparedRule, e events.Event) bool {
-	if r.From != 0 && d.at < r.From || r.Until != 0 && d.at >= r.Until {
+	if !r.holdsAt(d.at) {
 		return false
 	}
-	if r.Limit != nil {
-		if d.a.counted(r.ID, r.Limit.Every, d.p.Calendar.Start(d.at, r.Limit.Every)) >= r.Limit.Times {
-			d.trace(r.ID, "has been granted as often as its limit allows")
-			return false
-		}
+	if d.usedUp(r) {
+		d.trace(r.ID, "has been granted as often as its limit allows")
+		return false
 	}
+	return r.meets(e)
+}
+
+// holdsAt reports whether the rule's own dates include t.
+func (r *preparedRule) holdsAt(t events.Instant) bool {
+	return (r.From == 0 || t >= r.From) && (r.Until == 0 || t < r.Until)
+}
+
+// usedUp reports whether the rule has been granted as often as its limit allows.
+func (d *decider) usedUp(r *preparedRule) bool {
+	return r.Limit != nil && d.a.counted(r.ID, r.Limit.Every, d.p.Calendar.Start(d.at, r.Limit.Every)) >= r.Limit.Times
+}
+
+// meets tests the rule's condition.
+func (r *preparedRule) meets(e events.Event) bool {
 	if r.When == nil {
 		return true
 	}
 	ok, err := r.When.Match(e)
 	return ok && err == nil
+}
+
+// limitedFor reports whether a rule would match e but for its limit. Only an event that earns nothing asks.
+func (d *decider) limitedFor(e events.Event) bool {
+	rules := d.q.rules[e.EventType()]
+	for i := range rules {
+		if r := &rules[i]; d.usedUp(r) && r.holdsAt(d.at) && r.meets(e) && r.seesLine(e) {
+			return true
+		}
+	}
+	return false
+}
+
+// seesLine reports whether one of an order's lines matches, where the rule asks for that.
+func (r *preparedRule) seesLine(e events.Event) bool {
+	order, placed := e.(*events.OrderPlaced)
+	if r.Lines == nil || !placed {
+		return true
+	}
+	for i := range order.Lines {
+		if ok, err := r.Lines.MatchLine(order, &order.Lines[i]); ok && err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // partOf reckons a rule's exact points; ok is false when none of the order's lines match.

@@ -67,13 +67,14 @@ func (d *decider) applyWaiting(o *Order) {
 
 // decideWaiting decides an event that waited for o, and leaves the decision's own result as it was.
 func (d *decider) decideWaiting(o *Order, e events.Event) events.Ending {
-	event, result, reason := d.in.Event, d.made.Result, d.made.Reason
+	event, result, reason, limited := d.in.Event, d.made.Result, d.made.Reason, d.limited
 	d.in.Event, d.at, d.made.Result, d.made.Reason = e, e.Head().At, "", ""
 	d.now = max(d.at, d.in.Clock)
 	d.by(d.versionAt(d.at), func() { d.onPlaced(o, e) })
 	d.repay()
 	ending := events.Ending{Event: e.Head().ID, Result: d.made.Result, Reason: d.made.Reason}
 	d.in.Event, d.at, d.made.Result, d.made.Reason = event, event.Head().At, result, reason
+	d.limited = limited
 	d.now = max(d.at, d.in.Clock)
 	return ending
 }
