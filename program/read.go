@@ -191,7 +191,7 @@ func (r *reader) unknownKey(v *value, name *yaml.Node) {
 		hint = "it belongs at the top of the file"
 	}
 	if hint == "" && name.Value != "" && strings.Trim(name.Value, "0123456789") == "" {
-		hint = "write numbers without commas"
+		hint = "a comma begins the next key: decimals take a point, and thousands no separator"
 	}
 	if hint == "" {
 		hint = "known are " + strings.Join(v.spec.keyNames(), ", ")

@@ -1,8 +1,6 @@
 package program
 
 import (
-	"math/big"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,8 +11,7 @@ import (
 )
 
 const (
-	nameBytesMax   = 128
-	numberBytesMax = 40
+	nameBytesMax = 128
 	// durationDaysMax keeps dates within what four digits of a year can say.
 	durationDaysMax = 36_525
 )
@@ -94,99 +91,11 @@ func nameProblem(s string) string {
 	}
 }
 
-var (
-	decimal = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?$`)
-	// looksLikeNumber tells a number, perhaps a badly written one, from an expression.
-	looksLikeNumber = regexp.MustCompile(`^\s*[-+$€£]?\s*\.?[0-9][0-9_.,]*\s*%?\s*$`)
-)
-
-// otherNotation is 1e4, 0x1F, 0o17.
-var otherNotation = regexp.MustCompile(`^[-+]?([0-9.]+[eE][-+]?[0-9]+|0[xXoObB][0-9a-fA-F]+)$`)
-
-// number reads an exact decimal.
-func (r *reader) number(v *value) {
-	bad := func(suggestion, format string, args ...any) {
-		v.bad = true
-		r.add(v.node, v.path, suggestion, format, args...)
-	}
-	if !decimal.MatchString(v.text) {
-		bad(numberHint(v.text), "%q is not a decimal number", shorten(v.text))
-		return
-	}
-	if len(v.text) > numberBytesMax {
-		bad("", "%s has more than %d digits", shorten(v.text), numberBytesMax)
-		return
-	}
-	n, ok := new(big.Rat).SetString(v.text)
-	if !ok {
-		bad("", "%q is not a decimal number", v.text)
-		return
-	}
-	_, fraction, _ := strings.Cut(v.text, ".")
-	fraction = strings.TrimRight(fraction, "0")
-	switch s := v.spec; {
-	case s.kind == kindWhole && !n.IsInt():
-		bad("", "%s is not a whole number", v.text)
-	case s.kind == kindWhole && !n.Num().IsInt64():
-		bad("", "%s is too large", v.text)
-	case s.decimals > 0 && len(fraction) > s.decimals:
-		bad("", "%s has more than %d decimals", v.text, s.decimals)
-	case s.low != "" && s.above && n.Cmp(rat(s.low)) <= 0:
-		bad("", "%s must be more than %s", v.text, s.low)
-	case s.low != "" && n.Cmp(rat(s.low)) < 0:
-		bad("", "%s must be at least %s", v.text, s.low)
-	case s.high != "" && n.Cmp(rat(s.high)) > 0:
-		hint := ""
-		if s.high == "1" {
-			hint = "a share is written as a decimal: 3 % is 0.03"
-		}
-		bad(hint, "%s must be at most %s", v.text, s.high)
-	default:
-		v.number = n
-	}
-}
-
-// numberHint says how a number that people write otherwise is written here.
-func numberHint(text string) string {
-	t := strings.TrimSpace(text)
-	switch percent, isPercent := strings.CutSuffix(t, "%"); {
-	case isPercent && decimal.MatchString(strings.TrimSpace(percent)):
-		return "write a share as a decimal: 3 % is 0.03"
-	case looksLikeNumber.MatchString(t) && decimal.MatchString(strings.Map(digitsOnly, t)):
-		return "write " + strings.Map(digitsOnly, t)
-	case strings.HasPrefix(t, "."):
-		return "write 0" + t
-	case otherNotation.MatchString(t):
-		return "write all digits in decimal"
-	case len(t) > 1 && t[0] == '0':
-		return "write it without leading zeros"
-	default:
-		return ""
-	}
-}
-
-// digitsOnly drops what groups digits or names a currency.
-func digitsOnly(c rune) rune {
-	if c == '-' || c == '.' || c >= '0' && c <= '9' || unicode.IsLetter(c) {
-		return c
-	}
-	return -1
-}
-
 func shorten(s string) string {
 	if c := []rune(s); len(c) > 60 {
 		return string(c[:60]) + "…"
 	}
 	return s
-}
-
-// rat reads a decimal of the table.
-func rat(text string) *big.Rat {
-	n, ok := new(big.Rat).SetString(text)
-	if !ok {
-		panic("program: the table has a number " + text)
-	}
-	return n
 }
 
 var unitWords = []string{"minutes", "hours", "days", "weeks", "months", "years"}

@@ -40,6 +40,8 @@ type spec struct {
 	above     bool
 	// decimals is the most that a kindNumber may have; 0 is any number of them.
 	decimals int
+	// percent numbers are written in percent; all others are what they are.
+	percent bool
 }
 
 // key is one key of a mapping.

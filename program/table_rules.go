@@ -39,7 +39,7 @@ var rewardSpec = mapping(
 )
 
 var holdoutSpec = mapping(
-	key{name: "percent", spec: &spec{kind: kindNumber, low: "0", high: "100", decimals: 2}, required: true, doc: "how many of a hundred customers, at most two decimals", example: "5"},
+	key{name: "percent", spec: &spec{kind: kindNumber, low: "0", high: "100", decimals: 2, percent: true}, required: true, doc: "how many of a hundred customers, at most two decimals", example: "5"},
 	key{name: "salt", spec: plain(kindText), required: true, doc: "changes who they are; keep it for as long as the group is compared", example: "2026"},
 )
 
