@@ -109,7 +109,7 @@ func (b *builder) timezone(v *value) {
 	// LoadLocation takes "Local" for the machine's own zone, which would differ from machine to machine.
 	loc, err := time.LoadLocation(v.text)
 	if err != nil || v.text == "Local" {
-		b.problem(v, "write an IANA name such as Europe/Berlin or America/New_York", "unknown timezone %q", v.text)
+		b.problem(v, timezoneHint(v.text), "unknown timezone %q", shorten(v.text))
 		return
 	}
 	b.p.Calendar = loyalty.NewCalendar(loc)

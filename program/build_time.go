@@ -1,6 +1,7 @@
 package program
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -16,7 +17,7 @@ func (b *builder) hold(v *value) loyalty.Hold {
 	case v.spec.kind == kindDuration:
 		return loyalty.Hold{After: v.step}
 	case v.lacks("days", "until"):
-		b.problem(v, "write none, 7 days, {days: 14} or {until: fulfilled, days: 14}", "days is missing")
+		b.problem(v, "write "+holdSpec.samples, "days is missing")
 	}
 	return loyalty.Hold{UntilFulfilled: v.has("until"), After: loyalty.Step{N: v.get("days").int(), Unit: loyalty.Days}}
 }
@@ -39,7 +40,7 @@ func (b *builder) expiry(v *value) loyalty.Expiry {
 		return loyalty.Expiry{Kind: loyalty.FixedDate, FixedMonth: month, FixedDay: day}
 	}
 	if v.lacks("after", "round_to", "fixed_date") {
-		b.problem(v, "write none, {after: 12 months, round_to: end_of_month} or {fixed_date: \"12-31\"}", "after is missing")
+		b.problem(v, "write "+expirySpec.samples, "after is missing")
 		return loyalty.Expiry{}
 	}
 	e := loyalty.Expiry{Kind: loyalty.Rolling, RoundTo: roundTo[v.get("round_to").word()]}
@@ -90,6 +91,24 @@ func (b *builder) instant(v *value) events.Instant {
 		}
 	}
 	v.bad = true
+	if days := daysOfMonth(v.text); days != "" {
+		b.problem(v, "", "%s is no date: %s", strconv.Quote(shorten(v.text)), days)
+		return 0
+	}
 	b.problem(v, hint, "%s is not a date after 1970 or a time with its offset", strconv.Quote(shorten(v.text)))
 	return 0
+}
+
+// daysOfMonth says how many days the month has whose end a date is beyond; "" for any other text.
+func daysOfMonth(text string) string {
+	if len(text) < len(time.DateOnly) {
+		return ""
+	}
+	first, err := time.Parse(time.DateOnly, text[:8]+"01")
+	day, notDigits := strconv.ParseUint(text[8:10], 10, 8)
+	last := first.AddDate(0, 1, -1).Day()
+	if err != nil || notDigits != nil || int(day) <= last {
+		return ""
+	}
+	return fmt.Sprintf("%s has %d days", first.Format("January 2006"), last)
 }

@@ -59,11 +59,29 @@ func (p Problems) sort() {
 
 // didYouMean returns a suggestion of the name that word is probably a misspelling of, or "".
 func didYouMean(word string, names []string) string {
-	best := events.Nearest(word, names)
+	best := nearest(word, names)
 	if best == "" {
 		return ""
 	}
 	return fmt.Sprintf("did you mean %q?", best)
+}
+
+// nearest returns the name that word is probably a misspelling of, or else the only one that word is a part of, as grace is
+// of grace_days.
+func nearest(word string, names []string) string {
+	best := events.Nearest(word, names)
+	if best != "" {
+		return best
+	}
+	for _, n := range names {
+		if slices.Contains(strings.Split(n, "_"), word) {
+			if best != "" {
+				return ""
+			}
+			best = n
+		}
+	}
+	return best
 }
 
 // oneOf words a choice for people: a, b or c.

@@ -12,7 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/loyalty"
 )
 
 // SourceBytesMax is the size of the largest file. There is no need to read more than one byte beyond it.
@@ -105,7 +105,7 @@ func (r *reader) value(n *yaml.Node, s *spec, path, example string) *value {
 	if n.Kind == yaml.AliasNode && n.Alias != nil {
 		n = n.Alias
 	}
-	v := &value{path: path, node: n, spec: s}
+	v, forms := &value{path: path, node: n, spec: s}, s
 	if r.values++; r.values > valuesMax {
 		if r.values == valuesMax+1 {
 			r.add(n, path, "", "the file has more than %d values", valuesMax)
@@ -136,8 +136,24 @@ func (r *reader) value(n *yaml.Node, s *spec, path, example string) *value {
 		}
 		v.text = n.Value
 		r.scalar(v, example)
+		if v.bad && forms.kind == kindForms {
+			r.suggestForm(v, forms)
+		}
 	}
 	return v
+}
+
+// suggestForm completes the problem of a scalar that is none of those that may stand in the place of a mapping.
+func (r *reader) suggestForm(v *value, forms *spec) {
+	p := &r.problems[len(r.problems)-1]
+	if p.Suggestion != "" {
+		return
+	}
+	p.Suggestion = "write " + forms.samples
+	if _, err := loyalty.ParseStep(v.text); err == nil && forms.mapping.key("after") != nil {
+		name := v.path[strings.LastIndexByte(v.path, '.')+1:]
+		p.Suggestion = fmt.Sprintf("write %s: {after: %s}", name, v.text)
+	}
 }
 
 func (r *reader) wrongShape(v *value, want, example string) {
@@ -185,7 +201,7 @@ func (r *reader) mapping(v *value, example string) {
 func (r *reader) unknownKey(v *value, name *yaml.Node) {
 	hint := didYouMean(name.Value, v.spec.keyNames())
 	if hint != "" {
-		v.misspelt = append(v.misspelt, events.Nearest(name.Value, v.spec.keyNames()))
+		v.misspelt = append(v.misspelt, nearest(name.Value, v.spec.keyNames()))
 	}
 	if hint == "" && v.path != "" && fileSpec.key(name.Value) != nil {
 		hint = "it belongs at the top of the file"

@@ -41,7 +41,7 @@ func (r *reader) scalar(v *value, example string) {
 		r.duration(v)
 	case kindMonthDay:
 		if _, _, ok := monthDay(v.text); !ok {
-			bad(`for example "12-31"`, "%q is not a date of the form MM-DD", v.text)
+			bad(`for example "12-31"`, "%q is not a day of the year in the form MM-DD", v.text)
 		}
 	case kindChoice:
 		if !slices.Contains(v.spec.choices, v.text) {

@@ -31,8 +31,9 @@ type spec struct {
 	keys []key
 	// item is every element of a list.
 	item *spec
-	// scalar and mapping are the two ways of a kindForms.
+	// scalar and mapping are the two ways of a kindForms; samples are some of what may be written, for people.
 	scalar, mapping *spec
+	samples         string
 	// choices are the words of a kindChoice, and words that a kindDuration may have instead.
 	choices []string
 	// low and high bound a number, as decimals; "" is open. above excludes low itself.
@@ -73,9 +74,11 @@ func (s *spec) keyNames() []string {
 	return names
 }
 
-func mapping(keys ...key) *spec      { return &spec{kind: kindMapping, keys: keys} }
-func list(item *spec) *spec          { return &spec{kind: kindList, item: item} }
-func forms(scalar, m *spec) *spec    { return &spec{kind: kindForms, scalar: scalar, mapping: m} }
+func mapping(keys ...key) *spec { return &spec{kind: kindMapping, keys: keys} }
+func list(item *spec) *spec     { return &spec{kind: kindList, item: item} }
+func forms(samples string, scalar, m *spec) *spec {
+	return &spec{kind: kindForms, samples: samples, scalar: scalar, mapping: m}
+}
 func choice(words ...string) *spec   { return &spec{kind: kindChoice, choices: words} }
 func duration(words ...string) *spec { return &spec{kind: kindDuration, choices: words} }
 func plain(k kind) *spec             { return &spec{kind: k} }
@@ -132,12 +135,12 @@ var basisSpec = mapping(
 	key{name: "paid_with_points", spec: choice("excluded", "included"), fallback: "excluded", doc: "whether the part paid with points earns", example: "included"},
 )
 
-var holdSpec = forms(duration("none"), mapping(
+var holdSpec = forms("none, 7 days, {days: 14} or {until: fulfilled, days: 14}", duration("none"), mapping(
 	key{name: "until", spec: choice("fulfilled"), doc: "count from the order's fulfilment; left out, from the event", example: "fulfilled"},
 	key{name: "days", spec: &spec{kind: kindWhole, low: "0", high: "36500"}, doc: "how many days; may be left out with until, and is 0 then", example: "14"},
 ))
 
-var expirySpec = forms(choice("none"), mapping(
+var expirySpec = forms(`none, {after: 12 months, round_to: end_of_month} or {fixed_date: "12-31"}`, choice("none"), mapping(
 	key{name: "after", spec: duration(), doc: "how long active points live", example: "12 months"},
 	key{name: "round_to", spec: choice("end_of_day", "end_of_week", "end_of_month", "end_of_year"), doc: "prolong to the end of the period; without after, the period of the activation", example: "end_of_month"},
 	key{name: "fixed_date", spec: plain(kindMonthDay), doc: "instead of after: the yearly date, MM-DD, at whose start points go", example: `"12-31"`},
@@ -173,7 +176,7 @@ var capSpec = mapping(
 
 var tiersSpec = mapping(
 	key{name: "metric", spec: choice("spend", "points"), fallback: "spend", doc: "what counts: the basis of orders, or points earned", example: "spend"},
-	key{name: "window", spec: forms(choice("lifetime", "calendar_year"), mapping(
+	key{name: "window", spec: forms("lifetime, calendar_year or {rolling_months: 12}", choice("lifetime", "calendar_year"), mapping(
 		key{name: "rolling_months", spec: &spec{kind: kindWhole, low: "1", high: "1200"}, required: true, doc: "the months up to now that count", example: "12"},
 	)), fallback: "lifetime", doc: "the time over which it counts", example: "{rolling_months: 12}"},
 	key{name: "downgrade", spec: mapping(
