@@ -10,7 +10,7 @@ import (
 )
 
 // Schema returns the JSON Schema (draft 2020-12) of a program file, for editors to complete and check it while it is
-// typed. It knows the keys and how their values are written; what they mean together only [Parse] checks.
+// typed. It knows the keys, how their values are written and which go together; the rest only [Parse] checks.
 func Schema() []byte {
 	s := fileSpec.schema()
 	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
@@ -33,8 +33,9 @@ const (
 	decimalPattern  = `^-?(0|[1-9][0-9]*)(\.[0-9]+)?$`
 	wholePattern    = `^-?(0|[1-9][0-9]*)$`
 	durationPattern = `^[0-9]+ (minute|hour|day|week|month|year)s?$`
-	monthDayPattern = `^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$`
-	datePattern     = `^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt].+)?$`
+	dayPattern      = `((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))`
+	monthDayPattern = `^` + dayPattern + `$`
+	datePattern     = `^[0-9]{4}-` + dayPattern + `([Tt].+)?$`
 	currencyPattern = `^[A-Z]{3}$`
 )
 
@@ -63,7 +64,8 @@ func (s *spec) schema() object {
 	case kindAmount:
 		return s.bounds(object{"type": []string{"number", "string"}, "minLength": 1})
 	case kindCondition:
-		return object{"type": "string", "minLength": 1}
+		// YAML takes the whole conditions true and false for no text.
+		return object{"type": []string{"string", "boolean"}, "minLength": 1}
 	case kindDuration:
 		d := object{"type": "string", "pattern": durationPattern}
 		if len(s.choices) > 0 {
@@ -105,6 +107,36 @@ func (s *spec) mappingSchema() object {
 	o := object{"type": "object", "properties": properties, "additionalProperties": false}
 	if names := required(s); len(names) > 0 {
 		o["required"] = names
+	}
+	if len(s.some) > 0 {
+		var one []any
+		for _, name := range s.some {
+			one = append(one, object{"required": []string{name}})
+		}
+		o["anyOf"] = one
+	}
+	if len(s.needs) > 0 {
+		o["dependentRequired"] = s.needs
+	}
+	if len(s.apart) > 0 {
+		var pairs []any
+		for _, names := range s.apart {
+			for _, other := range names[1:] {
+				pairs = append(pairs, s.both(names[0], other))
+			}
+		}
+		o["not"] = object{"anyOf": pairs}
+	}
+	return o
+}
+
+// both is what holds when both keys are written. A flag that is false says no more than one that is left out.
+func (s *spec) both(a, b string) object {
+	o := object{"required": []string{a, b}}
+	for _, name := range []string{a, b} {
+		if s.key(name).spec.kind == kindFlag {
+			o["properties"] = object{name: object{"enum": []any{true, "true"}}}
+		}
 	}
 	return o
 }

@@ -85,7 +85,15 @@ func editorValue(t *testing.T, n *yaml.Node) any {
 
 func TestSchemaAcceptsWhatTheParserAccepts(t *testing.T) {
 	s := compiledSchema(t)
-	for name, source := range samples(t) {
+	all := samples(t)
+	for what, edit := range map[string][2]string{
+		"a condition that is true": {"id: fixed, ", "id: fixed, when: true, "},
+		"a leap day":               {"from: 2026-11-01", "from: 2024-02-29"},
+		"a flag that is false":     {"id: per, ", "id: per, once: false, limit: {times: 3}, "},
+	} {
+		all[what] = []byte(strings.Replace(string(all["every-key.yaml"]), edit[0], edit[1], 1))
+	}
+	for name, source := range all {
 		if _, err := program.Parse(source, name); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -123,6 +131,24 @@ func TestSchemaRefusesWhatTheParserRefuses(t *testing.T) {
 		{"multiply: 2", "multiply: 0"},
 		{"from: 2026-11-01", "from: 1 November"},
 		{`fixed_date: "02-29"`, `fixed_date: "2-29"`},
+		{`fixed_date: "02-29"`, `fixed_date: "02-30"`},
+		{`fixed_date: "02-29"`, `fixed_date: "11-31"`},
+		{`fixed_date: "02-29"`, `fixed_date: "12-31", after: 1 year`},
+		{`fixed_date: "02-29"`, `fixed_date: "12-31", round_to: end_of_month`},
+		{"from: 2026-11-01", "from: 2026-11-31"},
+		{"hold: {days: 14}", "hold: {}"},
+		{"expiry: {after: 1 year, inactivity: {extend_on: [earn, redeem]}}", "expiry: {}"},
+		{"{after: 1 year, inactivity", "{inactivity"},
+		{"{after: 1 year, inactivity", "{round_to: end_of_year, inactivity"},
+		{"{points: 300, per: customer, every: week}", "{every: week}"},
+		{`{share_of_order: "0.1"}`, `{share_of_order: "0.1", points: 100}`},
+		{`{share_of_order: "0.1"}`, `{share_of_order: "0.1", every: day}`},
+		{"per: 100, points: 1.5", "per: 100, every: 100, points: 1.5"},
+		{"per: 100, points: 1.5", "per: 100, points: 1.5, tier: true"},
+		{"per: 100, points: 1.5", "per: 100"},
+		{"multiply: 2", "multiply: 2\n    points: 1"},
+		{"multiply: 2", "multiply: 2\n    exclusive: true"},
+		{"once: true", "once: true, limit: {times: 2}"},
 		{"once: true", "once: yes please"},
 		{"kind: product", "kind: thing"},
 		{"percent: 12.25", "percent: 101"},

@@ -27,8 +27,13 @@ const (
 // spec says how one value is written.
 type spec struct {
 	kind kind
-	// keys are a mapping's.
-	keys []key
+	// keys are a mapping's. At least one of some must be written, the keys of needs only with theirs, and the first of each
+	// apart with none of the others; a flag counts when it is true. This is for the schema: the builder checks it with the
+	// rest of what keys mean together, and can say why.
+	keys  []key
+	some  []string
+	needs map[string][]string
+	apart [][]string
 	// item is every element of a list.
 	item *spec
 	// scalar and mapping are the two ways of a kindForms; samples are some of what may be written, for people.
@@ -75,7 +80,24 @@ func (s *spec) keyNames() []string {
 }
 
 func mapping(keys ...key) *spec { return &spec{kind: kindMapping, keys: keys} }
-func list(item *spec) *spec     { return &spec{kind: kindList, item: item} }
+
+// atLeastOneOf, notWith and needing fill in some, apart and needs of a mapping.
+func (s *spec) atLeastOneOf(names ...string) *spec {
+	s.some = names
+	return s
+}
+
+func (s *spec) notWith(name string, others ...string) *spec {
+	s.apart = append(s.apart, append([]string{name}, others...))
+	return s
+}
+
+func (s *spec) needing(name string, others ...string) *spec {
+	s.needs = map[string][]string{name: others}
+	return s
+}
+
+func list(item *spec) *spec { return &spec{kind: kindList, item: item} }
 func forms(samples string, scalar, m *spec) *spec {
 	return &spec{kind: kindForms, samples: samples, scalar: scalar, mapping: m}
 }
@@ -138,7 +160,7 @@ var basisSpec = mapping(
 var holdSpec = forms("none, 7 days, {days: 14} or {until: fulfilled, days: 14}", duration("none"), mapping(
 	key{name: "until", spec: choice("fulfilled"), doc: "count from the order's fulfilment; left out, from the event", example: "fulfilled"},
 	key{name: "days", spec: &spec{kind: kindWhole, low: "0", high: "36500"}, doc: "how many days; may be left out with until, and is 0 then", example: "14"},
-))
+).atLeastOneOf("until", "days"))
 
 var expirySpec = forms(`none, {after: 12 months, round_to: end_of_month} or {fixed_date: "12-31"}`, choice("none"), mapping(
 	key{name: "after", spec: duration(), doc: "how long active points live", example: "12 months"},
@@ -147,7 +169,7 @@ var expirySpec = forms(`none, {after: 12 months, round_to: end_of_month} or {fix
 	key{name: "inactivity", spec: mapping(
 		key{name: "extend_on", spec: list(choice("earn", "redeem")), required: true, doc: "what prolongs all points of the customer", example: "[earn, redeem]"},
 	), doc: "prolong while the customer is active", example: "{extend_on: [earn, redeem]}"},
-))
+).atLeastOneOf("after", "round_to", "fixed_date").notWith("fixed_date", "after", "round_to", "inactivity").needing("inactivity", "after"))
 
 var lateSpec = mapping(
 	key{name: "accept_within", spec: duration(), required: true, doc: "events older than this, by the partition's clock, are refused as STALE", example: "30 days"},
@@ -172,7 +194,7 @@ var capSpec = mapping(
 	key{name: "per", spec: choice("customer"), fallback: "customer", doc: "whom the points are counted for", example: "customer"},
 	key{name: "every", spec: choice(periodWords...), doc: "the period, by the local calendar; left out, for ever", example: "month"},
 	key{name: "share_of_order", spec: share(), doc: "instead of points: the most points an order earns, in point value, as a share of its basis", example: "0.03"},
-)
+).atLeastOneOf("points", "share_of_order").notWith("share_of_order", "points", "per", "every")
 
 var tiersSpec = mapping(
 	key{name: "metric", spec: choice("spend", "points"), fallback: "spend", doc: "what counts: the basis of orders, or points earned", example: "spend"},

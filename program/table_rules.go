@@ -21,7 +21,8 @@ var ruleSpec = mapping(
 	key{name: "once", spec: plain(kindFlag), fallback: "false", doc: "a customer is granted the rule once in a lifetime", example: "true"},
 	key{name: "exclusive", spec: plain(kindFlag), fallback: "false", doc: "if it matches, only the one rule that grants most applies", example: "true"},
 	key{name: "tier", spec: plain(kindFlag), fallback: "false", doc: "the tier's multiplier applies to this fixed rule too", example: "true"},
-)
+).atLeastOneOf("points", "multiply").notWith("per", "every").notWith("once", "limit").notWith("tier", "per", "every").
+	notWith("multiply", "per", "every", "points", "lines", "limit", "once", "max", "hold", "expiry", "exclusive", "tier")
 
 var referralSpec = mapping(
 	key{name: "referrer", spec: atLeast(kindWhole, "0"), required: true, doc: "points for the customer who referred", example: "500"},
