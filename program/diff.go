@@ -26,6 +26,8 @@ type Change struct {
 	// From and To are the values; of a whole subject, all that it says.
 	From string `json:"from,omitempty"`
 	To   string `json:"to,omitempty"`
+	// Consequence is what the change does to customers, where the values don't show it.
+	Consequence string `json:"consequence,omitempty"`
 }
 
 // String words the change in one line.
@@ -38,7 +40,11 @@ func (c Change) String() string {
 	case Added:
 		return fmt.Sprintf("%s: added: %s", subject, c.To)
 	case Removed:
-		return fmt.Sprintf("%s: removed (was %s)", subject, c.From)
+		text := fmt.Sprintf("%s: removed (was %s)", subject, c.From)
+		if c.Consequence != "" {
+			text += "; " + c.Consequence
+		}
+		return text
 	default:
 		return fmt.Sprintf("%s: %s → %s", subject, c.From, c.To)
 	}
@@ -51,7 +57,7 @@ func Diff(a, b *loyalty.Program) []Change {
 	var changes []Change
 	for _, s := range before.order {
 		if after.facts[s] == nil {
-			changes = append(changes, Change{Kind: Removed, Subject: s, From: inWords(before.facts[s])})
+			changes = append(changes, Change{Kind: Removed, Subject: s, From: inWords(before.facts[s]), Consequence: withoutLevel(s, a, b)})
 			continue
 		}
 		changes = append(changes, fieldChanges(s, before.facts[s], after.facts[s])...)
@@ -62,6 +68,16 @@ func Diff(a, b *loyalty.Program) []Change {
 		}
 	}
 	return changes
+}
+
+// withoutLevel says what becomes of the customers of a level that b lacks; "" for anything else, and for the lowest level.
+func withoutLevel(subject string, a, b *loyalty.Program) string {
+	name, isLevel := strings.CutPrefix(subject, "tier ")
+	if !isLevel || b.Tiers == nil || name == a.Tiers.Levels[0].Name {
+		return ""
+	}
+	return fmt.Sprintf("whoever holds it is in %s under the new version, without TIER_CHANGED, until the next %s raises them to what they have reached",
+		b.Tiers.Levels[0].Name, pick(b.Tiers.Metric == loyalty.MetricPoints, "order or earning", "order"))
 }
 
 type subjects struct {
@@ -93,14 +109,14 @@ func fieldChanges(subject string, before, after []Fact) []Change {
 	for _, f := range before {
 		switch value, ok := fieldValue(after, f.Field); {
 		case !ok:
-			changes = append(changes, Change{Removed, subject, f.Field, f.Value, ""})
+			changes = append(changes, Change{Kind: Removed, Subject: subject, Field: f.Field, From: f.Value})
 		case value != f.Value:
-			changes = append(changes, Change{Changed, subject, f.Field, f.Value, value})
+			changes = append(changes, Change{Kind: Changed, Subject: subject, Field: f.Field, From: f.Value, To: value})
 		}
 	}
 	for _, f := range after {
 		if _, ok := fieldValue(before, f.Field); !ok {
-			changes = append(changes, Change{Added, subject, f.Field, "", f.Value})
+			changes = append(changes, Change{Kind: Added, Subject: subject, Field: f.Field, To: f.Value})
 		}
 	}
 	return changes

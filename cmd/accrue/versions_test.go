@@ -35,6 +35,14 @@ func TestVersionsAndTheTimeThatTheyAreFor(t *testing.T) {
 			"2026-05-28", "2026-06-30T00:00:00Z", []string{order("e1", "o1", "2025-11-13T10:00:00Z", 5000)}, `"tier":"Gold"`,
 		},
 		{
+			"who holds a level that is renamed is in the lowest", fmt.Sprintf(gold, "lifetime", 20), strings.Replace(fmt.Sprintf(gold, "lifetime", 20), "Gold", "Or", 1),
+			"2026-05-28", "2026-06-30T00:00:00Z", []string{order("e1", "o1", "2025-11-13T10:00:00Z", 5000)}, `"tier":"Basic"`,
+		},
+		{
+			"until the next order", fmt.Sprintf(gold, "lifetime", 20), strings.Replace(fmt.Sprintf(gold, "lifetime", 20), "Gold", "Or", 1),
+			"2026-05-28", "2026-06-30T00:00:00Z", []string{order("e1", "o1", "2025-11-13T10:00:00Z", 5000), order("e2", "o2", "2026-06-01T10:00:00Z", 1)}, `"tier":"Or"`,
+		},
+		{
 			"what waited for its order follows the version of its own time", head + "earn: [{id: a, on: OrderPlaced, per: 1, points: 5}]\n", head + "earn: [{id: a, on: OrderFulfilled, points: 5}]\n",
 			"2026-01-10", "2026-01-12T00:00:00Z", []string{fulfilled, strings.Replace(order("e1", "o1", "2026-01-11T10:00:00Z", 0), `{"line":"1","sku":"a","quantity":1,"amount_minor":0}`, "", 1)}, `"issued":0`,
 		},
