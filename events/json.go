@@ -13,7 +13,8 @@ import (
 var ErrNotJSON = errors.New("not JSON")
 
 // DecodeJSON reads one event in its JSON form and validates it. Unknown fields are refused by name, so that a typo
-// does not lose points, and so is what [CheckJSON] finds. Internal types other than Tick are refused.
+// does not lose points, and so are what [CheckJSON] finds and what leaves out the points that it is about. Internal types
+// other than Tick are refused.
 func DecodeJSON(b []byte) (Event, error) {
 	e, err := decodeAnyJSON(b, true)
 	if err != nil {
@@ -22,10 +23,38 @@ func DecodeJSON(b []byte) (Event, error) {
 	if t := e.EventType(); t.Internal() && t != TypeTick {
 		return nil, fmt.Errorf("events of type %s are published by accrue itself", t)
 	}
-	if err := Validate(e); err != nil {
+	v := validator{comesIn: true}
+	v.event(e)
+	if lacksPoints(e, b) {
+		v.add("points: is missing")
+	}
+	if err := v.err(e); err != nil {
 		return nil, err
 	}
 	return e, nil
+}
+
+// lacksPoints reports whether e, read from b, must say how many points and doesn't. That 0 is written is another thing: the
+// rules decide about that.
+func lacksPoints(e Event, b []byte) bool {
+	var points int64
+	switch e := e.(type) {
+	case *RedemptionRequested:
+		points = int64(e.Points)
+	case *TransferRequested:
+		points = int64(e.Points)
+	case *PointsAdjusted:
+		points = e.Points
+	default:
+		return false
+	}
+	if points != 0 {
+		return false
+	}
+	var written struct {
+		Points *int64 `json:"points"`
+	}
+	return json.Unmarshal(b, &written) == nil && written.Points == nil
 }
 
 // DecodeStoredJSON reads an event that [EncodeJSON] wrote, of any type. It does not validate.

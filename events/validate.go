@@ -15,14 +15,28 @@ const (
 
 // Validate reports everything that makes e unusable whatever the rules say: ids missing or too long, no time. What
 // the rules may refuse (a negative amount, a line id twice) is decided by them.
+//
+// It must not get stricter: events that were decided are read again to verify the decisions.
 func Validate(e Event) error {
-	v := validator{}
+	var v validator
+	v.event(e)
+	return v.err(e)
+}
+
+// ValidateNew is Validate for an event that comes in, and reports a birthday too that no year has.
+func ValidateNew(e Event) error {
+	v := validator{comesIn: true}
+	v.event(e)
+	return v.err(e)
+}
+
+func (v *validator) event(e Event) {
 	h := e.Head()
 	if e.EventType() == TypeTick {
 		if h.At <= 0 {
 			v.add("at: is missing")
 		}
-		return v.err(e)
+		return
 	}
 	if e.EventType().Internal() {
 		v.text("id", h.ID)
@@ -95,10 +109,13 @@ func Validate(e Event) error {
 	case *ConsentChanged, *ErasureRequested:
 	case *Tick, *TransferCredited, *ReferralRewarded, *MergeCredited, *EventForwarded:
 	}
-	return v.err(e)
 }
 
-type validator struct{ problems []error }
+type validator struct {
+	problems []error
+	// comesIn is whether the event was never decided, so that more may be asked of it.
+	comesIn bool
+}
 
 func (v *validator) add(format string, args ...any) {
 	v.problems = append(v.problems, fmt.Errorf(format, args...))
@@ -213,8 +230,11 @@ func (v *validator) registered(e *AccountRegistered) {
 	v.text("country", e.Country)
 	v.optionalID("referred_by", e.ReferredBy)
 	b := e.Birthday
-	if b != "" && (len(b) != 5 || b[2] != '-' || b[:2] < "01" || b[:2] > "12" || b[3:] < "01" || b[3:] > "31") {
-		v.add("birthday: is %q, want MM-DD", shorten(b))
+	if _, _, ok := ParseMonthDay(b); b == "" || ok {
+		return
+	}
+	if v.comesIn || len(b) != 5 || b[2] != '-' || b[:2] < "01" || b[:2] > "12" || b[3:] < "01" || b[3:] > "31" {
+		v.add("birthday: is %q, want a day of the year as MM-DD", shorten(b))
 	}
 }
 

@@ -102,6 +102,13 @@ func parseTime(s string) (time.Time, error) {
 
 var errTime = errors.New("not RFC 3339")
 
+// ParseMonthDay reads a day of the year as MM-DD; 29 February is one.
+func ParseMonthDay(s string) (month, day int, ok bool) {
+	// The year is a leap year.
+	t, err := time.Parse(time.DateOnly, "2000-"+s)
+	return int(t.Month()), t.Day(), err == nil
+}
+
 // Hash is a SHA-256 digest. Its text form is lower-case hexadecimal, "" for the zero hash.
 type Hash [32]byte
 

@@ -36,7 +36,7 @@ func (b *builder) expiry(v *value) loyalty.Expiry {
 				b.keyProblem(v, other, "keep one of them", "cannot be combined with fixed_date")
 			}
 		}
-		month, day, _ := monthDay(v.get("fixed_date").word())
+		month, day, _ := events.ParseMonthDay(v.get("fixed_date").word())
 		return loyalty.Expiry{Kind: loyalty.FixedDate, FixedMonth: month, FixedDay: day}
 	}
 	if v.lacks("after", "round_to", "fixed_date") {

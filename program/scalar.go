@@ -40,7 +40,7 @@ func (r *reader) scalar(v *value, example string) {
 	case kindDuration:
 		r.duration(v)
 	case kindMonthDay:
-		if _, _, ok := monthDay(v.text); !ok {
+		if _, _, ok := events.ParseMonthDay(v.text); !ok {
 			bad(`for example "12-31"`, "%q is not a day of the year in the form MM-DD", v.text)
 		}
 	case kindChoice:
@@ -147,18 +147,4 @@ func stepDays(s loyalty.Step) int64 {
 	default:
 		panic("program: unknown unit")
 	}
-}
-
-// monthDay reads MM-DD; 29 February is one.
-func monthDay(s string) (month, day int, ok bool) {
-	if len(s) != 5 || s[2] != '-' {
-		return 0, 0, false
-	}
-	month, err1 := strconv.Atoi(s[:2])
-	day, err2 := strconv.Atoi(s[3:])
-	if err1 != nil || err2 != nil || month < 1 || month > 12 || day < 1 {
-		return 0, 0, false
-	}
-	days := [...]int{31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}
-	return month, day, day <= days[month-1]
 }

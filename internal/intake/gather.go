@@ -276,7 +276,7 @@ func (g *gathering) finish() *Contents {
 			if !g.plan.hasID {
 				h.ID = g.plan.m.eventID(now.event)
 			}
-			if err := events.Validate(now.event); err != nil {
+			if err := events.ValidateNew(now.event); err != nil {
 				now.reject = &Reject{File: g.plan.file, Line: now.line, Reason: strings.ReplaceAll(err.Error(), "\n", "; ")}
 			}
 		}
