@@ -78,7 +78,7 @@ func (c *simulateCommand) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	decided, err := c.decide(r, engine)
+	decided, ticks, err := c.decide(r, engine)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (c *simulateCommand) Run(r *run) error {
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("writing the output: %w", err)
 	}
-	c.tell(r, decided, &refused)
+	c.tell(r, decided, ticks, &refused)
 	return nil
 }
 
@@ -123,7 +123,7 @@ func (c *simulateCommand) keepApart(r *run) error {
 }
 
 // tell says on standard error what the balances don't show: events that were not taken, or that there were none.
-func (c *simulateCommand) tell(r *run, decided int64, refused *refusals) {
+func (c *simulateCommand) tell(r *run, decided, ticks int64, refused *refusals) {
 	where := " (" + c.Decisions + " has each)"
 	switch c.Decisions {
 	case "":
@@ -131,33 +131,37 @@ func (c *simulateCommand) tell(r *run, decided int64, refused *refusals) {
 	case "-":
 		where = ""
 	}
+	name := c.Events
+	if name == "-" {
+		name = "standard input"
+	}
 	switch {
+	case decided == 0 && ticks > 0:
+		r.note("there are only ticks in %s, which move the clock: nobody did anything", name)
 	case decided == 0:
-		name := c.Events
-		if name == "-" {
-			name = "standard input"
-		}
 		r.note("there is no event in %s", name)
 	case refused.n > 0:
 		r.note("%s%s", refused.tell(decided), where)
 	}
 }
 
-// decide feeds the file to the engine and returns how many events it holds, without ticks.
-func (c *simulateCommand) decide(r *run, engine *sim.Engine) (decided int64, err error) {
+// decide feeds the file to the engine and returns how many events it holds to decide, and how many ticks beside them.
+func (c *simulateCommand) decide(r *run, engine *sim.Engine) (decided, ticks int64, err error) {
 	in, err := intake.Open(c.Events, r.Stdin)
 	if err != nil {
-		return 0, fmt.Errorf("--events: %w", err)
+		return 0, 0, fmt.Errorf("--events: %w", err)
 	}
 	defer in.Close()
 	rejects, err := openRejects(c.Rejects)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer rejects.close()
 	err = intake.ReadLines(r.ctx, c.Events, in, func(l *intake.Line) error {
 		if l.Err == nil {
-			if l.Event.EventType() != events.TypeTick {
+			if l.Event.EventType() == events.TypeTick {
+				ticks++
+			} else {
 				decided++
 			}
 			return engine.Apply(l.Event, l.Number)
@@ -169,12 +173,12 @@ func (c *simulateCommand) decide(r *run, engine *sim.Engine) (decided int64, err
 		return rejects.add(&reject)
 	})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if n := rejects.count(); n > 0 {
 		r.note("%s left out, because they hold no events: see %s", grouped(n, "line"), c.Rejects)
 	}
-	return decided, rejects.commit()
+	return decided, ticks, rejects.commit()
 }
 
 // decisionsTo returns a function that writes decisions, one that ends the writing, and one that leaves nothing behind

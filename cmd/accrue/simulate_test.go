@@ -109,8 +109,9 @@ func TestSimulateCountsWhatWasRefusedAfterItHadWaited(t *testing.T) {
 
 func TestSimulateSaysThatThereIsNoEvent(t *testing.T) {
 	program := write(t, "program.yaml", plainProgram)
-	for _, in := range []string{"", "\n\n", `{"type":"Tick","id":"t","at":"2026-01-01T00:00:00Z"}`} {
-		o := accrue(t, in, "simulate", "--program", program, "--events", "-").want(t, 0, "there is no event in standard input")
+	const tick = `{"type":"Tick","id":"t","at":"2026-01-01T00:00:00Z"}`
+	for in, want := range map[string]string{"": "there is no event in standard input", "\n\n": "there is no event in standard input", tick: "there are only ticks in standard input"} {
+		o := accrue(t, in, "simulate", "--program", program, "--events", "-").want(t, 0, want)
 		if o.stdout != "" {
 			t.Errorf("printed %q", o.stdout)
 		}
