@@ -13,7 +13,7 @@ import (
 var ErrNotJSON = errors.New("not JSON")
 
 // DecodeJSON reads one event in its JSON form and validates it. Unknown fields are refused by name, so that a typo
-// does not lose points, and so are what [CheckJSON] finds and what leaves out the points that it is about. Internal types
+// does not lose points, and so are what [CheckJSON] finds and what leaves out the numbers that it is about. Internal types
 // other than Tick are refused.
 func DecodeJSON(b []byte) (Event, error) {
 	e, err := decodeAnyJSON(b, true)
@@ -25,8 +25,8 @@ func DecodeJSON(b []byte) (Event, error) {
 	}
 	v := validator{comesIn: true}
 	v.event(e)
-	if lacksPoints(e, b) {
-		v.add("points: is missing")
+	for _, name := range numbersLeftOut(e, b) {
+		v.add("%s: is missing", name)
 	}
 	if err := v.err(e); err != nil {
 		return nil, err
@@ -34,27 +34,52 @@ func DecodeJSON(b []byte) (Event, error) {
 	return e, nil
 }
 
-// lacksPoints reports whether e, read from b, must say how many points and doesn't. That 0 is written is another thing: the
-// rules decide about that.
-func lacksPoints(e Event, b []byte) bool {
-	var points int64
+// numbersLeftOut names the numbers of e, read from b, that it must say and doesn't: how many points, what a line cost. That 0
+// is written is another thing: the rules decide about that.
+func numbersLeftOut(e Event, b []byte) (names []string) {
+	zero, lines := false, []int(nil)
 	switch e := e.(type) {
 	case *RedemptionRequested:
-		points = int64(e.Points)
+		zero = e.Points == 0
 	case *TransferRequested:
-		points = int64(e.Points)
+		zero = e.Points == 0
 	case *PointsAdjusted:
-		points = e.Points
+		zero = e.Points == 0
+	case *OrderPlaced:
+		for i := range e.Lines {
+			if e.Lines[i].Amount == 0 {
+				lines = append(lines, i)
+			}
+		}
+	case *OrderReturned:
+		for i := range e.Lines {
+			if e.Lines[i].Amount == 0 {
+				lines = append(lines, i)
+			}
+		}
 	default:
-		return false
 	}
-	if points != 0 {
-		return false
+	if !zero && lines == nil {
+		return nil
 	}
 	var written struct {
 		Points *int64 `json:"points"`
+		Lines  []struct {
+			Amount *int64 `json:"amount_minor"`
+		} `json:"lines"`
 	}
-	return json.Unmarshal(b, &written) == nil && written.Points == nil
+	if err := json.Unmarshal(b, &written); err != nil {
+		return nil
+	}
+	if zero && written.Points == nil {
+		names = append(names, "points")
+	}
+	for _, i := range lines {
+		if i < len(written.Lines) && written.Lines[i].Amount == nil {
+			names = append(names, fmt.Sprintf("lines[%d].amount_minor", i))
+		}
+	}
+	return names
 }
 
 // DecodeStoredJSON reads an event that [EncodeJSON] wrote, of any type. It does not validate.
