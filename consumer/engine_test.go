@@ -191,11 +191,12 @@ func TestUnreadableRecordsGoToTheDeadLetters(t *testing.T) {
 	w.sendRecord(w.ctx(), &wg, schemas.TopicOrders, &kgo.Record{Key: []byte("other"), Value: good, Partition: p, Timestamp: t0.Time()})
 	w.sendRecord(w.ctx(), &wg, schemas.TopicOrders, &kgo.Record{Key: []byte("c"), Value: good, Partition: 1 - p, Timestamp: t0.Time()})
 	w.sendRecord(w.ctx(), &wg, schemas.TopicTransfers, &kgo.Record{Key: []byte("c"), Value: good, Partition: p, Timestamp: t0.Time()})
+	w.sendRecord(w.ctx(), &wg, schemas.TopicReturns, &kgo.Record{Key: []byte("c"), Value: good, Partition: p, Timestamp: t0.Time()})
 	w.sendRecord(w.ctx(), &wg, schemas.TopicClock, &kgo.Record{Value: []byte("rubbish"), Partition: p, Timestamp: t0.Time()})
 	wg.Wait()
 	w.send(order("c", "o2", t0+1, 1000))
 	w.decided()
-	eventually(t, "all records are decided", func() bool { return len(w.decisions()) == 6 })
+	eventually(t, "all records are decided", func() bool { return len(w.decisions()) == 7 })
 	if got := i.active("c"); got != 10 {
 		t.Errorf("c has %d points, want 10: the good order alone counts", got)
 	}
@@ -205,14 +206,14 @@ func TestUnreadableRecordsGoToTheDeadLetters(t *testing.T) {
 			reasons[d.Reason]++
 		}
 	}
-	for _, want := range []string{"unknown_framing", "wrong_key", "wrong_partition", "wrong_topic"} {
-		if reasons[want] == 0 {
-			t.Errorf("no decision has the reason %s: %v", want, reasons)
+	for reason, want := range map[string]int{"unknown_framing": 2, "wrong_key": 1, "wrong_partition": 1, "wrong_topic": 2} {
+		if reasons[reason] != want {
+			t.Errorf("the reason %s was given %d times, want %d: %v", reason, reasons[reason], want, reasons)
 		}
 	}
 	letters := w.deadLetters()
-	if len(letters) != 5 {
-		t.Errorf("%d dead letters, want 5", len(letters))
+	if len(letters) != 6 {
+		t.Errorf("%d dead letters, want 6", len(letters))
 	}
 	w.audit()
 }

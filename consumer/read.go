@@ -27,7 +27,8 @@ func (r *reading) event(t schemas.Topic, rec *kgo.Record, room *schemas.EventRoo
 	if p := schemas.Partition(customer, r.partitions); p != rec.Partition {
 		return nil, unreadable(reasonWrongPartition, "customer %q belongs on partition %d, not %d: the producer must partition by murmur2, as Kafka's own clients do", customer, p, rec.Partition)
 	}
-	if at := schemas.TopicOf(e.EventType()); at.Internal() != t.Internal() {
+	// Reports read an event's topic alone, and internal topics are believed.
+	if at := schemas.TopicOf(e.EventType()); at != t {
 		return nil, unreadable(reasonWrongTopic, "a %s on the topic %s: it belongs on %s", e.EventType(), t, at)
 	}
 	return e, nil
