@@ -9,6 +9,7 @@ import (
 
 	"github.com/accrue-loyalty/accrue/api"
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/loyalty"
 )
 
 func TestLotsAndOrders(t *testing.T) {
@@ -136,6 +137,21 @@ func TestTier(t *testing.T) {
 	s.get("/v1/customers/ann/tier").is(http.StatusOK).into(&top)
 	if top.Tier != "Gold" || top.Multiplier != "1.5" || top.Next != nil || len(top.Levels) != 2 {
 		t.Errorf("at the top: %+v", top)
+	}
+	if got.Metric != "spend" || got.Currency != "USD" {
+		t.Errorf("thresholds count %q in %q, want spend in USD", got.Metric, got.Currency)
+	}
+	s.edit(func() { s.history[0].Tiers.Metric = loyalty.MetricPoints })
+	var points api.Tier
+	s.get("/v1/customers/ann/tier").is(http.StatusOK).into(&points)
+	if points.Metric != "points" || points.Currency != "" || points.QualifyingPoints == nil {
+		t.Errorf("where points count: %+v", points)
+	}
+	s.edit(func() { s.history[0].Tiers = nil })
+	var none api.Tier
+	s.get("/v1/customers/ann/tier").is(http.StatusOK).into(&none)
+	if none.Metric != "" || none.Currency != "" {
+		t.Errorf("without tiers: %+v", none)
 	}
 }
 

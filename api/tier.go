@@ -13,6 +13,8 @@ type Tier struct {
 	Tier             string         `json:"tier" doc:"Empty in a program without tiers"`
 	Multiplier       string         `json:"multiplier,omitempty" doc:"What earning is multiplied by, as a decimal or a fraction"`
 	Benefits         []string       `json:"benefits" nullable:"false"`
+	Metric           string         `json:"metric,omitempty" enum:"spend,points" doc:"What thresholds count; absent in a program without tiers"`
+	Currency         string         `json:"currency,omitempty" doc:"The currency of the thresholds, where they count spend"`
 	QualifyingMinor  int64          `json:"qualifying_minor"`
 	QualifyingPoints *events.Points `json:"qualifying_points,omitempty" doc:"Where tiers count points"`
 	Next             *NextTier      `json:"next,omitempty" doc:"Absent at the top"`
@@ -25,14 +27,14 @@ type Tier struct {
 // NextTier is the level above.
 type NextTier struct {
 	Name    string `json:"name"`
-	From    int64  `json:"from" doc:"Its threshold: minor units, or points"`
+	From    int64  `json:"from" doc:"Its threshold: minor units, or points, as metric says"`
 	Missing int64  `json:"missing" doc:"What is missing to it"`
 }
 
 // TierLevel is one level of the program.
 type TierLevel struct {
 	Name string `json:"name"`
-	From int64  `json:"from" doc:"Threshold: minor units, or points where tiers count points"`
+	From int64  `json:"from" doc:"Threshold: minor units, or points, as metric says"`
 }
 
 func (s *Server) tier(ctx context.Context, in *CustomerInput) (*answer[Tier], error) {
@@ -54,8 +56,10 @@ func tierOf(r *reader) Tier {
 		return t
 	}
 	has := sum.QualifyingMinor
+	t.Metric, t.Currency = "spend", r.program.Currency
 	if sum.QualifyingPoints != nil {
 		has = int64(*sum.QualifyingPoints)
+		t.Metric, t.Currency = "points", ""
 	}
 	levels := r.program.Tiers.Levels
 	for i := range levels {
