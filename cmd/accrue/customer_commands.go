@@ -11,8 +11,15 @@ import (
 	"github.com/accrue-loyalty/accrue/events"
 )
 
+// keyFlags name a command's event. Nothing does unless the user wants it: the redemption's id is what makes a repeat
+// safe, and a fixed key would answer every repeat with the first decision, however things stand by then.
+type keyFlags struct {
+	ID string `placeholder:"ID" help:"Idempotency key: under the same one the first answer is repeated, also a refusal."`
+}
+
 type redeemCommand struct {
 	customerFlags
+	keyFlags
 	Points     int64  `arg:"" help:"How many points to reserve."`
 	Redemption string `placeholder:"ID" help:"Your id of it; repeating the command with the same id reserves once."`
 	Order      string `placeholder:"ID" help:"The order that the points pay for."`
@@ -23,7 +30,9 @@ type redeemCommand struct {
 // Help is shown by --help.
 func (redeemCommand) Help() string {
 	return "Reserves points; the answer is the decision. Spend them by `accrue confirm`, give them back by `accrue cancel`;\n" +
-		"left alone, the reservation lapses.\n\nExample:\n\n  accrue redeem 00042 200 --redemption basket-77"
+		"left alone, the reservation lapses. Repeated for the same --redemption, it says how that stands: exit code 1 when it holds\n" +
+		"no points any more, or others than asked for. What was refused is decided anew.\n\n" +
+		"Example:\n\n  accrue redeem 00042 200 --redemption basket-77"
 }
 
 // Run implements the command.
@@ -31,16 +40,35 @@ func (c *redeemCommand) Run(r *run) error {
 	if c.Points <= 0 {
 		return wrongUsage(fmt.Errorf("points: is %d, must be more than 0", c.Points))
 	}
-	req := api.RedeemRequest{Customer: c.Customer, Points: events.Points(c.Points), Redemption: c.Redemption, Order: c.Order,
+	req := api.RedeemRequest{ID: c.ID, Customer: c.Customer, Points: events.Points(c.Points), Redemption: c.Redemption, Order: c.Order,
 		OrderTotal: events.Money(c.OrderTotal), Reward: c.Reward}
-	if c.Redemption != "" {
-		req.ID = "redeem:" + c.Redemption
+	x, err := c.settle(r, req, "v1", "redemptions")
+	if err != nil {
+		return usedUp(err)
 	}
-	return c.settle(r, req, "v1", "redemptions")
+	// The same redemption, confirmed since, is an answer like any other to the API; at the till nothing is set aside.
+	if x.State != events.StateReserved {
+		return usedUp(&failure{code: exitNotSo, reason: reasonUsedUp,
+			err: errors.New(textf("redemption %s exists already, and is %s (%s)", x.Redemption, x.State, reasonUsedUp))})
+	}
+	return nil
+}
+
+// reasonUsedUp is the decision's reason when there has been a redemption of that id.
+const reasonUsedUp = "duplicate_redemption"
+
+// usedUp adds to such a refusal what to do next.
+func usedUp(err error) error {
+	var f *failure
+	if errors.As(err, &f) && f.reason == reasonUsedUp {
+		f.hint = "An id reserves once: give the next redemption another one by --redemption."
+	}
+	return err
 }
 
 type confirmCommand struct {
 	customerFlags
+	keyFlags
 	Redemption string `arg:"" help:"The redemption's id."`
 	Points     int64  `placeholder:"N" help:"Spend fewer; the rest is released."`
 	Order      string `placeholder:"ID" help:"The order that the points pay for."`
@@ -51,44 +79,53 @@ func (c *confirmCommand) Run(r *run) error {
 	if c.Points < 0 {
 		return wrongUsage(fmt.Errorf("--points: is %d, must be more than 0", c.Points))
 	}
-	req := api.ConfirmRequest{SettleRequest: api.SettleRequest{Customer: c.Customer, ID: "confirm:" + c.Redemption}, Order: c.Order}
+	req := api.ConfirmRequest{SettleRequest: api.SettleRequest{Customer: c.Customer, ID: c.ID}, Order: c.Order}
 	if c.Points != 0 {
 		points := events.Points(c.Points)
 		req.Points = &points
 	}
-	return c.settle(r, req, "v1", "redemptions", c.Redemption, "confirm")
+	x, err := c.settle(r, req, "v1", "redemptions", c.Redemption, "confirm")
+	if err == nil && req.Points != nil && x.Points != *req.Points {
+		err = notSo(errors.New(textf("redemption %s was confirmed before, with %s points", x.Redemption, thousands(int64(x.Points)))), "")
+	}
+	return err
 }
 
 type cancelCommand struct {
 	customerFlags
+	keyFlags
 	Redemption string `arg:"" help:"The redemption's id."`
 }
 
 // Run implements the command.
 func (c *cancelCommand) Run(r *run) error {
-	return c.settle(r, api.SettleRequest{Customer: c.Customer, ID: "cancel:" + c.Redemption}, "v1", "redemptions", c.Redemption, "cancel")
+	_, err := c.settle(r, api.SettleRequest{Customer: c.Customer, ID: c.ID}, "v1", "redemptions", c.Redemption, "cancel")
+	return err
 }
 
-// settle sends a command about a redemption and prints what was decided.
-func (f *customerFlags) settle(r *run, body any, path ...string) error {
+// settle sends a command about a redemption, prints the answer and returns it.
+func (f *customerFlags) settle(r *run, body any, path ...string) (*api.Redemption, error) {
 	c, err := f.client()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var raw json.RawMessage
-	if err := c.post(r.ctx, body, &raw, path...); err != nil || r.json {
-		return r.raw(raw, err)
+	if err := c.post(r.ctx, body, &raw, path...); err != nil {
+		return nil, err
 	}
-	var x api.Redemption
-	if err := json.Unmarshal(raw, &x); err != nil {
-		return notAccrues(f.URL, err)
+	x := &api.Redemption{}
+	if err := json.Unmarshal(raw, x); err != nil {
+		return nil, notAccrues(f.URL, err)
+	}
+	if r.json {
+		return x, r.raw(raw, nil)
 	}
 	fmt.Fprintln(r.Stdout, textf("redemption %s: %s, %s points; balance %s, reserved %s", x.Redemption, x.State, thousands(int64(x.Points)),
 		thousands(int64(x.Balance.Active)), thousands(int64(x.Balance.Reserved))))
 	if x.LapsesAt != 0 {
 		fmt.Fprintln(r.Stdout, textf("lapses at %s unless it is confirmed: accrue confirm %s %s", x.LapsesAt, f.Customer, x.Redemption))
 	}
-	return nil
+	return x, nil
 }
 
 type adjustCommand struct {

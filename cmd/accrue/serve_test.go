@@ -2,11 +2,14 @@ package main_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
+	"net/http"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 func mustJSON(t *testing.T, v any) string {
@@ -81,6 +84,79 @@ func TestOneCustomerFromOrderToRedemption(t *testing.T) {
 	}
 	accrue(t, "", s.cluster("verify", "--partition", "0", "--partition", "1")...).want(t, 0)
 	accrue(t, "", s.cluster("verify", "--partition", "99")...).want(t, 3, "no partition 99")
+}
+
+// TestARepeatSaysHowTheRedemptionStands asks for the same redemptions again, as a checkout does that has not heard back.
+func TestARepeatSaysHowTheRedemptionStands(t *testing.T) {
+	t.Parallel() // it mostly waits
+	s := dev(t, "--program", "testdata/plain.yaml", "--tick", "100ms")
+	earn := func(t *testing.T, points string) {
+		t.Helper()
+		accrue(t, "", "adjust", "ann", "--points="+points, "--reason", "a gift", "--actor", "ada", "--url", s.API).want(t, 0)
+	}
+	refused := func(t *testing.T, text string, args ...string) {
+		t.Helper()
+		accrue(t, "", append(args, "--url", s.API)...).want(t, 1, text)
+	}
+	done := func(t *testing.T, text string, args ...string) {
+		t.Helper()
+		if o := accrue(t, "", append(args, "--url", s.API)...).want(t, 0); !strings.Contains(o.stdout, text) {
+			t.Errorf("accrue %s printed %q, want %q in it", strings.Join(args, " "), o.stdout, text)
+		}
+	}
+	redeem := func(points, id string) []string { return []string{"redeem", "ann", points, "--redemption", id} }
+
+	earn(t, "500")
+	t.Run("what was refused is decided anew", func(t *testing.T) {
+		refused(t, "balance_too_low", redeem("600", "r1")...)
+		refused(t, "unknown_redemption", "confirm", "ann", "r1")
+		refused(t, "unknown_redemption", "cancel", "ann", "r1")
+		earn(t, "500")
+		done(t, "r1: reserved, 600 points; balance 400, reserved 600", redeem("600", "r1")...)
+		refused(t, "invalid_points", "confirm", "ann", "r1", "--points", "700")
+	})
+	t.Run("reserved once", func(t *testing.T) {
+		done(t, "r1: reserved, 600 points; balance 400, reserved 600", redeem("600", "r1")...)
+		refused(t, "r1 exists already, and is reserved", redeem("200", "r1")...)
+	})
+	t.Run("confirmed, it is not reserved", func(t *testing.T) {
+		done(t, "r1: confirmed, 500 points; balance 500, reserved 0", "confirm", "ann", "r1", "--points", "500")
+		done(t, "r1: confirmed, 500 points", "confirm", "ann", "r1", "--points", "500")
+		refused(t, "r1 was confirmed before, with 500 points", "confirm", "ann", "r1", "--points", "400")
+		refused(t, "r1 exists already, and is confirmed", redeem("600", "r1")...)
+		o := accrue(t, "", append(redeem("600", "r1"), "--url", s.API, "-o", "json")...).want(t, 1)
+		if e := decode[map[string]any](t, o.stderr); e["reason"] != "duplicate_redemption" || decode[map[string]any](t, o.stdout)["state"] != "confirmed" {
+			t.Errorf("as JSON: %s%s", o.stdout, o.stderr)
+		}
+	})
+	t.Run("cancelled, neither", func(t *testing.T) {
+		done(t, "r1: cancelled, 500 points; balance 1,000", "cancel", "ann", "r1")
+		done(t, "r1: cancelled, 0 points; balance 1,000", "cancel", "ann", "r1")
+		refused(t, "r1 exists already, and is cancelled", redeem("600", "r1")...)
+		refused(t, "give the next redemption another", redeem("600", "r1")...)
+		refused(t, "reservation_cancelled", "confirm", "ann", "r1")
+	})
+	t.Run("lapsed, neither", func(t *testing.T) {
+		body := fmt.Sprintf(`{"customer":"ann","points":100,"redemption":"r2","at":%q}`, time.Now().Add(-time.Hour).UTC().Format(time.RFC3339))
+		resp, err := http.Post(s.API+"/v1/redemptions", "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		eventually(t, "the reservation has lapsed", func() bool {
+			return strings.Contains(accrue(t, "", append(redeem("100", "r2"), "--url", s.API)...).stderr, "r2 exists already, and is lapsed")
+		})
+		refused(t, "reservation_lapsed", "confirm", "ann", "r2")
+		done(t, "r2: lapsed, 0 points", "cancel", "ann", "r2")
+	})
+	t.Run("under an id of its own it is answered as at first", func(t *testing.T) {
+		refused(t, "balance_too_low", append(redeem("1100", "r3"), "--id", "k1")...)
+		earn(t, "500")
+		refused(t, "balance_too_low", append(redeem("1100", "r3"), "--id", "k1")...)
+		done(t, "r3: reserved, 1,100 points", append(redeem("1100", "r3"), "--id", "k2")...)
+		done(t, "r3: confirmed, 1,100 points", "confirm", "ann", "r3", "--id", "k3")
+		refused(t, "event_id_reused", "cancel", "ann", "r3", "--id", "k3")
+	})
 }
 
 // TestOddIDsAreAskedForAndShown has customers that a path would swallow, and an event that would paint the terminal.
