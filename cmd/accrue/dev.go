@@ -37,6 +37,9 @@ in the folder. Producers and tools reach the broker as they would a real one.
 
 It is no broker for production: one node, no replication.
 
+Once it is ready, standard output says where everything is, with --output json in one line of JSON; without a program, it
+says so at once. Logs go to standard error.
+
 Example:
 
   accrue dev --dir ./accrue-dev --program program.yaml
@@ -70,16 +73,38 @@ func (c *devCommand) Run(r *run) error {
 	}
 	g, ctx := errgroup.WithContext(r.ctx)
 	g.Go(func() error { return i.run(ctx, log) })
-	g.Go(func() error {
-		a := w.addresses(i)
-		r.note("accrue dev is starting; Ctrl-C ends it.\n  API       %s\n  Kafka     %s\n  registry  %s\n  kept in   %s\nFor other commands:  export ACCRUE_BROKERS=%s ACCRUE_REGISTRY=%s", a.API, a.Brokers, a.Registry, c.Dir, a.Brokers, a.Registry)
-		if i.settled(ctx) == nil {
-			r.note("accrue dev is ready.")
-			r.ready(a)
-		}
-		return nil
-	})
+	r.note("accrue dev is starting; Ctrl-C ends it.")
+	g.Go(func() error { return c.announce(r.under(ctx), i, w.addresses(i)) })
 	return engineStopped(g.Wait())
+}
+
+// announce prints where everything is when it answers. Without a program it does not yet, and whoever is to publish one must
+// know where to.
+func (c *devCommand) announce(r *run, i *instance, a Addresses) error {
+	stands := "is ready"
+	waits := len(i.programs.History()) == 0
+	if waits {
+		stands = "waits for a program (accrue program publish FILE)"
+	} else if i.settled(r.ctx) != nil {
+		return nil
+	}
+	if r.json {
+		if err := r.printUp(a, c.Dir); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintln(r.Stdout, textf("accrue dev %s; Ctrl-C ends it.\n  API       %s\n  Kafka     %s\n  registry  %s\n  kept in   %s\n"+
+			"For other commands:  export ACCRUE_URL=%s ACCRUE_BROKERS=%s ACCRUE_REGISTRY=%s",
+			stands, a.API, a.Brokers, a.Registry, c.Dir, a.API, a.Brokers, a.Registry))
+	}
+	if i.settled(r.ctx) != nil {
+		return nil
+	}
+	if waits && !r.json {
+		fmt.Fprintln(r.Stdout, "accrue dev is ready.")
+	}
+	r.ready(a)
+	return nil
 }
 
 // world is a broker and a registry in this process with accrue's topics, and a cluster to reach them.

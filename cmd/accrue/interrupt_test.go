@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 }
 
 // start starts accrue as a process of its own, which ends with the test.
-func start(t *testing.T, stderr io.Writer, args ...string) *exec.Cmd {
+func start(t *testing.T, stdout io.Writer, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -36,7 +36,7 @@ func start(t *testing.T, stderr io.Writer, args ...string) *exec.Cmd {
 	}
 	cmd := exec.CommandContext(t.Context(), self, args...)
 	cmd.Env = append(os.Environ(), asProcess+"=1")
-	cmd.Stderr = stderr
+	cmd.Stdout = stdout
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -86,8 +86,8 @@ func TestACommandThatWaitsForItsInputEndsWhenItIsInterrupted(t *testing.T) {
 // TestASecondSignalEndsAtOnce has a request that is on its way, which an orderly end waits for.
 func TestASecondSignalEndsAtOnce(t *testing.T) {
 	t.Parallel() // it mostly waits
-	said, log := io.Pipe()
-	cmd := start(t, log, "dev", "--dir", t.TempDir(), "--port", "0", "--registry-port", "0", "--listen", "127.0.0.1:0", "--tick", "0")
+	said, out := io.Pipe()
+	cmd := start(t, out, "dev", "--dir", t.TempDir(), "--port", "0", "--registry-port", "0", "--listen", "127.0.0.1:0", "--tick", "0")
 	api := ""
 	for lines := bufio.NewScanner(said); api == "" && lines.Scan(); {
 		_, api, _ = strings.Cut(lines.Text(), "API       http://")

@@ -54,6 +54,13 @@ type Addresses struct {
 	Registry string `json:"registry,omitempty"`
 }
 
+// up is what a command that stays up prints as JSON; the demonstration's has the same fields among others.
+type up struct {
+	Version   string    `json:"version"`
+	Addresses Addresses `json:"addresses"`
+	Dir       string    `json:"dir"`
+}
+
 // NewMain returns a run on the process's own input and outputs.
 func NewMain() *Main {
 	return &Main{

@@ -68,9 +68,9 @@ func write(t *testing.T, name, content string) string {
 // service is a command that stays up.
 type service struct {
 	main.Addresses
-	main *main.Main
-	done chan int
-	log  *lockedBuffer
+	main     *main.Main
+	done     chan int
+	out, log *lockedBuffer
 }
 
 // lockedBuffer takes what a running command prints.
@@ -94,9 +94,9 @@ func (l *lockedBuffer) String() string {
 // serve starts a command that stays up, and ends it with the test.
 func serve(t *testing.T, args ...string) *service {
 	t.Helper()
-	s := &service{done: make(chan int, 1), log: &lockedBuffer{}}
+	s := &service{done: make(chan int, 1), out: &lockedBuffer{}, log: &lockedBuffer{}}
 	ready := make(chan main.Addresses, 1)
-	s.main = &main.Main{Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: s.log, Kafka: racekafka.Options(),
+	s.main = &main.Main{Stdin: strings.NewReader(""), Stdout: s.out, Stderr: s.log, Kafka: racekafka.Options(),
 		Ready: func(a main.Addresses) { ready <- a }}
 	go func() { s.done <- s.main.Run(context.Background(), args) }()
 	t.Cleanup(s.main.Close)

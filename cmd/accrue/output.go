@@ -24,6 +24,16 @@ func (r *run) printJSON(v any) error {
 	return err
 }
 
+// printUp prints where a command that stays up can be reached, as one line, which a script can read while it runs.
+func (r *run) printUp(a Addresses, dir string) error {
+	b, err := json.Marshal(up{versionOf(), a, dir})
+	if err != nil {
+		return fmt.Errorf("writing JSON: %w", err)
+	}
+	_, err = fmt.Fprintf(r.Stdout, "%s\n", b)
+	return err
+}
+
 // textf is [fmt.Sprintf] for people: what a terminal would act on in strings that args hold is escaped.
 func textf(format string, args ...any) string {
 	for i := range args {

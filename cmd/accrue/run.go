@@ -41,6 +41,7 @@ as you like, each with a folder and, where they share a host, an --instance name
 Stop one by SIGTERM: it ends its batch, writes its state and leaves.
 
 Needs the topics (accrue topics create) and a program (accrue program publish); without a program it waits for one.
+The log, JSON lines on standard error, says where it listens; with --output json, so does a line on standard output.
 
 Example:
 
@@ -76,7 +77,15 @@ func (c *runCommand) Run(r *run) error {
 		return err
 	}
 	log.Info("accrue is up", "version", versionOf(), "api", i.url, "dir", c.Dir, "instance", name)
-	r.ready(Addresses{API: i.url})
+	a := Addresses{API: i.url}
+	// For people the log says it: text among its lines would be in the way of what collects them.
+	if r.json {
+		if err := r.printUp(a, c.Dir); err != nil {
+			i.close(log)
+			return err
+		}
+	}
+	r.ready(a)
 	if err := i.run(r.ctx, log); err != nil {
 		return engineStopped(err)
 	}

@@ -1,8 +1,10 @@
 package main_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -10,6 +12,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	main "github.com/accrue-loyalty/accrue/cmd/accrue"
+	"github.com/accrue-loyalty/accrue/internal/racetest"
 )
 
 func mustJSON(t *testing.T, v any) string {
@@ -225,8 +230,11 @@ func TestProgramsArePublishedOnce(t *testing.T) {
 func TestASecondInstanceWithTheSameFolderIsRefused(t *testing.T) {
 	t.Parallel() // it mostly waits
 	s := dev(t)
-	run := append(s.cluster("run", "--listen", "127.0.0.1:0", "--log-level", "error", "--tick", "0", "--instance", "a"), "--dir", t.TempDir())
-	serve(t, run...)
+	run := append(s.cluster("run", "--listen", "127.0.0.1:0", "--log-level", "error", "--tick", "0", "--instance", "a", "--output", "json"), "--dir", t.TempDir())
+	first := serve(t, run...)
+	if up := decode[struct{ Addresses main.Addresses }](t, first.out.String()); up.Addresses != first.Addresses {
+		t.Errorf("standard output is %s, it listens at %+v", first.out, first.Addresses)
+	}
 	accrue(t, "", run...).want(t, 3, "uses that folder", "--dir")
 }
 
@@ -252,14 +260,33 @@ func TestADevThatSaysItIsReadyAnswers(t *testing.T) {
 	t.Parallel() // it mostly waits
 	s := serve(t, "dev", "--dir", t.TempDir(), "--port", "0", "--registry-port", "0", "--listen", "127.0.0.1:0", "--log-level", "error",
 		"--program", "testdata/plain.yaml", "--workers", "4")
-	if !strings.Contains(s.log.String(), "accrue dev is ready.\n") {
-		t.Errorf("it did not say so:\n%s", s.log)
+	for _, want := range []string{"accrue dev is ready", "API       " + s.API + "\n", "export ACCRUE_URL=" + s.API + " ACCRUE_BROKERS=" + s.Brokers + " ACCRUE_REGISTRY=" + s.Registry + "\n"} {
+		if !strings.Contains(s.out.String(), want) {
+			t.Errorf("standard output lacks %q:\n%s", want, s.out)
+		}
 	}
 	accrue(t, "", "healthcheck", "--url", s.API+"/readyz").want(t, 0)
 	for n := range 100 {
 		customer := "c" + strconv.Itoa(n)
 		accrue(t, "", "redeem", customer, "10", "--url="+s.API).want(t, 1, "balance_too_low")
 		accrue(t, "", "balance", customer, "--url="+s.API).want(t, 0)
+	}
+}
+
+// A script learns the ports from standard output; without a program it has to, to publish one.
+func TestADevWithoutAProgramSaysWhereToPublishOne(t *testing.T) {
+	t.Parallel() // it mostly waits
+	out := &lockedBuffer{}
+	m := &main.Main{Stdin: strings.NewReader(""), Stdout: out, Stderr: io.Discard, Kafka: racetest.Kafka()}
+	go m.Run(context.Background(), []string{"dev", "--dir", t.TempDir(), "--port", "0", "--registry-port", "0", "--listen", "127.0.0.1:0", "--output", "json"})
+	t.Cleanup(m.Close)
+	eventually(t, "it says where it is", func() bool { return strings.HasSuffix(out.String(), "\n") })
+	up := decode[struct{ Addresses main.Addresses }](t, out.String())
+	s := &service{Addresses: up.Addresses}
+	accrue(t, "", s.cluster("program", "publish", "testdata/plain.yaml")...).want(t, 0)
+	eventually(t, "it is ready", func() bool { return accrue(t, "", "healthcheck", "--url", s.API+"/readyz").code == 0 })
+	if strings.Count(out.String(), "\n") != 1 {
+		t.Errorf("it printed more than a line:\n%s", out)
 	}
 }
 
