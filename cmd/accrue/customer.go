@@ -12,6 +12,7 @@ import (
 	"github.com/accrue-loyalty/accrue/api"
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/loyalty"
+	"github.com/accrue-loyalty/accrue/program"
 )
 
 // customerFlags name the customer and the API.
@@ -157,12 +158,21 @@ func (c *tierCommand) Run(r *run) error {
 	}
 	fmt.Fprintln(r.Stdout)
 	if t.Next != nil {
-		fmt.Fprintln(r.Stdout, textf("%s more to %s, from %s", thousands(t.Next.Missing), t.Next.Name, thousands(t.Next.From)))
+		fmt.Fprintln(r.Stdout, textf("%s more to %s, from %s", counted(&t, t.Next.Missing), t.Next.Name, counted(&t, t.Next.From)))
 	}
 	if t.GraceUntil != 0 {
 		fmt.Fprintf(r.Stdout, "to be earned again by %s\n", day(t.GraceUntil))
 	}
 	return nil
+}
+
+// counted writes a threshold, or a part of it, in what the tiers count.
+func counted(t *api.Tier, n int64) string {
+	if t.Currency == "" {
+		return thousands(n) + " points"
+	}
+	decimals, _ := program.Exponent(t.Currency) // a program has only currencies that are known
+	return money(float64(n), decimals) + " " + t.Currency
 }
 
 type explainCommand struct {

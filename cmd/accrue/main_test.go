@@ -239,6 +239,22 @@ func TestABrokerThatDoesNotAnswerMayWantNoTLS(t *testing.T) {
 	accrue(t, "", "verify", "--brokers", "127.0.0.1:1").want(t, 3, "Is it running, and is --brokers ($ACCRUE_BROKERS) its address?")
 }
 
+func TestATierIsToldInWhatItCounts(t *testing.T) {
+	for what, want := range map[string]string{
+		`"metric":"spend","currency":"USD"`: "4,000.00 USD more to Gold, from 5,000.00 USD",
+		`"metric":"spend","currency":"JPY"`: "400,000 JPY more to Gold, from 500,000 JPY",
+		`"metric":"points"`:                 "400,000 points more to Gold, from 500,000 points",
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"tier":"Basic","multiplier":"1","next":{"name":"Gold","from":500000,"missing":400000},`+what+`}`)
+		}))
+		defer server.Close()
+		if o := accrue(t, "", "tier", "ann", "--url", server.URL).want(t, 0); !strings.Contains(o.stdout, "\n"+want+"\n") {
+			t.Errorf("%s is told as %q, want %q", what, o.stdout, want)
+		}
+	}
+}
+
 func TestAServerThatIsNotAccrueIsNotQuoted(t *testing.T) {
 	status := http.StatusNotFound
 	foreign := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
