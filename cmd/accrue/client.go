@@ -32,11 +32,19 @@ type apiClient struct {
 }
 
 func (f *apiFlags) client() (*apiClient, error) {
-	u, err := url.Parse(f.URL)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, wrongUsage(fmt.Errorf("--url: %q is no address such as http://127.0.0.1:8080", f.URL))
+	if err := checkURL(f.URL); err != nil {
+		return nil, err
 	}
 	return newAPIClient(f.URL), nil
+}
+
+// checkURL refuses what --url cannot be.
+func checkURL(address string) error {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return wrongUsage(fmt.Errorf("--url: %q is no address such as http://127.0.0.1:8080", address))
+	}
+	return nil
 }
 
 func newAPIClient(base string) *apiClient {

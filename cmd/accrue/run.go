@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime/debug"
 	"runtime/pprof"
+	"strings"
 	"time"
 
 	"github.com/accrue-loyalty/accrue/consumer"
@@ -149,7 +150,7 @@ func engineStopped(err error) error {
 
 // healthcheckCommand asks an instance whether it is ready.
 type healthcheckCommand struct {
-	URL string `env:"ACCRUE_HEALTH_URL" default:"http://127.0.0.1:8080/readyz" placeholder:"URL" help:"What to ask; /healthz is whether it lives, /readyz whether it answers for its partitions."`
+	URL string `env:"ACCRUE_HEALTH_URL,ACCRUE_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"Its API, which is asked for /readyz: whether it answers for its partitions. With /healthz at the end: whether it lives."`
 }
 
 // healthMax is how long an instance may take to answer.
@@ -157,7 +158,14 @@ const healthMax = 4 * time.Second
 
 // Run implements the command: exit code 0 when the answer is a success.
 func (c *healthcheckCommand) Run(r *run) error {
-	req, err := http.NewRequestWithContext(r.ctx, http.MethodGet, c.URL, nil)
+	if err := checkURL(c.URL); err != nil {
+		return err
+	}
+	target := strings.TrimRight(c.URL, "/")
+	if !strings.HasSuffix(target, "/readyz") && !strings.HasSuffix(target, "/healthz") {
+		target += "/readyz"
+	}
+	req, err := http.NewRequestWithContext(r.ctx, http.MethodGet, target, nil)
 	if err != nil {
 		return wrongUsage(fmt.Errorf("--url: %w", err))
 	}
@@ -167,7 +175,7 @@ func (c *healthcheckCommand) Run(r *run) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return notSo(fmt.Errorf("not healthy: %s answers %s", c.URL, resp.Status), "")
+		return notSo(fmt.Errorf("not healthy: %s answers %s", target, resp.Status), "")
 	}
 	if r.json {
 		return r.printJSON(map[string]any{"healthy": true})

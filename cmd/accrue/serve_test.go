@@ -72,8 +72,11 @@ func TestOneCustomerFromOrderToRedemption(t *testing.T) {
 	accrue(t, "", "calculate", "ann", "--amount", "12.505", url).want(t, 2, "more decimals")
 	accrue(t, "", "calculate", "ann", "--amount", "12.50", "--currency", "XYZ", url).want(t, 2, `"XYZ" is no ISO 4217 currency`)
 	accrue(t, "", "explain", "ann", "nothing", url).want(t, 1)
-	accrue(t, "", "healthcheck", "--url", s.API+"/readyz").want(t, 0)
-	accrue(t, "", "healthcheck", "--url", "http://127.0.0.1:1/readyz").want(t, 1, "not healthy")
+	for _, path := range []string{"", "/", "/readyz", "/healthz"} {
+		accrue(t, "", "healthcheck", "--url", s.API+path).want(t, 0)
+	}
+	accrue(t, "", "healthcheck", "--url", "http://127.0.0.1:1").want(t, 1, "not healthy")
+	accrue(t, "", "healthcheck", "--url", "nowhere").want(t, 2, "--url", "http://127.0.0.1:8080")
 	accrue(t, "", "balance", "ann", "--url", "http://127.0.0.1:1").want(t, 3, "Is an instance running there?")
 	o := accrue(t, "", "balance", "ann", url, "-o", "json").want(t, 0)
 	if b := decode[map[string]any](t, o.stdout); b["active"] != 450.0 || b["position"] == "" {
