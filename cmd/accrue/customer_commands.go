@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -203,27 +204,48 @@ func (c *calculateCommand) Run(r *run) error {
 		return err
 	}
 	var raw json.RawMessage
-	if err := cl.post(r.ctx, cart, &raw, "v1", "calculate"); err != nil || r.json {
-		return r.raw(raw, err)
+	if err := cl.post(r.ctx, cart, &raw, "v1", "calculate"); err != nil {
+		return err
 	}
 	var x api.Calculation
 	if err := json.Unmarshal(raw, &x); err != nil {
 		return notAccrues(c.URL, err)
 	}
-	fmt.Fprintf(r.Stdout, "would earn %s points", thousands(int64(x.Earns)))
+	if r.json {
+		err = r.raw(raw, nil)
+	} else if x.Result != events.Refused {
+		printCalculation(r.Stdout, &x)
+	}
+	if err == nil && x.Result == events.Refused {
+		err = wouldRefuse(&x, cart["currency"])
+	}
+	return err
+}
+
+// wouldRefuse says why the cart's order would be refused.
+func wouldRefuse(x *api.Calculation, currency any) error {
+	f := &failure{code: exitNotSo, reason: x.Reason, err: errors.New(textf("such an order would be refused (%s)", x.Reason))}
+	if x.Reason == "unknown_currency" {
+		f.err = errors.New(textf("the program has no rate for %v (%s): such an order would be refused", currency, x.Reason))
+		f.hint = "Publish a version whose `rates` have it, or ask in another --currency."
+	}
+	return f
+}
+
+func printCalculation(w io.Writer, x *api.Calculation) {
+	fmt.Fprintf(w, "would earn %s points", thousands(int64(x.Earns)))
 	if x.Reason != "" {
-		fmt.Fprint(r.Stdout, textf(" (%s)", x.Reason))
+		fmt.Fprint(w, textf(" (%s)", x.Reason))
 	}
-	fmt.Fprintln(r.Stdout)
+	fmt.Fprintln(w)
 	for _, rule := range x.ByRule {
-		fmt.Fprint(r.Stdout, textf("  %s by %s", thousands(int64(rule.Points)), rule.Rule))
+		fmt.Fprint(w, textf("  %s by %s", thousands(int64(rule.Points)), rule.Rule))
 		if rule.Asked != rule.Points {
-			fmt.Fprintf(r.Stdout, ", which asked for %s", thousands(int64(rule.Asked)))
+			fmt.Fprintf(w, ", which asked for %s", thousands(int64(rule.Asked)))
 		}
-		fmt.Fprintln(r.Stdout)
+		fmt.Fprintln(w)
 	}
-	fmt.Fprintf(r.Stdout, "could be paid with up to %s points\n", thousands(int64(x.Redeemable)))
-	return nil
+	fmt.Fprintf(w, "could be paid with up to %s points\n", thousands(int64(x.Redeemable)))
 }
 
 // cart returns the cart to ask about, with the customer in it.

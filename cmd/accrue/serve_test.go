@@ -71,6 +71,14 @@ func TestOneCustomerFromOrderToRedemption(t *testing.T) {
 	say([]string{"was refused when that came", "See 2, at"}, "explain", "bob", "back")
 	accrue(t, "", "calculate", "ann", "--amount", "12.505", url).want(t, 2, "more decimals")
 	accrue(t, "", "calculate", "ann", "--amount", "12.50", "--currency", "XYZ", url).want(t, 2, `"XYZ" is no ISO 4217 currency`)
+	o := accrue(t, "", "calculate", "ann", "--amount", "500", "--currency", "JPY", url).want(t, 1, "no rate for JPY (unknown_currency)")
+	if o.stdout != "" {
+		t.Errorf("a cart in an unknown currency could be paid: %s", o.stdout)
+	}
+	o = accrue(t, "", "calculate", "ann", "--amount", "500", "--currency", "JPY", url, "-o", "json").want(t, 1)
+	if e := decode[map[string]any](t, o.stderr); e["reason"] != "unknown_currency" || decode[map[string]any](t, o.stdout)["result"] != "REFUSED" {
+		t.Errorf("as JSON: %s%s", o.stdout, o.stderr)
+	}
 	accrue(t, "", "explain", "ann", "nothing", url).want(t, 1)
 	for _, path := range []string{"", "/", "/readyz", "/healthz"} {
 		accrue(t, "", "healthcheck", "--url", s.API+path).want(t, 0)
@@ -78,7 +86,7 @@ func TestOneCustomerFromOrderToRedemption(t *testing.T) {
 	accrue(t, "", "healthcheck", "--url", "http://127.0.0.1:1").want(t, 1, "not healthy")
 	accrue(t, "", "healthcheck", "--url", "nowhere").want(t, 2, "--url", "http://127.0.0.1:8080")
 	accrue(t, "", "balance", "ann", "--url", "http://127.0.0.1:1").want(t, 3, "Is an instance running there?")
-	o := accrue(t, "", "balance", "ann", url, "-o", "json").want(t, 0)
+	o = accrue(t, "", "balance", "ann", url, "-o", "json").want(t, 0)
 	if b := decode[map[string]any](t, o.stdout); b["active"] != 450.0 || b["position"] == "" {
 		t.Errorf("the balance as JSON is %s", o.stdout)
 	}
