@@ -98,6 +98,7 @@ func (m *Main) execute(ctx context.Context, args []string) (code int) {
 		kong.Exit(func(code int) { panic(exited(code)) }),
 		kong.WithHyphenPrefixedParameters(true),
 		kong.ExplicitGroups(groups()),
+		kong.ValueFormatter(helpOf),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 	)
 	if err != nil {
@@ -114,6 +115,15 @@ func (m *Main) execute(ctx context.Context, args []string) (code int) {
 		err = interrupted()
 	}
 	return m.report(err, r.json)
+}
+
+// helpOf adds the default to the help of a flag whose placeholder stands where kong would show it.
+func helpOf(v *kong.Value) string {
+	with := *v
+	if v.Flag != nil && v.Flag.PlaceHolder != "" && v.Default != "" {
+		with.Help += " Default: " + v.Default + "."
+	}
+	return kong.DefaultHelpValueFormatter(&with)
 }
 
 // usageOf words kong's parse errors.

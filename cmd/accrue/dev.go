@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"strings"
 	"time"
@@ -136,7 +137,12 @@ func startWorld(ctx context.Context, cfg worldConfig, log *slog.Logger) (_ *worl
 		}
 	}()
 	if w.embedded, err = embedded.Start(ec); err != nil {
-		return nil, couldNot(err, "Ports are chosen by --port and --registry-port, the folder by --dir.")
+		hint := ""
+		var port *net.OpError
+		if errors.As(err, &port) {
+			hint = "Ports are chosen by --port and --registry-port; 0 takes any free one."
+		}
+		return nil, couldNot(err, hint)
 	}
 	flags := clusterFlags{Brokers: w.embedded.Brokers(), Prefix: schemas.DefaultPrefix, Registry: []string{w.embedded.RegistryURL()}}
 	if w.cluster, err = flags.reach(ctx, true, log, cfg.kafka...); err != nil {

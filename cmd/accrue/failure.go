@@ -111,6 +111,8 @@ func hintOf(err error) string {
 		return "Nothing listens there: is it running, and is the address right?"
 	case errors.As(err, &dns):
 		return "The name cannot be looked up: check the address."
+	case errors.Is(err, syscall.ENOTDIR):
+		return "That is a file, where a folder is needed: name another path."
 	case errors.Is(err, fs.ErrNotExist):
 		return "Check the path."
 	case errors.Is(err, fs.ErrPermission):

@@ -165,6 +165,14 @@ func TestEveryCommandHelps(t *testing.T) {
 	}
 }
 
+func TestHelpShowsDefaults(t *testing.T) {
+	for command, want := range map[string]string{"dev": "Default: ./accrue-dev ($ACCRUE_DIR).", "balance": "Default: http://127.0.0.1:8080"} {
+		if o := accrue(t, "", command, "--help").want(t, 0); !strings.Contains(strings.Join(strings.Fields(o.stdout), " "), want) {
+			t.Errorf("%s --help lacks %q:\n%s", command, want, o.stdout)
+		}
+	}
+}
+
 func TestWrongUsageSaysSo(t *testing.T) {
 	accrue(t, "").want(t, 2, "Try `accrue demo`")
 	accrue(t, "", "simulat").want(t, 2, `did you mean "simulate"`)

@@ -249,7 +249,7 @@ func TestASecondInstanceWithTheSameFolderIsRefused(t *testing.T) {
 	accrue(t, "", run...).want(t, 3, "uses that folder", "--dir")
 }
 
-func TestAPortInUseIsNamed(t *testing.T) {
+func TestWhatDevCannotTakeIsNamed(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -263,6 +263,11 @@ func TestAPortInUseIsNamed(t *testing.T) {
 		{"--port", "0", "--registry-port", "0", "--listen", "127.0.0.1:" + port},
 	} {
 		accrue(t, "", append([]string{"dev", "--dir", filepath.Join(dir, "x"), "--log-level", "error"}, args...)...).want(t, 3, "127.0.0.1:"+port, "port")
+	}
+	file := write(t, "afile", "")
+	o := accrue(t, "", "dev", "--dir", file, "--port", "0", "--registry-port", "0", "--listen", "127.0.0.1:0").want(t, 3, "not a directory", "a folder is needed")
+	if strings.Contains(o.stderr, "port") {
+		t.Errorf("a file in the folder's place has nothing to do with ports: %s", o.stderr)
 	}
 }
 
