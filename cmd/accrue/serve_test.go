@@ -14,7 +14,7 @@ import (
 	"time"
 
 	main "github.com/accrue-loyalty/accrue/cmd/accrue"
-	"github.com/accrue-loyalty/accrue/internal/racetest"
+	"github.com/accrue-loyalty/accrue/internal/racetest/racekafka"
 )
 
 func mustJSON(t *testing.T, v any) string {
@@ -293,7 +293,7 @@ func TestADevThatSaysItIsReadyAnswers(t *testing.T) {
 func TestADevWithoutAProgramSaysWhereToPublishOne(t *testing.T) {
 	t.Parallel() // it mostly waits
 	out := &lockedBuffer{}
-	m := &main.Main{Stdin: strings.NewReader(""), Stdout: out, Stderr: io.Discard, Kafka: racetest.Kafka()}
+	m := &main.Main{Stdin: strings.NewReader(""), Stdout: out, Stderr: io.Discard, Kafka: racekafka.Options()}
 	go m.Run(context.Background(), []string{"dev", "--dir", t.TempDir(), "--port", "0", "--registry-port", "0", "--listen", "127.0.0.1:0", "--output", "json"})
 	t.Cleanup(m.Close)
 	eventually(t, "it says where it is", func() bool { return strings.HasSuffix(out.String(), "\n") })
