@@ -165,7 +165,8 @@ func (d *decider) decide() {
 		e, from = inner, forwarded.From
 	}
 	d.made.Facts.Payload = events.PayloadOf(e)
-	if !d.timely(e) || !d.fresh(e) || !d.living(e) {
+	// A repeat of what was decided before there was a clock is a repeat, also where it would be too far ahead now.
+	if d.tooOld(e) || !d.fresh(e) || d.tooFarAhead(e) || !d.living(e) {
 		return
 	}
 	if from != "" {
@@ -185,20 +186,21 @@ func (d *decider) become(e events.Event) {
 // dayMillis is how far ahead of the partition clock an event may be: 24 hours, for clocks that are not set well.
 const dayMillis = 24 * 3600 * 1000
 
-// timely refuses what is too old or too far ahead. What accrue sent itself must never get lost.
-func (d *decider) timely(e events.Event) bool {
-	clock := d.in.Clock
-	if clock == 0 || e.EventType().Internal() {
-		return true
-	}
-	if d.p.stale(d.at, clock) {
-		d.result(events.Stale, "older_than_accepted")
+// tooOld refuses what is older than the program accepts. What accrue sent itself must never get lost.
+func (d *decider) tooOld(e events.Event) bool {
+	if d.in.Clock == 0 || e.EventType().Internal() || !d.p.stale(d.at, d.in.Clock) {
 		return false
 	}
-	if !d.in.Lenient && d.at > clock+dayMillis {
-		d.result(events.Future, "ahead_of_clock")
+	d.result(events.Stale, "older_than_accepted")
+	return true
+}
+
+// tooFarAhead refuses what is further ahead of the partition clock than clocks that are not set well.
+func (d *decider) tooFarAhead(e events.Event) bool {
+	if d.in.Clock == 0 || d.in.Lenient || e.EventType().Internal() || d.at <= d.in.Clock+dayMillis {
 		return false
 	}
+	d.result(events.Future, "ahead_of_clock")
 	return true
 }
 
