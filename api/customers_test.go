@@ -3,6 +3,7 @@ package api_test
 import (
 	"errors"
 	"fmt"
+	"math/big"
 	"net/http"
 	"strings"
 	"testing"
@@ -178,13 +179,59 @@ func TestCalculate(t *testing.T) {
 			t.Errorf("answered %+v", got)
 		}
 	})
+	t.Run("what it quotes is taken with the total that it names", func(t *testing.T) {
+		s := open(t)
+		s.edit(func() {
+			s.history[0].Redemption.MaxShare = big.NewRat(1, 2)
+			s.history[0].Rates = map[string]*big.Rat{"EUR": big.NewRat(27, 25)}
+		})
+		s.order("ann", "o1", 10_000)
+		quote := func(cart string) api.Calculation {
+			t.Helper()
+			var got api.Calculation
+			s.post("/v1/calculate", cart).is(http.StatusOK).into(&got)
+			return got
+		}
+		// 50.00 less 4.00 and 2.00, plus 3.00 and 1.01: 48.01 EUR are 51.8508 USD, and half of that is 25.925.
+		const cart = `{"customer":"ann","currency":%q,"lines":[{"line":"1","sku":"mug","quantity":1,"amount_minor":5000,"discount_minor":400}],` +
+			`"order_discount_minor":200,"tax_minor":300,"shipping_minor":101%s}`
+		got := quote(fmt.Sprintf(cart, "EUR", ""))
+		if got.Redeemable != 2592 || got.OrderTotal == nil || *got.OrderTotal != 5185 || got.RedeemableMinor == nil || *got.RedeemableMinor != 2592 {
+			t.Errorf("answered %+v", got)
+		}
+		s.post("/v1/redemptions", redeem(2593, `,"order_total_minor":5185`)).problem(http.StatusConflict, "over_max_share")
+		s.post("/v1/redemptions", redeem(2592, `,"order_total_minor":5185,"redemption":"r1"`)).is(http.StatusCreated)
+		if got := quote(fmt.Sprintf(cart, "EUR", `,"paid_points_minor":2000`)); got.Redeemable != 432 {
+			t.Errorf("with 20 EUR paid before: %+v", got)
+		}
+		if got := quote(fmt.Sprintf(cart, "EUR", `,"order_total_minor":1000`)); got.Redeemable != 500 || *got.OrderTotal != 1000 {
+			t.Errorf("with a total: %+v", got)
+		}
+		if got := quote(fmt.Sprintf(cart, "CHF", "")); got.Redeemable != 0 || got.OrderTotal != nil || got.Reason != "unknown_currency" {
+			t.Errorf("without a rate: %+v", got)
+		}
+	})
+	t.Run("quotes a guest, on any instance", func(t *testing.T) {
+		s := rich(t)
+		s.move()
+		guest := strings.Replace(fmt.Sprintf(cart, ""), `"customer":"ann",`, "", 1)
+		r := s.post("/v1/calculate", guest).is(http.StatusOK)
+		var got api.Calculation
+		r.into(&got)
+		if got.Earns != 50 || got.Redeemable != 0 || got.Customer != "" || r.header["Accrue-Position"] != nil {
+			t.Errorf("answered %s", r.body)
+		}
+		s.edit(func() { s.history = nil })
+		s.post("/v1/calculate", guest).problem(http.StatusServiceUnavailable, api.ReasonNoProgram)
+	})
 	t.Run("refuses what is misspelt or missing", func(t *testing.T) {
 		s := rich(t)
 		p := s.post("/v1/calculate", fmt.Sprintf(cart, `,"chanel":"APP"`)).problem(http.StatusUnprocessableEntity, api.ReasonInvalidEvent)
 		if !strings.Contains(p.Detail, `"chanel"`) {
 			t.Errorf("detail %q", p.Detail)
 		}
-		s.post("/v1/calculate", `{"currency":"USD","lines":[]}`).problem(http.StatusUnprocessableEntity, api.ReasonInvalidEvent)
+		s.post("/v1/calculate", `{"customer":"","currency":"USD","lines":[]}`).problem(http.StatusUnprocessableEntity, api.ReasonInvalidEvent)
+		s.post("/v1/calculate", fmt.Sprintf(cart, `,"order_total_minor":1.5`)).problem(http.StatusUnprocessableEntity, api.ReasonInvalidEvent)
 		s.post("/v1/calculate", `[]`).problem(http.StatusUnprocessableEntity, api.ReasonInvalidRequest)
 		s.post("/v1/calculate", `null`).problem(http.StatusUnprocessableEntity, api.ReasonInvalidRequest)
 		s.post("/v1/calculate", `{`).problem(http.StatusBadRequest, api.ReasonInvalidJSON)

@@ -19,7 +19,7 @@ type RedeemRequest struct {
 	Redemption string         `json:"redemption,omitempty" doc:"Your id of the redemption; without one, the idempotency key, or one is made up"`
 	Points     events.Points  `json:"points" minimum:"1"`
 	Order      string         `json:"order,omitempty" doc:"The order that the points pay for"`
-	OrderTotal events.Money   `json:"order_total_minor,omitempty" doc:"Bounds the share that points may pay"`
+	OrderTotal events.Money   `json:"order_total_minor,omitempty" doc:"What the customer is to pay for the order, in minor units of the program's currency: bounds the share that points may pay"`
 	Reward     string         `json:"reward,omitempty"`
 	At         events.Instant `json:"at,omitzero" doc:"Now, unless told otherwise"`
 }

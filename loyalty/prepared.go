@@ -80,9 +80,9 @@ func exactOf(r *big.Rat) Exact {
 }
 
 // heldOut reports whether the customer is in the control group: the first 8 bytes of SHA-256(salt:customer), taken as
-// a number modulo 10,000, lie below the group's share.
+// a number modulo 10,000, lie below the group's share. A guest who is quoted has no id to draw by, and is in no group.
 func (p *Program) heldOut(customer string) bool {
-	if p.Holdout == nil || p.Holdout.Below == 0 {
+	if p.Holdout == nil || p.Holdout.Below == 0 || customer == "" {
 		return false
 	}
 	sum := sha256.Sum256([]byte(p.Holdout.Salt + ":" + customer))
