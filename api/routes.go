@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -93,8 +94,29 @@ func (s *Server) around(next http.Handler) http.Handler {
 				return
 			}
 		}
+		if unclean(r.URL) {
+			problem(ReasonNoSuchRoute, "a segment of the path is empty, or . or ..: an id is missing, or cannot stand in a path").write(rec)
+			return
+		}
 		next.ServeHTTP(rec, r)
 	})
+}
+
+// unclean reports whether the mux would redirect to another path, because segments of this one are empty, or dots. That
+// would be a path without the id that is missing, and no answer in JSON. Ids may hold the same in escaped form.
+func unclean(u *url.URL) bool {
+	// Nearly every path is told without its escaped form.
+	if !strings.Contains(u.Path, "//") && !strings.Contains(u.Path, "/.") {
+		return false
+	}
+	segments := strings.Split(strings.TrimPrefix(u.EscapedPath(), "/"), "/")
+	for i, s := range segments {
+		// One slash may end a path.
+		if s == "." || s == ".." || s == "" && i < len(segments)-1 {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *Server) refuseBody(r *http.Request) *Problem {

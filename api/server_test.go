@@ -106,6 +106,26 @@ func TestInstance(t *testing.T) {
 	})
 }
 
+func TestPathsAreNotRedirected(t *testing.T) {
+	s := rich(t)
+	for _, path := range []string{
+		"/v1/customers//balance", "/v1//customers/a%2Fb/balance", "//v1/customers/ann/balance", "/v1/customers/./balance",
+		"/v1/customers/../balance", "/v1/customers/ann/lots/..", "/v1/customers/ann/orders/.", "/v1/customers/ann/lots//",
+	} {
+		if p := s.get(path).problem(http.StatusNotFound, api.ReasonNoSuchRoute); !strings.Contains(p.Detail, "segment") {
+			t.Errorf("%s: the detail is %q", path, p.Detail)
+		}
+	}
+	s.post("/v1/redemptions//confirm", `{"customer":"ann"}`).problem(http.StatusNotFound, api.ReasonNoSuchRoute)
+	s.get("/v1/customers/ann/balance/").problem(http.StatusNotFound, api.ReasonNoSuchRoute)
+	for path, customer := range map[string]string{"a%2F%2Fb": "a//b", "%2E%2E": "..", ".a": ".a", "%2F.": "/."} {
+		s.order(customer, "o1", 5)
+		if b := s.balance(path); b.Customer != customer || b.Active != 5 {
+			t.Errorf("%s is answered for %+v", path, b)
+		}
+	}
+}
+
 func TestNoLabelNamesACustomer(t *testing.T) {
 	s := open(t)
 	const customer = "a-customer-like-no-other"
