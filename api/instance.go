@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/big"
 	"net/http"
+	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -89,6 +90,14 @@ func (s *Server) registerInstance(h huma.API) {
 	ready := op("readyz", "/readyz", "Whether all partitions of this instance can be read")
 	ready.Description = "503 with the same body while it is not ready."
 	huma.Register(h, ready, s.ready)
+	documentNotReady(h.OpenAPI().Paths[ready.Path].Get.Responses)
+}
+
+// documentNotReady gives the answer of an instance that is not ready the body of one that is.
+func documentNotReady(r map[string]*huma.Response) {
+	not := *r[strconv.Itoa(statusRead)]
+	not.Description = http.StatusText(statusNotReady)
+	r[strconv.Itoa(statusNotReady)] = &not
 }
 
 func (s *Server) program(context.Context, *struct{}) (*bodyOf[Program], error) {

@@ -87,6 +87,7 @@ func (s *Server) documentEvents(h huma.API) {
 		schema := doc.Components.Schemas.Schema(reflect.TypeOf(events.New(t)), true, "")
 		one.OneOf = append(one.OneOf, schema)
 		one.Discriminator.Mapping[string(t)] = schema.Ref
+		documentType(doc.Components.Schemas.Map()[string(t)], t)
 		s.documentPersonal(doc, t)
 	}
 	doc.Components.Schemas.Map()["Event"] = one
@@ -111,6 +112,12 @@ func (s *Server) documentEvents(h huma.API) {
 	}
 }
 
+// documentType says that an event names its type: several types have the same fields otherwise.
+func documentType(event *huma.Schema, t events.Type) {
+	event.Properties["type"] = &huma.Schema{Type: huma.TypeString, Extensions: map[string]any{"const": string(t)}}
+	event.Required = append([]string{"type"}, event.Required...)
+}
+
 // documentPersonal adds the fields that are hashed on the way in.
 func (s *Server) documentPersonal(doc *huma.OpenAPI, t events.Type) {
 	if t != events.TypeOrderPlaced && t != events.TypeAccountRegistered {
@@ -128,6 +135,11 @@ func positionHeaders() map[string]*huma.Param {
 		Schema:      &huma.Schema{Type: huma.TypeString},
 		Description: "Send it along with a read, and the read waits until it reflects this",
 	}}
+}
+
+// documentNulls says which times are null where there is none; everywhere else such a time is left out.
+func (s *Server) documentNulls() {
+	s.doc.Components.Schemas.Map()["Decision"].Properties["clock"].Nullable = true
 }
 
 // documentBalance describes the hot route, which huma does not serve.

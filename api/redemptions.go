@@ -17,7 +17,7 @@ type RedeemRequest struct {
 	Customer string `json:"customer"`
 	// Redemption names the redemption from now on.
 	Redemption string         `json:"redemption,omitempty" doc:"Your id of the redemption; without one, the idempotency key, or one is made up"`
-	Points     events.Points  `json:"points" minimum:"1"`
+	Points     events.Points  `json:"points" doc:"Above 0"`
 	Order      string         `json:"order,omitempty" doc:"The order that the points pay for"`
 	OrderTotal events.Money   `json:"order_total_minor,omitempty" doc:"What the customer is to pay for the order, in minor units of the program's currency: bounds the share that points may pay"`
 	Reward     string         `json:"reward,omitempty"`

@@ -30,6 +30,7 @@ func (s *Server) routes(reg prometheus.Gatherer) http.Handler {
 	s.registerCalculate(h)
 	s.registerExplain(h)
 	s.registerInstance(h)
+	s.documentNulls()
 
 	mux.HandleFunc(balancePattern, s.balance)
 	s.documentBalance()

@@ -287,6 +287,21 @@ func TestOpenAPI(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a decision from before the first tick has no clock", func(t *testing.T) {
+		s := open(t)
+		s.edit(func() { s.clock = 0 })
+		s.order("ann", "o1", 100)
+		for _, path := range []string{"statement", "explain/placed-o1", "tier", "lots", "balance"} {
+			s.get("/v1/customers/ann/" + path).is(http.StatusOK)
+		}
+		s.post("/v1/redemptions", redeem(60, "")).is(http.StatusCreated)
+	})
+	t.Run("a number of points that the rules refuse is no matter of form", func(t *testing.T) {
+		rich(t).post("/v1/redemptions", redeem(0, "")).problem(http.StatusConflict, "invalid_points")
+		if strings.Contains(string(doc.Components.Schemas["RedeemRequest"].Properties["points"]), "minimum") {
+			t.Error("the document has a minimum for them")
+		}
+	})
 	t.Run("events have their JSON names", func(t *testing.T) {
 		for _, field := range []string{"type", "id", "customer", "at", "order", "lines", "order_discount_minor", "email", "email_hash"} {
 			if _, ok := doc.Components.Schemas["OrderPlaced"].Properties[field]; !ok {

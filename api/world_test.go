@@ -462,6 +462,7 @@ type reply struct {
 	body   []byte
 }
 
+// send makes a request, and holds the answer to the served document.
 func (s *shop) send(method, path, body string, headers ...string) reply {
 	s.t.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
@@ -473,7 +474,13 @@ func (s *shop) send(method, path, body string, headers ...string) reply {
 	}
 	w := httptest.NewRecorder()
 	s.server.Handler().ServeHTTP(w, r)
-	return reply{s.t, w.Code, w.Header(), w.Body.Bytes()}
+	got := reply{s.t, w.Code, w.Header(), w.Body.Bytes()}
+	doc, err := served()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	doc.holds(s.t, r, body, got)
+	return got
 }
 
 func (s *shop) get(path string, headers ...string) reply {
