@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -18,6 +19,13 @@ type command struct {
 	status int
 	// timed is set when the client gave the time, keyed when it gave the id.
 	timed, keyed bool
+}
+
+// answered is the decision that a command is answered with.
+type answered struct {
+	events.Decision
+	// replayed is set when the command's id was decided before this request.
+	replayed bool
 }
 
 // decide publishes a command and answers with its decision.
@@ -37,14 +45,14 @@ func (s *Server) decide(ctx context.Context, c command) (*redemptionOutput, erro
 	case err != nil:
 		return nil, s.storeProblem(place, err)
 	case account != nil && account.Erased:
-		return nil, problem(ReasonErased, "this customer was erased")
+		return nil, s.located(problem(ReasonErased, "this customer was erased"), &reader{place: place})
 	case account != nil && account.MergedInto != "":
-		return nil, merged(account.MergedInto)
+		return nil, s.located(merged(account.MergedInto), &reader{place: place})
 	}
 	// Repetitions that come while a command is at work, as from a checkout that retries in parallel, have it decided once
 	// and get the one answer.
 	same := payloadAt(c, 0)
-	d, p := share(ctx, &s.commands, string(same[:]), func(ctx context.Context) (events.Decision, *Problem) {
+	d, p := share(ctx, &s.commands, string(same[:]), func(ctx context.Context) (answered, *Problem) {
 		d, p := s.once(ctx, place, c)
 		if p != nil {
 			return d, p
@@ -54,20 +62,29 @@ func (s *Server) decide(ctx context.Context, c command) (*redemptionOutput, erro
 	if p != nil {
 		return nil, p
 	}
-	return s.outcome(place, c, d)
+	out, p := s.outcome(place, c, d.Decision)
+	if p != nil {
+		p.replayed = d.replayed
+		return nil, p
+	}
+	if d.replayed {
+		out.Replayed = "true"
+	}
+	return out, nil
 }
 
 // once returns the decision on a command that was asked for before under its id, or has it decided now. Without the look
 // back a mere repetition would be a CONFLICT in the ledger, because its time is another.
-func (s *Server) once(ctx context.Context, place Place, c command) (events.Decision, *Problem) {
+func (s *Server) once(ctx context.Context, place Place, c command) (answered, *Problem) {
 	if c.keyed {
 		head := c.event.Head()
 		first, ok, p := s.firstDecision(ctx, place, head.Customer, head.ID, nil)
 		if p != nil || ok && remembered(first.Result) {
-			return first, p
+			return answered{first, true}, p
 		}
 	}
-	return s.decided(ctx, place, c.event)
+	d, p := s.decided(ctx, place, c.event)
+	return answered{d, false}, p
 }
 
 // remembered reports whether a decision with the result used its event id up.
@@ -129,21 +146,28 @@ func (s *Server) decided(ctx context.Context, place Place, e events.Event) (even
 
 // original returns the decision that a command with this id was answered with first, so that a repeated request gets
 // the same answer; and refuses a request that only has the id in common with it.
-func (s *Server) original(ctx context.Context, place Place, c command, d events.Decision) (events.Decision, *Problem) {
+func (s *Server) original(ctx context.Context, place Place, c command, d answered) (answered, *Problem) {
 	head := c.event.Head()
 	if d.Result == events.Duplicate || d.Result == events.Conflict {
-		first, ok, p := s.firstDecision(ctx, place, head.Customer, head.ID, &d)
+		first, ok, p := s.firstDecision(ctx, place, head.Customer, head.ID, &d.Decision)
 		if p != nil {
 			return d, p
 		}
 		if ok {
-			d = first
+			d = answered{first, d.replayed || first.Offset != d.Offset}
 		}
 	}
 	if d.Facts.Payload == (events.Fingerprint{}) || d.Facts.Payload == payloadAt(c, d.Facts.At) {
 		return d, nil
 	}
-	return d, problem(ReasonConflict, "id %q was used for something else before: send a new id", head.ID)
+	p := problem(ReasonConflict, "id %q was used before, for a %s of %s that is not this: send a new id", head.ID, d.Facts.Type, d.Facts.At)
+	p.Position = after(&d.Decision)
+	return d, p
+}
+
+// after is the position that reflects d.
+func after(d *events.Decision) string {
+	return Position{Partition: d.Partition, Next: d.Offset + 1}.String()
 }
 
 // payloadAt identifies what c says. A time that the client did not give does not count: at takes its place.
@@ -184,7 +208,7 @@ func (s *Server) firstDecision(ctx context.Context, place Place, customer, event
 }
 
 // outcome words a decision for the client.
-func (s *Server) outcome(place Place, c command, d events.Decision) (*redemptionOutput, error) {
+func (s *Server) outcome(place Place, c command, d events.Decision) (*redemptionOutput, *Problem) {
 	switch d.Result {
 	case events.Applied, events.Nothing:
 		return s.done(c, d, stateIn(&d, c)), nil
@@ -194,9 +218,9 @@ func (s *Server) outcome(place Place, c command, d events.Decision) (*redemption
 		return nil, s.forwarded(place, d)
 	case events.Holdout, events.Conflict, events.Refused, events.Stale, events.Future, events.Waiting, events.Held, events.Unreadable,
 		events.Parked:
-		return nil, declined(&d)
+		return nil, s.declined(place, c, &d)
 	}
-	return nil, declined(&d)
+	return nil, s.declined(place, c, &d)
 }
 
 // stateIn is what d says of the redemption; a decision that changed nothing leaves it as the command wants it.
@@ -213,7 +237,7 @@ func stateIn(d *events.Decision, c command) events.RedemptionFact {
 }
 
 func (s *Server) done(c command, d events.Decision, state events.RedemptionFact) *redemptionOutput {
-	at := Position{Partition: d.Partition, Next: d.Offset + 1}.String()
+	at := after(&d)
 	return &redemptionOutput{
 		Status: c.status, Position: at,
 		Body: Redemption{
@@ -243,7 +267,7 @@ func refTo(d *events.Decision) Ref { return Ref{d.Partition, d.Offset, d.Cause.E
 
 // again answers a command on a redemption that another event has moved already: whether that is a repetition or a
 // clash shows in where the redemption stands now.
-func (s *Server) again(place Place, c command, d events.Decision) (*redemptionOutput, error) {
+func (s *Server) again(place Place, c command, d events.Decision) (*redemptionOutput, *Problem) {
 	r, p := s.redemption(place, d.Customer, c.redemption)
 	if p != nil {
 		return nil, p
@@ -252,26 +276,38 @@ func (s *Server) again(place Place, c command, d events.Decision) (*redemptionOu
 		if _, p := s.own(d.Customer); p != nil {
 			return nil, p
 		}
-		return nil, declined(&d)
+		return nil, s.declined(place, c, &d)
 	}
-	var points events.Points
-	for i := range r.Parts {
-		points += r.Parts[i].Points
-	}
-	same := r.State == c.want
-	if asked, ok := c.event.(*events.RedemptionRequested); ok {
-		// A confirmation may have released a part.
-		same = r.State == events.StateReserved && asked.Points == points ||
-			r.State == events.StateConfirmed && asked.Points >= points
-	}
-	if !same {
-		p := declined(&d)
-		p.Detail = "redemption " + c.redemption + " exists already, and is " + string(r.State)
+	points := pointsOf(r)
+	if !asksTheSame(c, r.State, points) {
+		p := s.declined(place, c, &d)
+		p.Detail = fmt.Sprintf("redemption %s exists already, and is %s with %s", c.redemption, r.State, count(points))
 		return nil, p
 	}
 	out := s.done(c, d, events.RedemptionFact{Redemption: r.ID, State: r.State, LapsesAt: r.LapsesAt})
 	out.Body.Points = points
 	return out, nil
+}
+
+// asksTheSame reports whether a command asks for what became of a redemption that is in the state with the points.
+func asksTheSame(c command, state events.RedemptionState, points events.Points) bool {
+	switch asked := c.event.(type) {
+	case *events.RedemptionRequested:
+		// A confirmation may have released a part.
+		return state == events.StateReserved && asked.Points == points || state == events.StateConfirmed && asked.Points >= points
+	case *events.RedemptionConfirmed:
+		return state == c.want && (asked.Points == nil || *asked.Points == points)
+	default:
+		return state == c.want
+	}
+}
+
+// pointsOf sums what a redemption has set aside or spent.
+func pointsOf(r *loyalty.Redemption) (sum events.Points) {
+	for i := range r.Parts {
+		sum += r.Parts[i].Points
+	}
+	return sum
 }
 
 // redemption returns the record of a redemption, or nil.
@@ -310,12 +346,35 @@ func (s *Server) forwarded(place Place, d events.Decision) *Problem {
 	return p
 }
 
-// declined says why the rules said no.
-func declined(d *events.Decision) *Problem {
+// declined says why the rules said no, and by which of their numbers.
+func (s *Server) declined(place Place, c command, d *events.Decision) *Problem {
 	reason := reasonOf(d)
-	p := problem(reason, "%s", reason.words())
-	at := Position{Partition: d.Partition, Next: d.Offset + 1}
+	detail := s.bound(place, c, d)
+	if detail == "" {
+		detail = reason.words()
+	}
+	p := problem(reason, "%s", detail)
 	ref, balance := refTo(d), d.Balance
-	p.Position, p.Decision, p.Balance = at.String(), &ref, &balance
+	p.Position, p.Decision, p.Balance = after(d), &ref, &balance
 	return p
+}
+
+// bound words a refusal with the number that the command did not keep to, of the program that decided; "" where there is
+// none.
+func (s *Server) bound(place Place, c command, d *events.Decision) string {
+	switch e := c.event.(type) {
+	case *events.RedemptionRequested:
+		if program := s.parts.Programs.History().Version(d.Program.Version); program != nil {
+			return boundWords(reasonOf(d), program, e)
+		}
+	case *events.RedemptionConfirmed:
+		if d.Reason != "invalid_points" {
+			break
+		}
+		if r, p := s.redemption(place, d.Customer, e.Redemption); p == nil && r != nil && r.State == events.StateReserved {
+			return fmt.Sprintf("the redemption has %s reserved: confirm 1 to %d", count(pointsOf(r)), pointsOf(r))
+		}
+	default:
+	}
+	return ""
 }

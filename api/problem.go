@@ -29,6 +29,8 @@ type Problem struct {
 	Balance  *events.Balance `json:"balance,omitempty" doc:"The balance that a refused command met"`
 	// Decision is where the refusal stands in the ledger.
 	Decision *Ref `json:"decision,omitempty" doc:"The decision that refused the command"`
+	// replayed is set when an earlier request under the same key was answered so.
+	replayed bool
 }
 
 // Progress is how far a restore has come, in ledger offsets.
@@ -63,6 +65,8 @@ const (
 	problemType = "application/problem+json"
 	jsonType    = "application/json"
 	ownerHeader = "Accrue-Owner"
+	// replayedHeader is the name that other APIs have given it.
+	replayedHeader = "Idempotent-Replayed"
 )
 
 // GetHeaders tells huma the headers.
@@ -81,6 +85,9 @@ func (p *Problem) setHeaders(h http.Header) {
 	}
 	if p.Position != "" {
 		h.Set(positionHeader, p.Position)
+	}
+	if p.replayed {
+		h.Set(replayedHeader, "true")
 	}
 	h.Set("Cache-Control", "no-store")
 }

@@ -66,6 +66,7 @@ type settleInput struct {
 type redemptionOutput struct {
 	Status   int
 	Position string `header:"Accrue-Position" doc:"Send it along with a read, and the read waits until it reflects the decision"`
+	Replayed string `header:"Idempotent-Replayed" doc:"true when the answer is that to an earlier request under the same key"`
 	Body     Redemption
 }
 
@@ -74,7 +75,7 @@ func (s *Server) registerRedemptions(h huma.API) {
 		return huma.Operation{
 			OperationID: id, Method: http.MethodPost, Path: path, Summary: summary, Tags: []string{"redemptions"},
 			Description: "Decided when it answers. 409 carries the reason of the decision, such as balance_too_low. The same " +
-				"request with the same key answers the same.",
+				"request with the same key answers the same, with Idempotent-Replayed: true.",
 			DefaultStatus: status, SkipValidateBody: true, MaxBodyBytes: s.cfg.BodyBytesMax + 1,
 			Responses: problems(ReasonInvalidJSON, ReasonInvalidRequest, ReasonBodyTooLarge, ReasonNotJSON, ReasonErased,
 				ReasonConflict, ReasonNotOwner, ReasonDecisionPending, ReasonRequestTimeout, ReasonInternal),

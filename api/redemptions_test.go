@@ -3,6 +3,7 @@ package api_test
 import (
 	"errors"
 	"fmt"
+	"math/big"
 	"net/http"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/accrue-loyalty/accrue/api"
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/loyalty"
 )
 
 // rich is a shop whose customer ann has 100 points.
@@ -51,6 +53,38 @@ func TestRedeem(t *testing.T) {
 	})
 	t.Run("declined below the minimum", func(t *testing.T) {
 		rich(t).post("/v1/redemptions", redeem(9, "")).problem(http.StatusConflict, "below_minimum")
+	})
+	t.Run("says which bound of the program that decided was broken", func(t *testing.T) {
+		s := open(t)
+		s.edit(func() {
+			p := s.history[0]
+			p.Redemption.Minimum, p.Redemption.Step, p.Redemption.MaxShare = 20, 5, big.NewRat(1, 2)
+			p.Rewards = []loyalty.Reward{{ID: "mug", Points: 33}}
+		})
+		s.order("ann", "o1", 100)
+		for _, c := range []struct {
+			request        string
+			reason, detail string
+		}{
+			{redeem(0, ""), "invalid_points", "minimum of 20 points"},
+			{redeem(15, ""), "below_minimum", "minimum of 20 points"},
+			{redeem(21, ""), "not_a_step", "steps of 5 only"},
+			{redeem(60, `,"order_total_minor":99`), "over_max_share", "0.5 of an order, and of a total of 99 minor units in USD that is 45 points at most"},
+			{redeem(30, `,"reward":"mug"`), "reward_points_differ", "costs 33 points"},
+		} {
+			p := s.post("/v1/redemptions", c.request, "Idempotency-Key", c.request).problem(http.StatusConflict, api.Reason(c.reason))
+			if !strings.Contains(p.Detail, c.detail) {
+				t.Errorf("%s: the detail %q does not say %q", c.request, p.Detail, c.detail)
+			}
+		}
+		later := rules()
+		later.Version, later.EffectiveAt = 2, events.InstantOf(now)
+		later.Redemption.Minimum = 10
+		s.edit(func() { s.history = append(s.history, later) })
+		again := redeem(15, "")
+		if p := s.post("/v1/redemptions", again, "Idempotency-Key", again).problem(http.StatusConflict, "below_minimum"); !strings.Contains(p.Detail, "20 points") {
+			t.Errorf("the detail %q is not of the program that decided", p.Detail)
+		}
 	})
 	t.Run("declined for a customer nobody knows", func(t *testing.T) {
 		open(t).post("/v1/redemptions", redeem(10, "")).problem(http.StatusConflict, "balance_too_low")
@@ -107,6 +141,9 @@ func TestRedeemAgain(t *testing.T) {
 			if string(first.body) != string(second.body) {
 				t.Errorf("first answer  %s\nsecond answer %s", first.body, second.body)
 			}
+			if first.header["Idempotent-Replayed"] != nil || second.header.Get("Idempotent-Replayed") != "true" {
+				t.Errorf("replayed: %q, %q", first.header["Idempotent-Replayed"], second.header["Idempotent-Replayed"])
+			}
 			if b := s.balance("ann"); b.Reserved != 60 {
 				t.Errorf("the balance is %+v", b)
 			}
@@ -131,6 +168,9 @@ func TestRedeemAgain(t *testing.T) {
 		s.order("ann", "o2", 100)
 		second := s.post("/v1/redemptions", redeem(101, `,"id":"k1"`))
 		second.problem(http.StatusConflict, "balance_too_low")
+		if first.header["Idempotent-Replayed"] != nil || second.header.Get("Idempotent-Replayed") != "true" {
+			t.Errorf("replayed: %q, %q", first.header["Idempotent-Replayed"], second.header["Idempotent-Replayed"])
+		}
 		if string(first.body) != string(second.body) {
 			t.Errorf("first answer  %s\nsecond answer %s", first.body, second.body)
 		}
@@ -138,7 +178,14 @@ func TestRedeemAgain(t *testing.T) {
 	t.Run("another request under the same id is refused", func(t *testing.T) {
 		s := rich(t)
 		s.post("/v1/redemptions", redeem(60, `,"id":"k1"`)).is(http.StatusCreated)
-		s.post("/v1/redemptions", redeem(20, `,"id":"k1"`)).problem(http.StatusConflict, api.ReasonConflict)
+		r := s.post("/v1/redemptions", redeem(20, `,"id":"k1"`))
+		p := r.problem(http.StatusConflict, api.ReasonConflict)
+		if !strings.Contains(p.Detail, "for a RedemptionRequested of 2026-11-22T10:00:00.000Z") {
+			t.Errorf("detail %q", p.Detail)
+		}
+		if _, err := api.ParsePosition(r.header.Get("Accrue-Position")); err != nil || r.header["Idempotent-Replayed"] != nil {
+			t.Errorf("the headers are %v: %v", r.header, err)
+		}
 	})
 	t.Run("the same redemption under another id answers as it stands", func(t *testing.T) {
 		s := rich(t)
@@ -195,6 +242,27 @@ func TestSettle(t *testing.T) {
 			t.Errorf("answered %+v", got)
 		}
 	})
+	t.Run("confirming again with other points is refused", func(t *testing.T) {
+		s := reserved(t)
+		settle(s, "confirm", `{"customer":"ann","points":25}`)
+		p := s.post("/v1/redemptions/r1/confirm", `{"customer":"ann","points":60}`).problem(http.StatusConflict, "redemption_confirmed")
+		if !strings.Contains(p.Detail, "confirmed with 25 points") {
+			t.Errorf("detail %q", p.Detail)
+		}
+		for _, same := range []string{`{"customer":"ann","points":25}`, who} {
+			if got := settle(s, "confirm", same); got.Points != 25 {
+				t.Errorf("confirming %s answered %+v", same, got)
+			}
+		}
+	})
+	t.Run("no more than is reserved can be confirmed", func(t *testing.T) {
+		for _, points := range []string{"61", "0"} {
+			p := reserved(t).post("/v1/redemptions/r1/confirm", `{"customer":"ann","points":`+points+`}`).problem(http.StatusConflict, "invalid_points")
+			if !strings.Contains(p.Detail, "60 points reserved") {
+				t.Errorf("detail %q", p.Detail)
+			}
+		}
+	})
 	t.Run("cancelled points are free again", func(t *testing.T) {
 		s := reserved(t)
 		if got := settle(s, "cancel", who); got.State != events.StateCancelled || got.Points != 60 || got.Balance.Active != 100 {
@@ -249,12 +317,20 @@ func TestCommandRefusals(t *testing.T) {
 	t.Run("an erased customer", func(t *testing.T) {
 		s := rich(t)
 		s.post("/v1/events", `{"type":"ErasureRequested","id":"e","customer":"ann","at":"2026-11-22T09:30:00Z"}`).is(202)
-		s.post("/v1/redemptions", redeem(60, "")).problem(http.StatusNotFound, api.ReasonErased)
+		r := s.post("/v1/redemptions", redeem(60, ""))
+		r.problem(http.StatusNotFound, api.ReasonErased)
+		if _, err := api.ParsePosition(r.header.Get("Accrue-Position")); err != nil {
+			t.Error(err)
+		}
 	})
 	t.Run("a merged customer", func(t *testing.T) {
 		s := rich(t)
 		s.post("/v1/events", `{"type":"AccountsMerged","id":"m","customer":"ann","at":"2026-11-22T09:30:00Z","into":"bob"}`).is(202)
-		p := s.post("/v1/redemptions", redeem(60, "")).problem(http.StatusConflict, api.ReasonAccountMerged)
+		r := s.post("/v1/redemptions", redeem(60, ""))
+		p := r.problem(http.StatusConflict, api.ReasonAccountMerged)
+		if _, err := api.ParsePosition(r.header.Get("Accrue-Position")); err != nil {
+			t.Error(err)
+		}
 		if p.Into != "bob" {
 			t.Errorf("into %q", p.Into)
 		}

@@ -1,9 +1,11 @@
 package api
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/loyalty"
 )
 
 // lower makes a reason of a result that has none of its own.
@@ -71,6 +73,28 @@ func redemptionWords(r Reason) string {
 	default:
 		return ""
 	}
+}
+
+// boundWords is [Reason.words] for a request that broke a bound of p, with the bound.
+func boundWords(r Reason, p *loyalty.Program, e *events.RedemptionRequested) string {
+	switch r {
+	case "below_minimum", "invalid_points":
+		return fmt.Sprintf("the program sets a minimum of %s for one redemption", count(p.Redemption.Minimum))
+	case "not_a_step":
+		return fmt.Sprintf("the program redeems points in steps of %d only: choose a multiple of it", p.Redemption.Step)
+	case "over_max_share":
+		most, _ := p.Payable(e.OrderTotal)
+		return fmt.Sprintf("points may pay %s of an order, and of a total of %d minor units in %s that is %s at most: redeem fewer",
+			decimal(p.Redemption.MaxShare), e.OrderTotal, p.Currency, count(most))
+	case "reward_points_differ":
+		for i := range p.Rewards {
+			if reward := &p.Rewards[i]; reward.ID == e.Reward {
+				return fmt.Sprintf("the reward costs %s", count(reward.Points))
+			}
+		}
+	default:
+	}
+	return ""
 }
 
 func eventWords(r Reason) string {
