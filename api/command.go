@@ -316,6 +316,11 @@ func (s *Server) redemption(place Place, customer, id string) (*loyalty.Redempti
 	if err != nil {
 		return nil, s.storeProblem(place, err)
 	}
+	return s.redemptionOf(place, account, customer, id)
+}
+
+// redemptionOf returns the record of a redemption of an account, which may be nil, or nil.
+func (s *Server) redemptionOf(place Place, account *loyalty.Account, customer, id string) (*loyalty.Redemption, *Problem) {
 	if account != nil {
 		for _, r := range account.Reservations {
 			if r.ID == id {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/accrue-loyalty/accrue/events"
@@ -101,6 +102,15 @@ func noProgram() *Problem {
 func (s *Server) located(p *Problem, r *reader) *Problem {
 	p.Position = r.at().String()
 	return p
+}
+
+// missing is [Server.located] for what an account does not have: the customer may have it that it was merged into.
+func (s *Server) missing(p *Problem, r *reader) *Problem {
+	if into := r.account.MergedInto; into != "" {
+		p.Into = into
+		p.Detail += fmt.Sprintf("; this customer was merged into %q: ask for that one", into)
+	}
+	return s.located(p, r)
 }
 
 // still refuses what was read of an account's records if the partition has moved since the account was read.

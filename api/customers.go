@@ -31,11 +31,12 @@ func answerOf[T any](r *reader, body T) *answer[T] {
 
 // Lots is the answer to GET …/lots.
 type Lots struct {
-	Customer string         `json:"customer"`
-	Lots     []Lot          `json:"lots" nullable:"false" doc:"By lot number"`
-	Deficit  events.Points  `json:"deficit"`
-	Position string         `json:"position"`
-	AsOf     events.Instant `json:"as_of"`
+	Customer   string         `json:"customer"`
+	Lots       []Lot          `json:"lots" nullable:"false" doc:"By lot number"`
+	Deficit    events.Points  `json:"deficit"`
+	MergedInto string         `json:"merged_into,omitempty" doc:"The customer that took the account over"`
+	Position   string         `json:"position"`
+	AsOf       events.Instant `json:"as_of"`
 }
 
 // Lot is points earned together.
@@ -84,10 +85,11 @@ func visibleOrder(key string) string {
 
 // Statement is the answer to GET …/statement.
 type Statement struct {
-	Customer  string            `json:"customer"`
-	Decisions []events.Decision `json:"decisions" nullable:"false" doc:"Newest first"`
-	Next      int64             `json:"next,omitempty" doc:"Ask with before=next for older ones; absent at the end"`
-	Position  string            `json:"position"`
+	Customer   string            `json:"customer"`
+	Decisions  []events.Decision `json:"decisions" nullable:"false" doc:"Newest first"`
+	Next       int64             `json:"next,omitempty" doc:"Ask with before=next for older ones; absent at the end"`
+	MergedInto string            `json:"merged_into,omitempty" doc:"The customer that took the account over"`
+	Position   string            `json:"position"`
 }
 
 type statementInput struct {
@@ -142,6 +144,8 @@ func (s *Server) registerCustomers(h huma.API) {
 		"The customer's tier, what it brings, and what is missing to the next"), s.tier)
 	huma.Register(h, s.readOperation("order", "/v1/customers/{customer}/orders/{order}",
 		"What an order earned and what came back of it", ReasonUnknownOrder), s.order)
+	huma.Register(h, s.readOperation("redemption", "/v1/customers/{customer}/redemptions/{redemption}",
+		"Where a redemption stands", ReasonUnknownRedemption), s.redemptionStatus)
 }
 
 // readOperation describes a read of one customer.
@@ -171,7 +175,8 @@ func (s *Server) lots(ctx context.Context, in *CustomerInput) (*answer[Lots], er
 	}
 	all := func(*loyalty.Lot) bool { return true }
 	return answerOf(&r, Lots{
-		Customer: in.Customer, Lots: lotsOf(&r, all), Deficit: r.account.Deficit, Position: r.at().String(), AsOf: r.asOf,
+		Customer: in.Customer, Lots: lotsOf(&r, all), Deficit: r.account.Deficit, MergedInto: r.account.MergedInto,
+		Position: r.at().String(), AsOf: r.asOf,
 	}), nil
 }
 
@@ -191,7 +196,9 @@ func (s *Server) statement(ctx context.Context, in *statementInput) (*answer[Sta
 	if p != nil {
 		return nil, p
 	}
-	body := Statement{Customer: in.Customer, Decisions: decisions, Position: r.at().String()}
+	body := Statement{
+		Customer: in.Customer, Decisions: decisions, MergedInto: r.account.MergedInto, Position: r.at().String(),
+	}
 	if len(offsets) == in.Limit {
 		body.Next = offsets[len(offsets)-1]
 	}
@@ -230,7 +237,7 @@ func (s *Server) order(ctx context.Context, in *orderInput) (*answer[Order], err
 		return nil, p
 	}
 	if o == nil || visibleOrder(o.ID) == "" {
-		return nil, s.located(problem(ReasonUnknownOrder, "the customer has no such order"), &r)
+		return nil, s.missing(problem(ReasonUnknownOrder, "the customer has no such order"), &r)
 	}
 	ofOrder := func(l *loyalty.Lot) bool { return l.Order == in.Order }
 	body := Order{

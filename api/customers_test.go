@@ -40,14 +40,14 @@ func TestLotsAndOrders(t *testing.T) {
 		s.get("/v1/customers/ann/orders/%00review").problem(http.StatusNotFound, api.ReasonUnknownOrder)
 	})
 	t.Run("reads of an unknown customer", func(t *testing.T) {
-		for _, path := range []string{"lots", "statement", "tier", "orders/o1", "explain/x"} {
+		for _, path := range []string{"lots", "statement", "tier", "orders/o1", "redemptions/r1", "explain/x"} {
 			s.get("/v1/customers/nobody/"+path).problem(http.StatusNotFound, api.ReasonUnknownCustomer)
 		}
 	})
 	t.Run("reads of a customer who lives elsewhere", func(t *testing.T) {
 		other := open(t)
 		other.move()
-		for _, path := range []string{"lots", "statement", "tier", "orders/o1", "explain/x"} {
+		for _, path := range []string{"lots", "statement", "tier", "orders/o1", "redemptions/r1", "explain/x"} {
 			r := other.get("/v1/customers/ann/" + path)
 			r.problem(http.StatusMisdirectedRequest, api.ReasonNotOwner)
 			if r.header.Get("Accrue-Owner") != "http://other:8080" {
@@ -57,7 +57,7 @@ func TestLotsAndOrders(t *testing.T) {
 	})
 	t.Run("reads while the customer moves elsewhere", func(t *testing.T) {
 		const cart = `{"customer":"ann","currency":"USD","lines":[]}`
-		for _, path := range []string{"statement", "orders/o1", "orders/o9", "explain/placed-o1", "explain/x"} {
+		for _, path := range []string{"statement", "orders/o1", "orders/o9", "redemptions/r1", "explain/placed-o1", "explain/x"} {
 			moving := rich(t)
 			moving.onRead = moving.move
 			moving.get("/v1/customers/ann/"+path).problem(http.StatusMisdirectedRequest, api.ReasonNotOwner)
@@ -75,6 +75,27 @@ func TestLotsAndOrders(t *testing.T) {
 			s.get("/v1/customers/ann/"+path+"?min_offset=4000").problem(http.StatusServiceUnavailable, api.ReasonPositionNotReached)
 		}
 	})
+}
+
+func TestReadsOfAMergedCustomerNameTheSurvivor(t *testing.T) {
+	s := rich(t)
+	s.post("/v1/events", `{"type":"AccountsMerged","id":"m","customer":"ann","at":"2026-11-22T09:30:00Z","into":"bob"}`).is(202)
+	for _, path := range []string{"lots", "tier", "statement", "balance"} {
+		if r := s.get("/v1/customers/ann/" + path).is(http.StatusOK); !strings.Contains(string(r.body), `"merged_into":"bob"`) {
+			t.Errorf("%s does not say into whom: %s", path, r.body)
+		}
+		if r := s.get("/v1/customers/bob/" + path).is(http.StatusOK); strings.Contains(string(r.body), `"merged_into":"`) && path != "statement" {
+			t.Errorf("%s of the survivor: %s", path, r.body)
+		}
+	}
+	for path, reason := range map[string]api.Reason{
+		"orders/o1": api.ReasonUnknownOrder, "explain/never": api.ReasonUnknownEvent, "redemptions/r1": api.ReasonUnknownRedemption,
+	} {
+		if p := s.get("/v1/customers/ann/"+path).problem(http.StatusNotFound, reason); p.Into != "bob" || !strings.Contains(p.Detail, `"bob"`) {
+			t.Errorf("%s: %+v", path, p)
+		}
+	}
+	s.get("/v1/customers/bob/orders/o1").is(http.StatusOK)
 }
 
 func TestStatement(t *testing.T) {

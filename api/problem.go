@@ -23,7 +23,7 @@ type Problem struct {
 	// Owner is who answers instead.
 	Owner string `json:"owner,omitempty" doc:"Base URL of the instance that answers for this customer (421)"`
 	// Into is the customer that an ended account was merged into.
-	Into     string          `json:"into,omitempty" doc:"The customer that this one was merged into"`
+	Into     string          `json:"into,omitempty" doc:"The customer that this one was merged into, and that has what is missing here"`
 	Position string          `json:"position,omitempty" doc:"How far the partition has folded, as in Accrue-Position"`
 	Restore  *Progress       `json:"restore,omitempty" doc:"How far the restore has come"`
 	Balance  *events.Balance `json:"balance,omitempty" doc:"The balance that a refused command met"`

@@ -99,7 +99,7 @@ func (s *Server) locate(r *reader, customer, event string) (int64, *Problem) {
 			return n, nil
 		}
 	}
-	return 0, s.located(problem(ReasonUnknownEvent, "no decision on this event of the customer is known: it may not have "+
+	return 0, s.missing(problem(ReasonUnknownEvent, "no decision on this event of the customer is known: it may not have "+
 		"been decided yet, or be too old to be remembered by its id; its statement has it by @offset"), r)
 }
 

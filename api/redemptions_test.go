@@ -288,6 +288,41 @@ func TestSettle(t *testing.T) {
 	})
 }
 
+func TestRedemptionStatus(t *testing.T) {
+	const who, path = `{"customer":"ann"}`, "/v1/customers/ann/redemptions/r1"
+	status := func(s *shop) api.RedemptionStatus {
+		s.t.Helper()
+		r := s.get(path).is(http.StatusOK)
+		var got api.RedemptionStatus
+		r.into(&got)
+		if got.Redemption != "r1" || got.Customer != "ann" || got.Position != r.header.Get("Accrue-Position") {
+			s.t.Errorf("answered %s", r.body)
+		}
+		return got
+	}
+	s := rich(t)
+	s.get(path).problem(http.StatusNotFound, api.ReasonUnknownRedemption)
+	s.post("/v1/redemptions", redeem(60, `,"redemption":"r1","order":"o9"`)).is(http.StatusCreated)
+	if got := status(s); got.State != events.StateReserved || got.Points != 60 || got.LapsesAt != events.InstantOf(now.Add(30*time.Minute)) ||
+		strings.Join(got.Orders, " ") != "o9" {
+		t.Errorf("reserved: %+v", got)
+	}
+	s.post("/v1/redemptions/r1/confirm", `{"customer":"ann","points":25}`).is(http.StatusOK)
+	if got := status(s); got.State != events.StateConfirmed || got.Points != 25 || got.LapsesAt != 0 || got.GivenBack != 0 {
+		t.Errorf("confirmed: %+v", got)
+	}
+	s.post("/v1/redemptions/r1/cancel", who).is(http.StatusOK)
+	if got := status(s); got.State != events.StateCancelled || got.Points != 25 || got.GivenBack != 25 {
+		t.Errorf("cancelled: %+v", got)
+	}
+	late := rich(t)
+	late.post("/v1/redemptions", redeem(60, `,"redemption":"r1"`)).is(http.StatusCreated)
+	late.tick(events.InstantOf(now.Add(time.Hour)))
+	if got := status(late); got.State != events.StateLapsed || got.Points != 0 {
+		t.Errorf("lapsed: %+v", got)
+	}
+}
+
 func TestCommandRefusals(t *testing.T) {
 	t.Run("what is missing or misspelt is named", func(t *testing.T) {
 		s := rich(t)

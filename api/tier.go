@@ -20,6 +20,7 @@ type Tier struct {
 	Next             *NextTier      `json:"next,omitempty" doc:"Absent at the top"`
 	GraceUntil       events.Instant `json:"grace_until,omitzero" doc:"Set when the tier must be earned again by then"`
 	Levels           []TierLevel    `json:"levels" nullable:"false"`
+	MergedInto       string         `json:"merged_into,omitempty" doc:"The customer that took the account over"`
 	Position         string         `json:"position"`
 	AsOf             events.Instant `json:"as_of"`
 }
@@ -50,7 +51,7 @@ func tierOf(r *reader) Tier {
 	t := Tier{
 		Customer: r.account.Customer, Tier: sum.Tier, QualifyingMinor: sum.QualifyingMinor,
 		QualifyingPoints: sum.QualifyingPoints, GraceUntil: r.account.Grace, Benefits: []string{}, Levels: []TierLevel{},
-		Position: r.at().String(), AsOf: r.asOf,
+		MergedInto: r.account.MergedInto, Position: r.at().String(), AsOf: r.asOf,
 	}
 	if r.program.Tiers == nil {
 		return t
