@@ -30,11 +30,29 @@ func versionOf(p *loyalty.Program) ProgramVersion {
 
 // Program is the answer to GET /v1/program.
 type Program struct {
-	Current  ProgramVersion   `json:"current" doc:"In effect now"`
-	Currency string           `json:"currency"`
-	Timezone string           `json:"timezone"`
-	Value    string           `json:"point_value_minor,omitempty" doc:"Worth of a point in minor units, as a decimal or a fraction"`
-	Versions []ProgramVersion `json:"versions" nullable:"false" doc:"All published versions, by the time they take effect"`
+	Current    ProgramVersion    `json:"current" doc:"In effect now"`
+	Currency   string            `json:"currency"`
+	Timezone   string            `json:"timezone"`
+	Value      string            `json:"point_value_minor,omitempty" doc:"Worth of a point in minor units, as a decimal or a fraction"`
+	Rates      map[string]string `json:"rates_minor,omitempty" doc:"What a minor unit of another currency is in minor units of the program's, as a decimal or a fraction"`
+	Redemption RedemptionBounds  `json:"redemption"`
+	Versions   []ProgramVersion  `json:"versions" nullable:"false" doc:"All published versions, by the time they take effect"`
+}
+
+// RedemptionBounds are what the program says of one redemption.
+type RedemptionBounds struct {
+	Minimum  events.Points `json:"minimum" doc:"Fewest points, without a reward"`
+	Step     events.Points `json:"step" doc:"Points are a multiple of it, without a reward"`
+	MaxShare string        `json:"max_share_of_order,omitempty" doc:"Share of order_total_minor that points may pay, as a decimal or a fraction; absent: any"`
+	TTL      string        `json:"reservation_ttl" example:"30 minutes"`
+}
+
+func boundsOf(r *loyalty.RedemptionRules) RedemptionBounds {
+	b := RedemptionBounds{Minimum: r.Minimum, Step: r.Step, TTL: r.TTL.String()}
+	if r.MaxShare != nil {
+		b.MaxShare = decimal(r.MaxShare)
+	}
+	return b
 }
 
 // Partitions is the answer to GET /v1/partitions.
@@ -108,7 +126,10 @@ func (s *Server) program(context.Context, *struct{}) (*bodyOf[Program], error) {
 	}
 	body := Program{
 		Current: versionOf(current), Currency: current.Currency, Timezone: current.Calendar.Location().String(),
-		Versions: []ProgramVersion{},
+		Redemption: boundsOf(&current.Redemption), Rates: map[string]string{}, Versions: []ProgramVersion{},
+	}
+	for currency, rate := range current.Rates {
+		body.Rates[currency] = decimal(rate)
 	}
 	if current.PointValue != nil {
 		body.Value = decimal(current.PointValue)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/big"
 	"net"
 	"net/http"
 	"strings"
@@ -86,8 +87,18 @@ func TestInstance(t *testing.T) {
 		s := open(t)
 		var got api.Program
 		s.get("/v1/program").is(http.StatusOK).into(&got)
-		if got.Current.Version != 1 || got.Current.Program != "test-rewards" || got.Currency != "USD" || got.Value != "1" || len(got.Versions) != 1 {
+		if got.Current.Version != 1 || got.Current.Program != "test-rewards" || got.Currency != "USD" || got.Value != "1" || len(got.Versions) != 1 ||
+			got.Redemption != (api.RedemptionBounds{Minimum: 10, Step: 1, TTL: "30 minutes"}) || got.Rates != nil {
 			t.Errorf("answered %+v", got)
+		}
+		s.edit(func() {
+			s.history[0].Redemption.MaxShare = big.NewRat(1, 3)
+			s.history[0].Rates = map[string]*big.Rat{"JPY": big.NewRat(65, 100)}
+		})
+		var bound api.Program
+		s.get("/v1/program").is(http.StatusOK).into(&bound)
+		if bound.Redemption.MaxShare != "1/3" || bound.Rates["JPY"] != "0.65" {
+			t.Errorf("answered %+v", bound)
 		}
 		s.edit(func() { s.history = nil })
 		s.get("/v1/program").problem(http.StatusServiceUnavailable, api.ReasonNoProgram)
@@ -256,7 +267,7 @@ func TestOpenAPI(t *testing.T) {
 	for _, route := range []string{
 		"GET /v1/customers/{customer}/balance", "GET /v1/customers/{customer}/lots", "GET /v1/customers/{customer}/statement",
 		"GET /v1/customers/{customer}/tier", "GET /v1/customers/{customer}/orders/{order}",
-		"GET /v1/customers/{customer}/explain/{event}", "POST /v1/events", "POST /v1/redemptions",
+		"GET /v1/customers/{customer}/explain/{event}", "GET /v1/customers/{customer}/redemptions/{redemption}", "POST /v1/events", "POST /v1/redemptions",
 		"POST /v1/redemptions/{id}/confirm", "POST /v1/redemptions/{id}/cancel", "POST /v1/calculate", "GET /healthz",
 		"GET /readyz", "GET /metrics",
 	} {
