@@ -265,7 +265,7 @@ func decodeStrict(body []byte, v any) *Problem {
 		return problem(ReasonInvalidJSON, "the body is not JSON: %s", json.Unmarshal(body, &anything))
 	}
 	if err := events.UnmarshalStrict(body, v); err != nil {
-		return problem(ReasonInvalidRequest, "the body is not right: %s", err)
+		return problem(ReasonInvalidRequest, "the body is not right: %s", oneLine(err))
 	}
 	return nil
 }

@@ -329,6 +329,7 @@ func TestCommandRefusals(t *testing.T) {
 		for body, detail := range map[string]string{
 			`{"points":60}`:                                       "customer: is missing",
 			redeem(60, `,"pints":1`):                              `"pints"`,
+			redeem(60, `,"zz":1,"custommer":"x"`):                 `unknown field "custommer"; did you mean "customer"?; unknown field "zz"`,
 			`{"customer":"ann","points":"many"}`:                  `"points"`,
 			`{"customer":"ann","points":1.5}`:                     "want a whole number",
 			"{\"customer\":\"an\xff\",\"points\":60}":             "is not UTF-8",

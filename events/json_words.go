@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -35,7 +36,7 @@ func plainJSON(err error, b []byte, v any) error {
 		name, _ = strconv.Unquote(s)
 	}
 	if name != "" {
-		return fmt.Errorf("%w%s", unknownField{name}, fieldHint(name, v))
+		return unknownWords(name, b, v)
 	}
 	if s, ok := strings.CutPrefix(err.Error(), "json: "); ok {
 		return errors.New(s)
@@ -95,6 +96,77 @@ func unknownType(t Type) error {
 		hint = fmt.Sprintf("; did you mean %q?", best)
 	}
 	return fmt.Errorf("unknown event type %q%s", shorten(string(t)), hint)
+}
+
+// unknownMax bounds the unknown fields that are named: one message does not repeat a whole body.
+const unknownMax = 10
+
+// unknownWords names every field of b that v cannot have. first is what was found of them; where the others cannot be told,
+// it stands alone.
+func unknownWords(first string, b []byte, v any) error {
+	var all []string
+	if v != nil {
+		all = unknownFields(b, reflect.TypeOf(v))
+	}
+	if len(all) == 0 {
+		all = []string{first}
+	}
+	words := make([]error, 0, len(all))
+	for _, name := range all {
+		words = append(words, fmt.Errorf("%w%s", unknownField{name}, fieldHint(name, v)))
+	}
+	return errors.Join(words...)
+}
+
+// unknownFields lists the first fields of a JSON object, or of those in a list, that a struct does not have, each name once.
+// It is for messages only.
+func unknownFields(b []byte, t reflect.Type) (unknown []string) {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	add := func(more []string) {
+		for _, name := range more {
+			if len(unknown) < unknownMax && !slices.Contains(unknown, name) {
+				unknown = append(unknown, name)
+			}
+		}
+	}
+	switch t.Kind() {
+	case reflect.Slice:
+		var items []json.RawMessage
+		_ = json.Unmarshal(b, &items) // what is no list has no fields
+		for _, item := range items {
+			add(unknownFields(item, t.Elem()))
+		}
+	case reflect.Struct:
+		var fields map[string]json.RawMessage
+		_ = json.Unmarshal(b, &fields)
+		known := fieldTypes(t)
+		for _, name := range slices.Sorted(maps.Keys(fields)) {
+			if within, ok := known[name]; ok {
+				add(unknownFields(fields[name], within))
+			} else {
+				add([]string{name})
+			}
+		}
+	default:
+	}
+	return unknown
+}
+
+// fieldTypes returns the types of a struct's own JSON fields.
+func fieldTypes(t reflect.Type) map[string]reflect.Type {
+	all := map[string]reflect.Type{}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.Anonymous && name == "" {
+			maps.Copy(all, fieldTypes(f.Type))
+		} else if name != "" && name != "-" {
+			all[name] = f.Type
+		}
+	}
+	return all
 }
 
 // fieldHint says which field of v an unknown one is probably meant to be, or where it belongs.
