@@ -50,7 +50,7 @@ func (w *worker) assigned(ctx context.Context, offsets map[string]map[int32]kgo.
 			if taking.Err() != nil {
 				return taking.Err()
 			}
-			if errors.Is(err, state.ErrDiskFull) || errors.Is(err, state.ErrQuarantined) {
+			if errors.Is(err, state.ErrDiskFull) || errors.Is(err, state.ErrQuarantined) || errors.Is(err, state.ErrRefused) {
 				w.retryAfter(diskPause)
 			}
 			w.e.stopped(id, w, err)

@@ -1,6 +1,9 @@
 package consumer_test
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/accrue-loyalty/accrue/consumer"
@@ -45,4 +48,41 @@ func TestAPartitionWhoseStateBreaksIsRebuiltFromTheLedger(t *testing.T) {
 	w.decided()
 	w.audit()
 	sameAccounts(t, want, i.accounts(names))
+}
+
+// TestAPartitionWhoseFolderIsDamagedIsRebuiltFromTheLedger spoils a folder between two starts, so that it can't be opened.
+func TestAPartitionWhoseFolderIsDamagedIsRebuiltFromTheLedger(t *testing.T) {
+	t.Parallel()
+	for name, pattern := range map[string]string{"the manifest": "MANIFEST*", "the markers": "marker*", "the options": "OPTIONS*"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			names := customers(20)
+			w := newWorld(t, 2)
+			w.publish(plainProgram)
+			i := w.start("one", "", oneWorker)
+			w.send(shopping(9, 20, 300)...)
+			w.decided()
+			want := i.accounts(names)
+			i.stop()
+
+			files, err := filepath.Glob(filepath.Join(i.dir, "001", pattern))
+			if err != nil || len(files) == 0 {
+				t.Fatalf("no file is like %s: %v", pattern, err)
+			}
+			for _, f := range files {
+				if err := os.WriteFile(f, []byte("garbage"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				if strings.HasPrefix(pattern, "marker") {
+					if err := os.Remove(f); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			again := w.start("one", i.dir, oneWorker)
+			eventually(t, "both partitions are decided", func() bool { return running(again, 2) })
+			w.audit()
+			sameAccounts(t, want, again.accounts(names))
+		})
+	}
 }

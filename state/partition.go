@@ -63,7 +63,7 @@ type Partition struct {
 func (s *Store) openPartition(number int32) (*Partition, error) {
 	name, err := s.folderOf(number)
 	if err != nil {
-		return nil, err
+		return nil, named(err)
 	}
 	p := &Partition{
 		store: s, number: number, folder: name,
@@ -76,6 +76,9 @@ func (s *Store) openPartition(number int32) (*Partition, error) {
 	}
 	p.opening.Store(true)
 	err = p.guarded(func() error {
+		if err := p.checkManifest(); err != nil {
+			return err
+		}
 		db, err := pebble.Open(p.path(), s.options(p))
 		if err != nil {
 			return fmt.Errorf("opening %s: %w", p.path(), err)
@@ -91,12 +94,7 @@ func (s *Store) openPartition(number int32) (*Partition, error) {
 		return s.openPartition(number)
 	}
 	if err != nil {
-		if p.db != nil && p.Err() == nil {
-			err = errors.Join(err, p.db.Close())
-		} else if p.Err() != nil {
-			s.abandon(name)
-		}
-		return nil, err
+		return nil, p.notOpened(err)
 	}
 	p.opening.Store(false)
 	if !p.filter.whole.Load() {
@@ -124,7 +122,8 @@ func (p *Partition) load() error {
 			return err
 		}
 		if !empty {
-			return fmt.Errorf("%s: %w: it names none", p.path(), ErrFormat)
+			// The format is the first that is written, so it was lost, and who knows what with it.
+			return fmt.Errorf("%s names no format, but is not empty", p.path())
 		}
 		if err := p.db.Set([]byte(metaFormat), []byte(formatVersion), pebble.Sync); err != nil {
 			return fmt.Errorf("marking %s: %w", p.path(), err)
