@@ -99,6 +99,14 @@ func (w *worker) revoked(_ context.Context, _ *kgo.Client, lost map[string][]int
 	w.drop(ids)
 }
 
+// lost gives up partitions when the client takes its membership for lost: the coordinator said so, or could not be reached.
+// The client joins the group anew when this returns, and only then may the partitions become somebody else's before the
+// lease has run out. So while there is no word from the coordinator reads go on; nothing is polled meanwhile.
+func (w *worker) lost(ctx context.Context, cl *kgo.Client, lost map[string][]int32) {
+	w.lease.linger(w.working)
+	w.revoked(ctx, cl, lost)
+}
+
 // drop gives up the partitions in ids, or all of them when ids is nil.
 func (w *worker) drop(ids map[int32]bool) {
 	w.mu.Lock()

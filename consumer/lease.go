@@ -19,13 +19,16 @@ import (
 // Heartbeats that are answered with "a rebalance is under way" don't prolong it: when a member takes longer to join
 // anew than the rebalance may last, its partitions are given away while its session is still alive.
 type lease struct {
+	// heard counts what the coordinator has answered, whether it confirmed or not. ask has the next heartbeat sent at once.
+	heard atomic.Int64
+	ask   chan struct{}
 	// until holds nanoseconds of both clocks, because a suspended machine stops the monotonic one and a set clock
 	// moves the other.
 	monotonic, wall atomic.Int64
 	started         time.Time
 }
 
-func newLease() *lease { return &lease{started: time.Now()} }
+func newLease() *lease { return &lease{started: time.Now(), ask: make(chan struct{}, 1)} }
 
 func (l *lease) held() bool {
 	now := time.Now()
@@ -46,28 +49,51 @@ func (l *lease) end() {
 // heartbeatsInSession is how many heartbeats of ours fit in a session timeout.
 const heartbeatsInSession = 5
 
-// leaseRetry is how soon a member without a lease asks again.
+// leaseRetry is how soon a member asks again that has no lease, or got no answer.
 const leaseRetry = 100 * time.Millisecond
 
 // keep prolongs the lease until ctx is done. The client sends heartbeats too, but does not say when one was confirmed.
 func (l *lease) keep(ctx context.Context, cl *kgo.Client, group, instance string, session time.Duration) {
 	defer l.end()
+	answered := false
 	for {
 		pause := session / heartbeatsInSession
-		if !l.held() {
+		if !l.held() || !answered {
 			pause = min(pause, leaseRetry)
 		}
-		if sleep(ctx, pause); ctx.Err() != nil {
+		select {
+		case <-ctx.Done():
 			return
+		case <-l.ask:
+		case <-time.After(pause):
 		}
 		sent := time.Now()
-		if err := heartbeat(ctx, cl, group, instance, session); err == nil {
+		err := heartbeat(ctx, cl, group, instance, session)
+		if err == nil {
 			l.prolong(sent, session)
 		} else if gone(err) {
 			l.end()
 		}
+		if answered = err == nil || spoken(err); answered {
+			l.heard.Add(1)
+		}
 	}
 }
+
+// linger returns when the coordinator has spoken, the lease has run out or ctx is done.
+func (l *lease) linger(ctx context.Context) {
+	before := l.heard.Load()
+	select {
+	case l.ask <- struct{}{}:
+	default:
+	}
+	for ctx.Err() == nil && l.held() && l.heard.Load() == before {
+		sleep(ctx, lingerLook)
+	}
+}
+
+// lingerLook is how often a member that lingers looks whether it still may.
+const lingerLook = 10 * time.Millisecond
 
 func heartbeat(ctx context.Context, cl *kgo.Client, group, instance string, timeout time.Duration) error {
 	member, generation := cl.GroupMetadata()
@@ -86,6 +112,13 @@ func heartbeat(ctx context.Context, cl *kgo.Client, group, instance string, time
 		return err
 	}
 	return kerr.ErrorForCode(resp.ErrorCode)
+}
+
+// spoken reports whether an error is the coordinator's word on the membership, and not one that passes by itself: of a
+// broker that can't be reached, or does not know yet what became of the group.
+func spoken(err error) bool {
+	var said *kerr.Error
+	return errors.As(err, &said) && !said.Retriable
 }
 
 // gone reports whether the coordinator's answer means that the member has been replaced.

@@ -26,6 +26,8 @@ type worker struct {
 	// session may be used by the client's callbacks once opened is closed.
 	session *kgo.GroupTransactSession
 	opened  chan struct{}
+	// working is done when the session is to end as planned.
+	working context.Context
 
 	// deciding is held from a poll to the end of the batch it began, and by whoever takes partitions away: what the
 	// worker's goroutine finds in parts may be used for the length of a batch.
@@ -129,7 +131,7 @@ func (w *worker) open() (*kgo.GroupTransactSession, error) {
 		kgo.OnPartitionsAssigned(w.endAbandoned),
 		kgo.AdjustFetchOffsetsFn(w.assigned),
 		kgo.OnPartitionsRevoked(w.revoked),
-		kgo.OnPartitionsLost(w.revoked),
+		kgo.OnPartitionsLost(w.lost),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		// A fetch that began before all partitions were assigned keeps the others waiting for as long.
@@ -159,7 +161,7 @@ const outboxMax = 1 << 20
 
 // runSession works until ctx is done or the session can't go on.
 func (w *worker) runSession(ctx context.Context) error {
-	w.opened = make(chan struct{})
+	w.opened, w.working = make(chan struct{}), ctx
 	session, err := w.open()
 	if err != nil {
 		return fmt.Errorf("opening a session: %w", err)
@@ -169,6 +171,7 @@ func (w *worker) runSession(ctx context.Context) error {
 	leaseCtx, endLease := context.WithCancel(ctx)
 	leaseDone := make(chan struct{})
 	defer func() {
+		w.lease.linger(ctx)
 		endLease()
 		<-leaseDone
 		w.close(ctx.Err() != nil)

@@ -61,6 +61,8 @@ type world struct {
 	client     *consumer.Client
 	producer   *kgo.Client
 	admin      *kadm.Client
+	// line is how instances that are started reach the broker; nil: by a line that is never cut.
+	line *line
 	// disk is where states live; nil: the operating system's files.
 	disk *faultydisk.Disk
 
@@ -123,10 +125,10 @@ func (w *world) ctx() context.Context {
 	return ctx
 }
 
-func (w *world) newClient() *consumer.Client {
+func (w *world) newClient(opts ...kgo.Opt) *consumer.Client {
 	w.t.Helper()
 	cfg := consumer.DefaultKafkaConfig(w.brokers...)
-	cfg.Options = append(cfg.Options, racekafka.Options()...)
+	cfg.Options = append(append(cfg.Options, racekafka.Options()...), opts...)
 	cfg.Prefix = w.prefix
 	cfg.SessionTimeout = 6 * time.Second
 	c, err := consumer.NewClient(cfg, w.codec)
@@ -298,7 +300,11 @@ func (w *world) start(name, dir string, change ...func(*consumer.Config)) *insta
 	}
 	i := &instance{w: w, dir: dir, done: make(chan error, 1)}
 	log := testLog(w.t)
-	i.client = w.newClient()
+	if w.line != nil {
+		i.client = w.newClient(kgo.Dialer(w.line.dial))
+	} else {
+		i.client = w.newClient()
+	}
 	var err error
 	if i.programs, err = i.client.FollowPrograms(w.ctx(), log); err != nil {
 		w.t.Fatal(err)
