@@ -177,6 +177,27 @@ func TestNoLabelNamesACustomer(t *testing.T) {
 	}
 }
 
+func TestAPartitionWithoutStateHasAFigure(t *testing.T) {
+	s := open(t)
+	m := api.NewPartitionMetrics([]string{"running", "stopped"}, func() map[int32]string {
+		return map[int32]string{0: "running", 2: "stopped"}
+	})
+	if err := s.reg.Register(m); err != nil {
+		t.Fatal(err)
+	}
+	text := string(s.get("/metrics").is(http.StatusOK).body)
+	for _, line := range []string{
+		`accrue_partition_phase{partition="0",phase="running"} 1`,
+		`accrue_partition_phase{partition="0",phase="stopped"} 0`,
+		`accrue_partition_phase{partition="2",phase="running"} 0`,
+		`accrue_partition_phase{partition="2",phase="stopped"} 1`,
+	} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("/metrics lacks %s", line)
+		}
+	}
+}
+
 func TestEngineMetrics(t *testing.T) {
 	s := open(t)
 	m, err := api.NewEngineMetrics(s.reg)

@@ -198,6 +198,9 @@ const (
 	Stopped Phase = "stopped"
 )
 
+// Phases returns all that there are.
+func Phases() []Phase { return []Phase{Restoring, Running, Stopped} }
+
 // PartitionStatus is how an owned partition stands.
 type PartitionStatus struct {
 	Partition int32 `json:"partition"`

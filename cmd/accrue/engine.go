@@ -96,7 +96,11 @@ func newInstance(ctx context.Context, c *cluster, cfg instanceConfig, log *slog.
 	if i.sender, err = newPublisher(ctx, c); err != nil {
 		return nil, err
 	}
-	if err := reg.Register(api.NewStateMetrics(i.store.Stats, i.stats)); err != nil {
+	var phases []string
+	for _, phase := range consumer.Phases() {
+		phases = append(phases, string(phase))
+	}
+	if err := errors.Join(reg.Register(api.NewStateMetrics(i.store.Stats, i.stats)), reg.Register(api.NewPartitionMetrics(phases, i.phases))); err != nil {
 		return nil, fmt.Errorf("registering metrics: %w", err)
 	}
 	return i, i.serve(ctx, c, cfg, ec, reg, log)
@@ -109,6 +113,15 @@ func (i *instance) stats() map[int32]state.Stats {
 		if p, ok := i.store.Lookup(s.Partition); ok {
 			all[s.Partition] = p.Stats()
 		}
+	}
+	return all
+}
+
+// phases returns the phases of the partitions that the group has given to this instance.
+func (i *instance) phases() map[int32]string {
+	all := map[int32]string{}
+	for _, s := range i.engine.Status() {
+		all[s.Partition] = string(s.Phase)
 	}
 	return all
 }
