@@ -84,7 +84,7 @@ func (c *demoCommand) Run(r *run) error {
 	began := time.Now()
 	level := c.logger(r)
 	if c.LogLevel == "info" {
-		level = slog.New(slog.NewJSONHandler(r.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		level = newLog(r.Stderr, slog.LevelWarn)
 	}
 	dir, err := os.MkdirTemp("", "accrue-demo-")
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -205,15 +204,3 @@ type engineMetrics struct{ *api.EngineMetrics }
 
 // Outcome implements [consumer.Metrics].
 func (m engineMetrics) Outcome(o consumer.Outcome) { m.EngineMetrics.Outcome(string(o)) }
-
-// logFlags say what is logged.
-type logFlags struct {
-	LogLevel string `enum:"debug,info,warn,error" default:"info" env:"ACCRUE_LOG_LEVEL" help:"What to log: debug, info, warn or error."`
-}
-
-// logger returns a logger of JSON lines on standard error.
-func (f *logFlags) logger(r *run) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(strings.ToUpper(f.LogLevel))) // kong has checked it
-	return slog.New(slog.NewJSONHandler(r.Stderr, &slog.HandlerOptions{Level: level}))
-}
