@@ -67,23 +67,34 @@ func groups() []kong.Group {
 // run is what every command gets.
 type run struct {
 	*Main
-	ctx context.Context
-	// Stdin is Main's, and gives up when ctx is done.
-	Stdin io.Reader
-	json  bool
-	kong  *kong.Kong
+	ctx  context.Context
+	json bool
+	kong *kong.Kong
+	// Stdin is Main's, and gives up when ctx is done; Stdout is Main's, and its errors are not forgotten.
+	Stdin  io.Reader
+	Stdout io.Writer
 }
 
 // exited carries the code of kong's --help through its stack.
 type exited int
 
-// execute parses args and runs the command.
-func (m *Main) execute(ctx context.Context, args []string) (code int) {
+// execute parses args, runs the command, reports what came of it and returns the exit code.
+func (m *Main) execute(ctx context.Context, args []string) int {
+	out := &outlet{to: m.Stdout}
+	asJSON, err := m.parseAndRun(ctx, args, out)
+	return m.report(out.outcome(err), asJSON)
+}
+
+// parseAndRun also says whether errors are wanted as JSON.
+func (m *Main) parseAndRun(ctx context.Context, args []string, out io.Writer) (asJSON bool, err error) {
 	defer func() {
 		switch p := recover().(type) {
 		case nil:
 		case exited:
-			code = int(p)
+			asJSON, err = wantsJSON(args), nil
+			if p != 0 {
+				err = &failure{code: int(p), err: errors.New("see the output"), silent: true}
+			}
 		default:
 			panic(p)
 		}
@@ -94,7 +105,7 @@ func (m *Main) execute(ctx context.Context, args []string) (code int) {
 		kong.Description("Loyalty points, exactly once: events in, decisions out, every point explained and derivable again.\n\n"+
 			"New here? `accrue demo` shows it all on real purchases; `accrue simulate --help` tries rules on a file.\n\n"+
 			"Exit codes: 0 done; 1 the thing asked about is not so; 2 wrong usage; 3 could not be done."),
-		kong.Writers(m.Stdout, m.Stderr),
+		kong.Writers(out, m.Stderr),
 		kong.Exit(func(code int) { panic(exited(code)) }),
 		kong.WithHyphenPrefixedParameters(true),
 		kong.ExplicitGroups(groups()),
@@ -107,14 +118,14 @@ func (m *Main) execute(ctx context.Context, args []string) (code int) {
 	kongcompletion.Register(parser, kongcompletion.WithExitFunc(func(code int) { panic(exited(code)) }))
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		return m.report(usageOf(err, args), wantsJSON(args))
+		return wantsJSON(args), usageOf(err, args)
 	}
-	r := &run{Main: m, ctx: ctx, Stdin: hearing(ctx, m.Stdin), json: c.Output == "json", kong: parser}
+	r := &run{Main: m, ctx: ctx, Stdin: hearing(ctx, m.Stdin), Stdout: out, json: c.Output == "json", kong: parser}
 	err = parsed.Run(r)
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = interrupted()
 	}
-	return m.report(err, r.json)
+	return r.json, err
 }
 
 // helpOf adds the default to the help of a flag whose placeholder stands where kong would show it.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -146,14 +145,14 @@ func wantsJSON(args []string) bool {
 // print writes f for people or, with asJSON, for programs.
 func (f *failure) print(w io.Writer, asJSON bool) {
 	if asJSON {
-		b, _ := json.Marshal(struct {
+		b, _ := jsonOf(struct {
 			Error    string   `json:"error"`
 			Reason   string   `json:"reason,omitempty"`
 			Problems []string `json:"problems,omitempty"`
 			Hint     string   `json:"hint,omitempty"`
 			Exit     int      `json:"exit"`
-		}{f.err.Error(), f.reason, f.problems, f.hint, f.code}) // strings and a number cannot fail
-		fmt.Fprintf(w, "%s\n", b)
+		}{f.err.Error(), f.reason, f.problems, f.hint, f.code}, "") // strings and a number cannot fail
+		_, _ = w.Write(b) // and nobody hears of an error of telling one
 		return
 	}
 	fmt.Fprintf(w, "accrue: %s\n", api.VisibleLines(strings.TrimSpace(f.err.Error())))

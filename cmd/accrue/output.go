@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"reflect"
+	"sync"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -14,23 +17,67 @@ import (
 	"github.com/accrue-loyalty/accrue/api"
 )
 
+// outlet is standard output, and keeps the first error of writing to it: what prints for people need not ask after each
+// line whether it was taken, because [Main.execute] asks once, when the command is done.
+type outlet struct {
+	to  io.Writer
+	mu  sync.Mutex
+	err error
+}
+
+// Write implements [io.Writer].
+func (o *outlet) Write(p []byte) (int, error) {
+	n, err := o.to.Write(p)
+	if err != nil {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.err == nil {
+			o.err = err
+		}
+	}
+	return n, err
+}
+
+// outcome returns what a command's end means that returned err: what it answered was not told if its output was lost.
+func (o *outlet) outcome(err error) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var f *failure
+	told := err == nil || errors.As(err, &f) && f.silent || errors.Is(err, o.err)
+	if o.err == nil || !told {
+		return err
+	}
+	return fmt.Errorf("writing to standard output: %w", o.err)
+}
+
 // printJSON prints v as one indented JSON document.
 func (r *run) printJSON(v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
+	b, err := jsonOf(v, "  ")
 	if err != nil {
 		return fmt.Errorf("writing JSON: %w", err)
 	}
-	_, err = fmt.Fprintf(r.Stdout, "%s\n", b)
+	_, err = r.Stdout.Write(b)
 	return err
+}
+
+// jsonOf returns v as a line of JSON, or, with an indent, several. It stands in no web page, so that <, > and & are
+// themselves.
+func jsonOf(v any, indent string) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", indent)
+	err := enc.Encode(v)
+	return b.Bytes(), err
 }
 
 // printUp prints where a command that stays up can be reached, as one line, which a script can read while it runs.
 func (r *run) printUp(a Addresses, dir string) error {
-	b, err := json.Marshal(up{versionOf(), a, dir})
+	b, err := jsonOf(up{versionOf(), a, dir}, "")
 	if err != nil {
 		return fmt.Errorf("writing JSON: %w", err)
 	}
-	_, err = fmt.Fprintf(r.Stdout, "%s\n", b)
+	_, err = r.Stdout.Write(b)
 	return err
 }
 
