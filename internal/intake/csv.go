@@ -21,14 +21,15 @@ type Record struct {
 	Rows int
 }
 
-// Reject is what could not become an event.
+// Reject is a line that could not become an event, or be part of one.
 type Reject struct {
 	File string `json:"file"`
 	Line int64  `json:"line"`
-	// Rows is how many rows were left out: all of an order, when one of them is bad.
+	// Rows is how many rows are left out because of this one: all of its order. 0 is a good row that is left out because
+	// another one of its order is bad.
 	Rows   int    `json:"rows,omitempty"`
 	Reason string `json:"reason"`
-	// Text is the line, or the beginning of a long one.
+	// Text is the line as it stands in the file, or the beginning of one of more than [TextBytesMax].
 	Text string `json:"text,omitempty"`
 }
 
@@ -48,8 +49,11 @@ type Contents struct {
 // about the file as a whole: no header, a column that is not there.
 func (m *Map) ReadCSV(file string, s *Source, r io.Reader) (*Contents, error) {
 	b := bufio.NewReader(r)
-	skipMark(b)
-	in := csv.NewReader(b)
+	if err := skipMark(b); err != nil {
+		return nil, fmt.Errorf("%s %w", file, err)
+	}
+	said := &tape{from: b}
+	in := csv.NewReader(said)
 	in.FieldsPerRecord = -1
 	if m.Separator != "" {
 		in.Comma = rune(m.Separator[0])
@@ -68,29 +72,36 @@ func (m *Map) ReadCSV(file string, s *Source, r io.Reader) (*Contents, error) {
 		}
 		return nil, err
 	}
+	said.cut(in.InputOffset())
 	g := &gathering{plan: p, contents: &Contents{}, groups: map[groupKey]*group{}}
 	for {
 		row, err := in.Read()
 		if errors.Is(err, io.EOF) {
 			return g.finish(), nil
 		}
-		line, _ := 0, 0
+		at := place{text: said.cut(in.InputOffset())}
 		if err == nil || len(row) > 0 {
-			line, _ = in.FieldPos(0)
+			line, _ := in.FieldPos(0)
+			at.line = int64(line)
 		}
+		g.contents.Rows++
 		var parse *csv.ParseError
 		switch {
 		case errors.As(err, &parse):
-			g.contents.Rows++
-			g.reject(int64(parse.StartLine), row, parse.Err.Error())
+			at.line = int64(parse.StartLine)
+			reason := parse.Err.Error()
+			if parse.Line > parse.StartLine {
+				reason += fmt.Sprintf(", and everything to line %d was taken for this row: mend the quotes", parse.Line)
+			}
+			g.broken(at, row, len(header), reason)
 		case err != nil:
 			return nil, fmt.Errorf("reading %s: %w", file, err)
 		case len(row) != len(header):
-			g.contents.Rows++
-			g.reject(int64(line), row, fmt.Sprintf("has %d columns, the header has %d", len(row), len(header)))
+			g.broken(at, row, len(header), fmt.Sprintf("has %d columns, the header has %d", len(row), len(header)))
 		default:
-			g.contents.Rows++
-			g.row(int64(line), row)
+			if err := g.row(at, row); err != nil {
+				return nil, fmt.Errorf("%s: line %d: %w", file, at.line, err)
+			}
 		}
 	}
 }
@@ -115,6 +126,8 @@ type setter struct {
 	text  string
 	// shown names the column in messages.
 	shown string
+	// filled says that an empty cell is an error.
+	filled bool
 }
 
 type skip struct {
@@ -129,7 +142,7 @@ func (m *Map) plan(file string, s *Source, header []string) (*plan, error) {
 	for i := range fields {
 		f := &fields[i]
 		find := func(column string) (int, error) { return findColumn(file, header, f.name, column) }
-		set := setter{field: *f}
+		set := setter{field: *f, filled: mustBeFilled(s.Event, f.name)}
 		if x, ok := s.Columns[f.name]; ok {
 			from, err := x.resolve(find)
 			if err != nil {
@@ -196,6 +209,21 @@ func (p *plan) keySetters() (keys []int) {
 		}
 	}
 	return keys
+}
+
+// mustBeFilled reports whether an empty cell would be taken for a number that the shop never wrote: an order of nothing,
+// which uses up its id, or a single piece. Other fields may be absent, or the event is refused without them.
+func mustBeFilled(t events.Type, name string) bool {
+	switch name {
+	case "amount":
+		return true
+	case "quantity":
+		return t == events.TypeOrderPlaced // a return may say only what it was worth
+	case "points":
+		return t != events.TypeRedemptionConfirmed // which means all of them
+	default:
+		return false
+	}
 }
 
 // findColumn returns a column's position, or an error that names the columns there are.

@@ -1,11 +1,15 @@
 package intake
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/accrue-loyalty/accrue/events"
 )
@@ -25,79 +29,128 @@ type gathering struct {
 // groupKey is the texts that rows of one event share: customer, order, return.
 type groupKey [3]string
 
+// place is where a row stands, and how.
+type place struct {
+	line int64
+	text string
+}
+
 // group is one event whose rows are being read.
 type group struct {
 	event events.Event
-	line  int64
-	rows  int
+	// rows are where it comes from, in order.
+	rows []place
+	// latest is the last of the rows' times; the event has the first.
+	latest events.Instant
 	// heads are the texts of the event's own fields in its first row; later rows must agree.
-	heads  []string
-	seen   map[string]int // of return lines, by line id
-	reject *Reject
+	heads []string
+	seen  map[string]int // of return lines, by line id
+	// bad says of lines what is wrong with them; the group is rejected when it has any.
+	bad map[int64]string
 }
 
-func (g *gathering) reject(line int64, row []string, reason string) {
-	g.contents.Rejects = append(g.contents.Rejects, g.rejectOf(line, row, reason))
-}
-
-func (g *gathering) rejectOf(line int64, row []string, reason string) Reject {
-	text := strings.Join(row, ",")
-	if len(text) > 1000 {
-		text = text[:1000] + "…"
+func (now *group) refuse(line int64, reason string) {
+	if now.bad == nil {
+		now.bad = map[int64]string{}
 	}
-	return Reject{File: g.plan.file, Line: line, Rows: 1, Reason: reason, Text: text}
+	now.bad[line] = reason
 }
 
-// row adds one row to its event.
-func (g *gathering) row(line int64, row []string) {
-	p := g.plan
-	for _, s := range p.skips {
+// first is the line that the group begins with.
+func (now *group) first() int64 { return now.rows[0].line }
+
+// reject leaves out a row that belongs to nothing.
+func (g *gathering) reject(at place, reason string) {
+	g.contents.Rejects = append(g.contents.Rejects, Reject{File: g.plan.file, Line: at.line, Rows: 1, Reason: reason, Text: at.text})
+}
+
+// broken leaves out a row that has not the header's columns. What it belongs to is not whole without it, as far as enough
+// of it is there to tell.
+func (g *gathering) broken(at place, row []string, columns int, reason string) {
+	if g.plan.keys == nil {
+		g.reject(at, reason)
+		return
+	}
+	whole := make([]string, columns)
+	copy(whole, row)
+	g.readTexts(whole)
+	if g.keyless() != nil {
+		g.reject(at, reason)
+		return
+	}
+	g.groupOf(at).refuse(at.line, reason)
+}
+
+// row adds one row to its event. The error is about the file as a whole.
+func (g *gathering) row(at place, row []string) error {
+	for _, s := range g.plan.skips {
 		if slices.Contains(s.texts, row[s.column]) {
 			g.contents.Skipped++
-			return
+			return nil
 		}
 	}
+	g.readTexts(row)
+	if s := g.keyless(); s != nil {
+		g.reject(at, fmt.Sprintf("%s: is missing, which the map reads from %q", s.field.name, s.shown))
+		return nil
+	}
+	now := g.groupOf(at)
+	err := g.fill(now, row)
+	if errors.Is(err, errNoTimezone) {
+		return err
+	}
+	if err != nil {
+		now.refuse(at.line, err.Error())
+	}
+	return nil
+}
+
+// readTexts asks the row at hand for its texts, once.
+func (g *gathering) readTexts(row []string) {
 	g.texts = g.texts[:0]
-	for i := range p.setters {
-		s := &p.setters[i]
+	for i := range g.plan.setters {
+		s := &g.plan.setters[i]
 		text := s.text
 		if s.from != nil && s.from.sum == nil {
 			text = strings.TrimSpace(s.from.text(row))
 		}
 		g.texts = append(g.texts, text)
 	}
-	now := g.groupOf(line)
-	now.rows++
-	if now.reject != nil {
-		return
-	}
-	if err := g.fill(now, row); err != nil {
-		r := g.rejectOf(line, row, err.Error())
-		now.reject = &r
-	}
 }
 
-// groupOf returns the event that the row at hand belongs to.
-func (g *gathering) groupOf(line int64) *group {
+// keyless returns what the row at hand lacks to say which event it belongs to, or nil. Rows that lack it have nothing in
+// common.
+func (g *gathering) keyless() *setter {
+	for _, i := range g.plan.keys {
+		if g.texts[i] == "" {
+			return &g.plan.setters[i]
+		}
+	}
+	return nil
+}
+
+// groupOf returns the event that the row at hand belongs to, with the row.
+func (g *gathering) groupOf(at place) *group {
 	var key groupKey
-	for i, at := range g.plan.keys {
-		key[i] = g.texts[at]
+	for i, setter := range g.plan.keys {
+		key[i] = g.texts[setter]
 	}
-	if now := g.groups[key]; now != nil {
-		return now
+	now := g.groups[key]
+	if now == nil {
+		now = &group{event: events.New(g.plan.source.Event)}
+		g.ordered = append(g.ordered, now)
+		if g.plan.keys != nil {
+			g.groups[key] = now
+		}
 	}
-	now := &group{event: events.New(g.plan.source.Event), line: line}
-	g.ordered = append(g.ordered, now)
-	if g.plan.keys != nil {
-		g.groups[key] = now
-	}
+	now.rows = append(now.rows, at)
 	return now
 }
 
 // fill writes the row at hand into its event.
 func (g *gathering) fill(now *group, row []string) error {
 	p := g.plan
-	first := now.rows == 1
+	first := now.heads == nil
 	if first {
 		now.heads = slices.Clone(g.texts)
 	}
@@ -133,7 +186,7 @@ func (g *gathering) fill(now *group, row []string) error {
 				return err
 			}
 		case s.from != nil && text != now.heads[i]:
-			return fmt.Errorf("%s: %q here, %q on line %d of the same %s", s.shown, clip(text), clip(now.heads[i]), now.line, strings.TrimPrefix(string(p.source.Event), "Order"))
+			return fmt.Errorf("%s: %q here, %q on line %d of the same %s", s.shown, clip(text), clip(now.heads[i]), now.first(), p.noun())
 		}
 	}
 	if isLine {
@@ -155,16 +208,34 @@ func (g *gathering) look(currency string) error {
 	return nil
 }
 
-// earlier lets an event happen at the first of its rows' times.
+// dayMost is the longest day, when clocks are set back.
+const dayMost = 25 * time.Hour
+
+// earlier lets an event happen at the first of its rows' times. Shops note when each line was rung up, but not over days.
 func (p *plan) earlier(now *group, s *setter, text string) error {
 	at, err := p.m.instant(text)
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.shown, err)
 	}
-	if h := now.event.Head(); s.field.name == "at" && at < h.At {
-		h.At = at
+	h := now.event.Head()
+	if s.field.name != "at" || h.At == 0 {
+		return nil
 	}
+	from, to := min(h.At, at), max(h.At, now.latest, at)
+	if to-from > events.Instant(dayMost.Milliseconds()) {
+		return fmt.Errorf("%s: %q is more than a day from another row of the same %s, which begins on line %d: is it another %s, or the day another?",
+			s.shown, clip(text), p.noun(), now.first(), p.noun())
+	}
+	h.At, now.latest = from, to
 	return nil
+}
+
+// noun is what people call an event of several rows.
+func (p *plan) noun() string {
+	if p.source.Event == events.TypeOrderReturned {
+		return "return"
+	}
+	return "order"
 }
 
 // set converts a text and writes it into the field. An empty text leaves the field absent.
@@ -173,6 +244,9 @@ func (p *plan) set(s *setter, target reflect.Value, row []string, text string, f
 		return p.setSum(s, target, row, format)
 	}
 	if text == "" {
+		if s.filled {
+			return fmt.Errorf("%s (%s): is empty", s.field.name, s.shown)
+		}
 		return nil
 	}
 	var v any
@@ -203,13 +277,17 @@ func (p *plan) set(s *setter, target reflect.Value, row []string, text string, f
 	return nil
 }
 
+// setSum adds columns up. The first is what the others, such as a discount, are added to, so they may be empty.
 func (p *plan) setSum(s *setter, target reflect.Value, row []string, format numberFormat) error {
 	var sum int64
 	if s.field.kind == integerField {
 		format.exponent = 0
 	}
-	for _, column := range s.from.sum {
+	for i, column := range s.from.sum {
 		text := strings.TrimSpace(row[column])
+		if text == "" && s.filled && i == 0 {
+			return fmt.Errorf("%s (%s): the first is empty", s.field.name, s.shown)
+		}
 		if text == "" {
 			continue
 		}
@@ -271,27 +349,37 @@ func (now *group) add(item reflect.Value, p *plan) error {
 func (g *gathering) finish() *Contents {
 	c := g.contents
 	for _, now := range g.ordered {
-		if now.reject == nil {
+		if now.bad == nil {
 			h := now.event.Head()
 			if !g.plan.hasID {
 				h.ID = g.plan.m.eventID(now.event)
 			}
 			if err := events.ValidateNew(now.event); err != nil {
-				now.reject = &Reject{File: g.plan.file, Line: now.line, Reason: strings.ReplaceAll(err.Error(), "\n", "; ")}
+				now.refuse(now.first(), strings.ReplaceAll(err.Error(), "\n", "; "))
 			}
 		}
-		if now.reject == nil {
-			c.Records = append(c.Records, Record{Event: now.event, Line: now.line, Rows: now.rows})
+		if now.bad == nil {
+			c.Records = append(c.Records, Record{Event: now.event, Line: now.first(), Rows: len(now.rows)})
 			continue
 		}
-		now.reject.Rows = now.rows
-		if now.rows > 1 {
-			now.reject.Reason += fmt.Sprintf(" (so all %d rows of it are left out, from line %d)", now.rows, now.line)
-		}
-		c.Rejects = append(c.Rejects, *now.reject)
+		g.rejectAll(now)
 	}
-	slices.SortStableFunc(c.Rejects, func(a, b Reject) int { return int(a.Line - b.Line) })
+	slices.SortStableFunc(c.Rejects, func(a, b Reject) int { return cmp.Compare(a.Line, b.Line) })
 	return c
+}
+
+// rejectAll leaves out all rows of an event, so that they can be mended and sent again together.
+func (g *gathering) rejectAll(now *group) {
+	because := slices.Min(slices.Collect(maps.Keys(now.bad)))
+	for _, at := range now.rows {
+		r := Reject{File: g.plan.file, Line: at.line, Text: at.text}
+		if reason, bad := now.bad[at.line]; bad {
+			r.Rows, r.Reason = len(now.rows), reason
+		} else {
+			r.Reason = fmt.Sprintf("belongs to a rejected %s: see line %d", g.plan.noun(), because)
+		}
+		g.contents.Rejects = append(g.contents.Rejects, r)
+	}
 }
 
 // eventID makes up an event's id from its business id, the same at every reading.

@@ -106,7 +106,9 @@ func decodeLine(text []byte) (events.Event, error) {
 // cut reads r to its end and emits its lines in chunks.
 func cut(file string, r io.Reader, emit func(*chunk) error) error {
 	in := bufio.NewReaderSize(r, 256<<10)
-	skipMark(in)
+	if err := skipMark(in); err != nil {
+		return fmt.Errorf("%s %w", file, err)
+	}
 	number := int64(0)
 	for {
 		c := &chunk{done: make(chan struct{}), lines: make([]Line, 0, chunkLines)}

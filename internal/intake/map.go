@@ -20,7 +20,7 @@ import (
 type Map struct {
 	// Name starts every event id that is made up, so that two shops' ids differ. Changing it makes all events new.
 	Name string `yaml:"name"`
-	// Timezone is that of dates and times without an offset.
+	// Timezone is that of dates and times without an offset; a file that has any is refused without it.
 	Timezone string `yaml:"timezone"`
 	// Currency is the ISO 4217 code of amounts, where no column has it.
 	Currency string `yaml:"currency"`

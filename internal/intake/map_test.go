@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,12 +57,103 @@ func TestRowsOfAnOrderBecomeItsLines(t *testing.T) {
 }
 
 func TestABadRowTakesItsOrderWithIt(t *testing.T) {
-	c := read(t, columns, "c,o,t,a,s\nann,1,2026-01-01,1.50,x\nann,1,2026-01-01,1.505,x\nann,2,2026-01-01,1.500,x\n")
+	c := read(t, columns, "c,o,t,a,s\nann,1,2026-01-01,\"1,50\",x\nann,2,2026-01-01,1.500,x\nann,1,2026-01-01,1.50,\"mug, \"\"red\"\"\nbig\"\nann,1,2026-01-01\n")
 	if len(c.Records) != 1 || c.Records[0].Event.(*events.OrderPlaced).Order != "2" {
 		t.Errorf("records %+v, want order 2 alone", c.Records)
 	}
-	if len(c.Rejects) != 1 || c.Rejects[0].Line != 3 || c.Rejects[0].Rows != 2 || !strings.Contains(c.Rejects[0].Reason, "more decimals") {
-		t.Errorf("rejects %+v", c.Rejects)
+	want := []intake.Reject{
+		{File: "shop.csv", Line: 2, Rows: 3, Reason: `amount (a): "1,50" is no amount of money: want digits and at most one '.', such as 12.50`, Text: `ann,1,2026-01-01,"1,50",x`},
+		{File: "shop.csv", Line: 4, Reason: "belongs to a rejected order: see line 2", Text: "ann,1,2026-01-01,1.50,\"mug, \"\"red\"\"\nbig\""},
+		{File: "shop.csv", Line: 6, Rows: 3, Reason: "has 3 columns, the header has 5", Text: "ann,1,2026-01-01"},
+	}
+	if !slices.Equal(c.Rejects, want) {
+		t.Errorf("rejects\n%+v, want\n%+v", c.Rejects, want)
+	}
+}
+
+// TestRejectsCanBeMendedAndSentAgain takes what was rejected as a file of its own.
+func TestRejectsCanBeMendedAndSentAgain(t *testing.T) {
+	const head = "c,o,t,a,s\r\n"
+	bad := read(t, columns, head+"ann,1,2026-01-01,\"1\",\"x, y\"\r\n\r\nann,1,2026-01-01,oops,z\r\n,3,2026-01-01,oops,z\r\nbob,,2026-01-01,oops,z\r\ncid,4,,oops,z\r\n")
+	again := head
+	for _, r := range bad.Rejects {
+		again += r.Text + "\r\n"
+	}
+	good := read(t, columns, strings.NewReplacer("oops", "2.50", "\n,3", "\neve,3", "bob,,", "bob,2,", "4,,", "4,2026-01-01,").Replace(again))
+	if len(bad.Rejects) != 5 || len(bad.Records) != 0 || len(good.Records) != 4 || len(good.Rejects) != 0 {
+		t.Fatalf("rejected %+v; sent again they make %d orders, rejects %+v", bad.Rejects, len(good.Records), good.Rejects)
+	}
+	if o := good.Records[0].Event.(*events.OrderPlaced); len(o.Lines) != 2 || o.Lines[0].SKU != "x, y" || o.Lines[1].Amount != 250 {
+		t.Errorf("order %+v", o)
+	}
+}
+
+func TestEmptyCellsAreNoNumbers(t *testing.T) {
+	pieces := head + "columns: {customer: c, order: o, at: t, amount: {sum: [a, d]}, discount: d, quantity: q}\n"
+	returns := head[:strings.Index(head, "event")] + "event: OrderReturned\ncolumns: {customer: c, return: o, order: o, at: t, amount: a, quantity: q, line: d}\n"
+	points := "name: crm\nevent: PointsAdjusted\ncolumns: {customer: c, id: o, at: t, points: q, reason: d}\nconstants: {actor: ada}\n"
+	cases := []struct{ name, mapText, row, want string }{
+		{"amount", columns, "ann,1,2026-01-01T10:00:00Z, ,x,", "amount (a): is empty"},
+		{"amount in a sum", pieces, "ann,1,2026-01-01T10:00:00Z,,1.00,2", "amount (a + d): the first is empty"},
+		{"discount in a sum", pieces, "ann,1,2026-01-01T10:00:00Z,1.00,,2", ""},
+		{"quantity", pieces, "ann,1,2026-01-01T10:00:00Z,1.00,0,", "quantity (q): is empty"},
+		{"quantity without a column", columns, "ann,1,2026-01-01T10:00:00Z,1.00,x,", ""},
+		{"amount of a return", returns, "ann,1,2026-01-01T10:00:00Z,,1,2", "amount (a): is empty"},
+		{"quantity of a return", returns, "ann,1,2026-01-01T10:00:00Z,1.00,1,", ""},
+		{"points", points, "ann,1,2026-01-01T10:00:00Z,,x,", "points (q): is empty"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			got := read(t, strings.Replace(c.mapText, "sku: s", "sku: d", 1), "c,o,t,a,d,q\n"+c.row+"\n")
+			var reason string
+			if len(got.Rejects) > 0 {
+				reason = got.Rejects[0].Reason
+			}
+			if reason != c.want || len(got.Records) == 1 != (c.want == "") {
+				t.Errorf("%d records, rejected because %q, want %q", len(got.Records), reason, c.want)
+			}
+		})
+	}
+}
+
+func TestRowsOfAnOrderAreOfOneDay(t *testing.T) {
+	rows := "c,o,t,a,s\nann,1,2026-10-26,1,x\nann,1,2026-10-25,1,x\nann,1,%s,1,x\n"
+	// A day of 25 hours in Berlin.
+	c := read(t, columns, fmt.Sprintf(rows, "2026-10-25 23:59"))
+	if len(c.Records) != 1 || c.Records[0].Event.Head().At.String() != "2026-10-24T22:00:00.000Z" {
+		t.Errorf("records %+v, rejects %v; want the earliest time", c.Records, c.Rejects)
+	}
+	for _, far := range []string{"2026-10-24 23:59", "2026-10-26 00:01"} {
+		c = read(t, columns, fmt.Sprintf(rows, far))
+		if len(c.Records) != 0 || len(c.Rejects) != 3 || !strings.Contains(c.Rejects[2].Reason, far+`" is more than a day from another row of the same order, which begins on line 2`) {
+			t.Errorf("rejects %+v", c.Rejects)
+		}
+	}
+}
+
+func TestTimesWithoutAnOffsetNeedATimezone(t *testing.T) {
+	zoneless := strings.Replace(columns, "timezone: Europe/Berlin\n", "", 1)
+	if c := read(t, zoneless, "c,o,t,a,s\nann,1,2026-01-01T10:00:00Z,1,x\nann,1,2026-01-01T11:00:00+01:00,1,x\n"); len(c.Records) != 1 {
+		t.Errorf("rejects %+v; times with offsets need none", c.Rejects)
+	}
+	for _, rows := range []string{"ann,1,2026-01-01,1,x\n", "ann,1,2026-01-01T10:00:00Z,1,x\nann,1,2026-01-01,1,x\n"} {
+		_, err := tryRead(zoneless, "c,o,t,a,s\n"+rows)
+		if err == nil || !strings.Contains(err.Error(), `"2026-01-01" has no offset, and the map no timezone`) || !strings.Contains(err.Error(), "timezone: UTC") {
+			t.Errorf("error %v", err)
+		}
+	}
+}
+
+func TestUTF16IsSaid(t *testing.T) {
+	for name, text := range map[string]string{"little end first": "\xff\xfec\x00,\x00", "big end first": "\xfe\xff\x00c\x00,", "no mark": "c\x00,\x00"} {
+		_, err := tryRead(columns, text)
+		if err == nil || !strings.HasPrefix(err.Error(), "shop.csv is UTF-16") || !strings.Contains(err.Error(), "iconv") {
+			t.Errorf("%s: error %q", name, err)
+		}
+		err = intake.ReadLines(context.Background(), "orders.jsonl", strings.NewReader(text), func(*intake.Line) error { return nil })
+		if err == nil || !strings.HasPrefix(err.Error(), "orders.jsonl is UTF-16") {
+			t.Errorf("%s: error of JSON lines %q", name, err)
+		}
 	}
 }
 
@@ -81,7 +173,7 @@ func TestBadRowsAreNamed(t *testing.T) {
 			if len(got.Rejects) != 1 || got.Rejects[0].Line != 3 || !strings.Contains(got.Rejects[0].Reason, c.want) {
 				t.Errorf("rejects %+v, want line 3 with %q", got.Rejects, c.want)
 			}
-			if len(got.Records) != 2 || len(got.Rejects) > 0 && len(got.Rejects[0].Text) > 1100 {
+			if len(got.Records) != 2 || len(got.Rejects) > 0 && len(got.Rejects[0].Text) > intake.TextBytesMax+10 {
 				t.Errorf("%d records, want the two good ones", len(got.Records))
 			}
 		})
@@ -91,7 +183,7 @@ func TestBadRowsAreNamed(t *testing.T) {
 func TestAnOrderThatContradictsItselfIsRejected(t *testing.T) {
 	c := read(t, head+"columns: {customer: c, order: o, at: t, amount: a, channel: s}\n",
 		"c,o,t,a,s\nann,1,2026-01-01,1,WEB\nann,1,2026-01-01,1,APP\n")
-	if len(c.Rejects) != 1 || !strings.Contains(c.Rejects[0].Reason, `"APP" here, "WEB" on line 2`) {
+	if len(c.Rejects) != 2 || !strings.Contains(c.Rejects[1].Reason, `"APP" here, "WEB" on line 2 of the same order`) {
 		t.Errorf("rejects %+v", c.Rejects)
 	}
 }
@@ -121,7 +213,7 @@ func TestAnotherSeparatorIsSaidOnce(t *testing.T) {
 		})
 	}
 	// A column may well have such a name.
-	got := read(t, "name: crm\nevent: AccountRegistered\ncolumns: {customer: 'a|b'}\nconstants: {at: 2026-01-01}\n", "a|b\nann\n")
+	got := read(t, "name: crm\ntimezone: UTC\nevent: AccountRegistered\ncolumns: {customer: 'a|b'}\nconstants: {at: 2026-01-01}\n", "a|b\nann\n")
 	if len(got.Records) != 1 {
 		t.Errorf("%d records, rejects %v", len(got.Records), got.Rejects)
 	}
@@ -160,7 +252,7 @@ func TestBadMapsAreRefused(t *testing.T) {
 }
 
 func TestOtherFormsOfNumbersAndTimes(t *testing.T) {
-	c := read(t, "name: x\ncurrency: JPY\nseparator: ';'\ndecimal: ','\ntime: DD.MM.YYYY hh:mm\nevent: OrderPlaced\n"+
+	c := read(t, "name: x\ntimezone: UTC\ncurrency: JPY\nseparator: ';'\ndecimal: ','\ntime: DD.MM.YYYY hh:mm\nevent: OrderPlaced\n"+
 		"columns: {customer: c, order: o, at: t, amount: a, discount: d, quantity: q}\n",
 		"c;o;t;a;d;q\nann;1;31.12.2025 23:59;1200,00;-3;2,0\n")
 	if len(c.Rejects) > 0 {
@@ -173,7 +265,7 @@ func TestOtherFormsOfNumbersAndTimes(t *testing.T) {
 }
 
 func TestOtherEventsHaveARowEach(t *testing.T) {
-	c := read(t, "name: crm\nevent: AccountRegistered\ncolumns: {customer: c, at: t, consent.marketing: m}\n",
+	c := read(t, "name: crm\ntimezone: UTC\nevent: AccountRegistered\ncolumns: {customer: c, at: t, consent.marketing: m}\n",
 		"c,t,m\nann,2026-01-01,TRUE\nbob,2026-01-01,\n")
 	ann, bob := c.Records[0].Event.(*events.AccountRegistered), c.Records[1].Event.(*events.AccountRegistered)
 	if ann.ID != "crm:registered" || ann.Consent == nil || ann.Consent.Marketing == nil || !*ann.Consent.Marketing || bob.Consent != nil {

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -50,9 +51,17 @@ func unpack(name string, f io.ReadCloser) (io.ReadCloser, error) {
 	return &packed{z, []io.Closer{z, f}}, nil
 }
 
-// skipMark skips the byte order mark that some editors and spreadsheets write before UTF-8.
-func skipMark(b *bufio.Reader) {
+// ErrUTF16 means that a file is what spreadsheets save as "Unicode text".
+var ErrUTF16 = errors.New("is UTF-16, which is not read: convert it, as by iconv -f UTF-16 -t UTF-8, or save it as UTF-8")
+
+// skipMark skips the byte order mark that some editors and spreadsheets write before UTF-8, and refuses UTF-16: by its
+// mark, or by the zero that half the bytes of plain letters are.
+func skipMark(b *bufio.Reader) error {
+	if two, err := b.Peek(2); err == nil && (string(two) == "\xff\xfe" || string(two) == "\xfe\xff" || bytes.IndexByte(two, 0) >= 0) {
+		return ErrUTF16
+	}
 	if mark, err := b.Peek(3); err == nil && string(mark) == "\ufeff" {
 		_, _ = b.Discard(3) // cannot fail after Peek
 	}
+	return nil
 }

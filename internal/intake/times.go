@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -33,7 +34,13 @@ func (m *Map) instant(s string) (events.Instant, error) {
 	return at, nil
 }
 
+// errNoTimezone is about a file as a whole: all of its times would be hours off, and days begin and end at others.
+var errNoTimezone = errors.New("has no offset, and the map no timezone to read it in: write the shop's in the map, as timezone: America/New_York, or timezone: UTC")
+
 func (m *Map) local(t time.Time, s string) (events.Instant, error) {
+	if m.Timezone == "" {
+		return 0, fmt.Errorf("time %q %w", clip(s), errNoTimezone)
+	}
 	at := m.calendar.Wall(t)
 	if at <= 0 || t.Year() > 9999 {
 		return 0, fmt.Errorf("time %q cannot be taken: want one after 1970-01-01T00:00:00Z and before the year 10000", clip(s))
