@@ -40,7 +40,7 @@ func (r *run) isInput(f, w named) bool {
 		return sameFile(f.path, w.path)
 	}
 	// The shell may have opened the file for us.
-	stdin, ok := r.Stdin.(*os.File)
+	stdin, ok := r.Main.Stdin.(*os.File)
 	if !ok {
 		return false
 	}

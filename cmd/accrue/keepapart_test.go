@@ -1,10 +1,14 @@
 package main_test
 
 import (
+	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	main "github.com/accrue-loyalty/accrue/cmd/accrue"
 )
 
 // TestNothingThatIsReadIsOverwritten names one file twice in every way.
@@ -53,6 +57,18 @@ func TestNothingThatIsReadIsOverwritten(t *testing.T) {
 			}
 		})
 	}
+	t.Run("what the shell has opened", func(t *testing.T) {
+		in, err := os.Open("in.jsonl")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer in.Close()
+		var errs bytes.Buffer
+		m := &main.Main{Stdin: in, Stdout: io.Discard, Stderr: &errs}
+		if code := m.Run(t.Context(), strings.Fields("import - --dry-run --rejects in.jsonl")); code != 2 || !strings.Contains(errs.String(), "is what FILE - reads") {
+			t.Errorf("exit code %d, %s", code, errs.String())
+		}
+	})
 	t.Run("other files, and devices, are written", func(t *testing.T) {
 		accrue(t, "", strings.Fields(simulate+"--decisions d.jsonl --rejects r.jsonl")...).want(t, 0)
 		accrue(t, "", strings.Fields(simulate+"--decisions d.jsonl --rejects r.jsonl")...).want(t, 0)
