@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,10 +41,17 @@ func (importCommand) Help() string {
 published; if a line is bad, nothing is, unless --rejects names a file for such lines. Importing the same file again
 changes nothing, because the events have the same ids.
 
-A map says how a shop's CSV becomes events (examples/ has three):
+The rejects file has a line of JSON for each line that was left out, with the reason and its text. An order of which one
+row is bad is left out whole; its good rows are there too, so that it can be sent again once the bad one is mended:
+
+  (head -n 1 orders.csv; jq -r .text bad.jsonl) > again.csv
+
+Exit code 1 when lines are bad and there is no --rejects, or when no line is left to publish.
+
+A map says how a shop's CSV becomes events (examples/ has two):
 
   name: myshop                 # begins the events' ids
-  timezone: Europe/Berlin      # of times without an offset
+  timezone: Europe/Berlin      # of times without an offset; needed where there are any
   currency: EUR
   event: OrderPlaced
   columns: {customer: customer_no, order: order_no, at: date, sku: article, quantity: pieces, amount: total}
@@ -64,10 +72,12 @@ type imported struct {
 	// Read counts rows and lines, Skipped those that the map leaves out.
 	Read    int64 `json:"read"`
 	Skipped int64 `json:"skipped"`
-	// Events were made of them; Rejected could not be.
+	// Events were made of them; Rejected rows and lines were left out, good ones of bad orders among them.
 	Events    int64 `json:"events"`
 	Rejected  int64 `json:"rejected"`
 	Published int64 `json:"published"`
+	// Conflicts have the id of another event of the same customer and other content; only --dry-run looks for them.
+	Conflicts int64 `json:"conflicts,omitempty"`
 	// Resumed were published by the run before.
 	Resumed int64 `json:"resumed"`
 	// Before is set when the whole history was imported before, and nothing was left to do.
@@ -99,6 +109,9 @@ func (c *importCommand) Run(r *run) error {
 	if err := c.keepApart(r); err != nil {
 		return err
 	}
+	if err := c.mayWrite(); err != nil {
+		return err
+	}
 	began := time.Now()
 	batch, sum, err := c.read(r)
 	if err != nil {
@@ -107,17 +120,65 @@ func (c *importCommand) Run(r *run) error {
 	if err := c.settleRejects(sum); err != nil {
 		return err
 	}
-	switch {
-	case c.Convert != "":
+	if c.Convert != "" {
 		err = c.convert(r, batch)
-	case !c.DryRun:
+	} else if err = c.checkTicks(batch); err == nil && !c.DryRun {
 		err = c.publish(r, batch, sum)
 	}
 	if err != nil {
 		return err
 	}
+	if c.DryRun {
+		sum.Conflicts = conflicts(batch)
+	}
 	sum.Seconds = time.Since(began).Seconds()
-	return c.summarize(r, sum)
+	if err := c.summarize(r, sum); err != nil {
+		return err
+	}
+	if sum.Events == 0 && sum.Rejected > 0 {
+		return notSo(errors.New("no line could be read, so there was nothing to publish"), fmt.Sprintf("%s has the reasons.", c.Rejects))
+	}
+	return nil
+}
+
+// checkTicks refuses ticks that nobody waits for.
+func (c *importCommand) checkTicks(batch []events.Event) error {
+	isTick := func(e events.Event) bool { return e.EventType() == events.TypeTick }
+	if !c.DriveClock && slices.ContainsFunc(batch, isTick) {
+		return wrongUsage(errors.New("the files have Tick events, which only --drive-clock sends, because it waits for what comes before them"))
+	}
+	return nil
+}
+
+// mayWrite refuses to begin when what is noted on the way cannot be: once events are published it is too late.
+func (c *importCommand) mayWrite() error {
+	var problems []error
+	for _, f := range []named{{"--rejects", c.Rejects}, {"--convert", c.Convert}, {"--resume", c.Resume}} {
+		if f.path == "" || f.path == "-" {
+			continue
+		}
+		if err := mayCreate(f.path); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", f.by, err))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// conflicts counts events whose id another event of the same customer has, with other content: the engine takes the
+// first that comes, and decides that the others are conflicts.
+func conflicts(batch []events.Event) (n int64) {
+	type key struct{ customer, id string }
+	seen := make(map[key]int, len(batch))
+	for i, e := range batch {
+		k := key{e.Head().Customer, e.Head().ID}
+		first, again := seen[k]
+		if !again {
+			seen[k] = i
+		} else if e.EventType() != events.TypeTick && events.PayloadOf(batch[first]) != events.PayloadOf(e) {
+			n++
+		}
+	}
+	return n
 }
 
 // keepApart refuses outputs that would overwrite what is read, or each other.
@@ -208,12 +269,15 @@ func (c *importCommand) readFile(r *run, m *intake.Map, name string, sum *import
 	err = intake.ReadLines(r.ctx, name, in, func(l *intake.Line) error {
 		sum.Read++
 		if l.Err != nil {
-			sum.rejects = append(sum.rejects, intake.Reject{File: name, Line: l.Number, Rows: 1, Reason: l.Err.Error(), Text: clipText(l.Text)})
+			sum.rejects = append(sum.rejects, intake.Reject{File: name, Line: l.Number, Rows: 1, Reason: l.Err.Error(), Text: intake.ClipText(l.Text)})
 			return nil
 		}
 		all = append(all, l.Event)
 		return nil
 	})
+	if errors.Is(err, intake.ErrUTF16) {
+		return nil, notSo(err, "")
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -226,17 +290,7 @@ func (c *importCommand) settleRejects(sum *imported) error {
 		if len(sum.rejects) == 0 {
 			return nil
 		}
-		var problems []string
-		for i := range min(len(sum.rejects), rejectsShown) {
-			problems = append(problems, sum.rejects[i].Error())
-		}
-		text := strings.Join(problems, "\n")
-		if more := len(sum.rejects) - len(problems); more > 0 {
-			text += fmt.Sprintf("\n… and %d more", more)
-		}
-		return &failure{code: exitNotSo, problems: problems,
-			err:  fmt.Errorf("%s cannot be read, so nothing was published:\n%s", plural(len(sum.rejects), "line"), text),
-			hint: "Mend them, or publish the rest by --rejects FILE, which gets these."}
+		return unreadLines(sum.rejects)
 	}
 	f, err := openRejects(c.Rejects)
 	if err != nil {
@@ -249,6 +303,31 @@ func (c *importCommand) settleRejects(sum *imported) error {
 		}
 	}
 	return f.commit()
+}
+
+// unreadLines says what is wrong with lines. Good ones that would be left out with them are counted.
+func unreadLines(rejects []intake.Reject) error {
+	bad, good := 0, 0
+	var problems []string
+	for i := range rejects {
+		if rejects[i].Rows == 0 {
+			good++
+			continue
+		}
+		if bad++; bad <= rejectsShown {
+			problems = append(problems, rejects[i].Error())
+		}
+	}
+	text := strings.Join(problems, "\n")
+	if more := bad - len(problems); more > 0 {
+		text += fmt.Sprintf("\n… and %d more", more)
+	}
+	if good > 0 {
+		text += fmt.Sprintf("\n%s of the same orders would be left out with them", plural(good, "good line"))
+	}
+	return &failure{code: exitNotSo, problems: problems,
+		err:  fmt.Errorf("%s cannot be read, so nothing was published:\n%s", plural(bad, "line"), text),
+		hint: "Mend them, or publish the rest by --rejects FILE, which gets these."}
 }
 
 // convert writes the events as JSON lines.
@@ -307,6 +386,9 @@ func (s *imported) String() string {
 	}
 	if s.Rejected > 0 {
 		fmt.Fprintf(&b, "; %s rejected", grouped(s.Rejected, "line"))
+	}
+	if s.Conflicts > 0 {
+		fmt.Fprintf(&b, "; %s with the id of another and other content, which would not be applied", grouped(s.Conflicts, "event"))
 	}
 	if s.Resumed > 0 {
 		fmt.Fprintf(&b, "; %s published before", grouped(s.Resumed, "event"))

@@ -95,19 +95,12 @@ func (c *importCommand) send(r *run, p *publisher, batch []events.Event, note *c
 	return nil
 }
 
-// mayPublish refuses what would not become what it was: history that meets a clock that is past it, and ticks that
-// nobody waits for. It sets sum.Before when all of the history was imported before.
+// mayPublish refuses what would not become what it was: history that meets a clock that is past it. It sets
+// sum.Before when all of the history was imported before.
 func (c *importCommand) mayPublish(r *run, cl *cluster, rest []events.Event, identity string, sum *imported) error {
 	states, err := cl.client.Clocks(r.ctx)
 	if err != nil {
 		return topicsMissing(err)
-	}
-	if !c.DriveClock {
-		for _, e := range rest {
-			if e.EventType() == events.TypeTick {
-				return wrongUsage(errors.New("the files have Tick events, which only --drive-clock sends, because it waits for what comes before them"))
-			}
-		}
 	}
 	clock := latestOf(states)
 	if c.Late || len(rest) == 0 || clock <= sum.First+events.Instant(historyAge.Milliseconds()) {

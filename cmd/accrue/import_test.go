@@ -42,6 +42,45 @@ func TestImportSaysWhatIsWrongWithAFile(t *testing.T) {
 	}
 }
 
+func TestImportCountsWhatIsLeftOut(t *testing.T) {
+	m := write(t, "shop.map.yaml", shopMap)
+	orders := write(t, "orders.csv", "customer,number,date,total\nann,1,2026-01-01,1\nann,1,2026-01-01,\nann,1,2026-01-01,3\n")
+	accrue(t, "", "import", orders, "--map", m, "--dry-run").want(t, 1, "accrue: 1 line cannot be read", "line 3: amount (total): is empty\n2 good lines of the same orders")
+	rejects := filepath.Join(t.TempDir(), "rejects.jsonl")
+	o := accrue(t, "", "import", orders, "--map", m, "--dry-run", "--rejects", rejects).want(t, 1, "no line could be read", rejects)
+	if !strings.Contains(o.stdout, "made 0 events; 3 lines rejected") {
+		t.Errorf("the summary is %s", o.stdout)
+	}
+	b, err := os.ReadFile(rejects)
+	want := `","line":2,"reason":"belongs to a rejected order: see line 3","text":"ann,1,2026-01-01,1"}` + "\n"
+	if err != nil || strings.Count(string(b), "\n") != 3 || !strings.Contains(string(b), want) {
+		t.Errorf("rejects %s, %v; want in it %s", b, err, want)
+	}
+}
+
+func TestADryRunRefusesWhatTheImportWould(t *testing.T) {
+	ticks := `{"type":"Tick","id":"t","at":"2026-01-01T12:00:00Z"}` + "\n" + `{"type":"Tick","id":"t","at":"2026-01-02T12:00:00Z"}`
+	accrue(t, ticks, "import", "-", "--dry-run").want(t, 2, "Tick events", "--drive-clock")
+	o := accrue(t, ticks, "import", "-", "--dry-run", "--drive-clock").want(t, 0)
+	if strings.Contains(o.stdout, "other content") {
+		t.Errorf("ticks are no conflict: %s", o.stdout)
+	}
+	one := orderLine("1", "ann", "2026-01-01T12:00:00Z", "500")
+	twice := one + one + strings.Replace(one, "500", "600", 1) + strings.Replace(one, `"ann"`, `"bob"`, 1)
+	o = accrue(t, twice, "import", "-", "--dry-run").want(t, 0)
+	if !strings.Contains(o.stdout, "; 1 event with the id of another and other content") {
+		t.Errorf("the summary is %s", o.stdout)
+	}
+}
+
+func TestImportNamesFilesThatItCannotWriteBeforeAnythingElse(t *testing.T) {
+	for _, flag := range []string{"--resume", "--rejects", "--convert"} {
+		accrue(t, "", "import", "nowhere.jsonl", flag, filepath.Join(t.TempDir(), "nowhere", "x")).want(t, 3, flag+": writing", "nowhere/x")
+	}
+	accrue(t, "{}\x00", "import", "-", "--dry-run", "--rejects", "/dev/null").want(t, 1, "no line could be read")
+	accrue(t, "{\x00}\x00", "import", "-", "--dry-run").want(t, 1, "- is UTF-16")
+}
+
 func TestImportWithoutABrokerSaysSo(t *testing.T) {
 	began := time.Now()
 	accrue(t, orderLine("1", "ann", "2026-01-01T12:00:00Z", "500"), "import", "-", "--brokers", "127.0.0.1:1").want(t, 3, "no answer from Kafka at 127.0.0.1:1", "Is it running", "accrue dev")

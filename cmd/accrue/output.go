@@ -156,6 +156,19 @@ func createFile(path string) (*fileOut, error) {
 	return &fileOut{f, path, false}, nil
 }
 
+// mayCreate reports why createFile would not begin a file, as far as can be known without touching what is there: a pipe's
+// reader would take closing it for the end.
+func mayCreate(path string) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return nil
+	}
+	f, err := createFile(path)
+	if err == nil {
+		f.abandon()
+	}
+	return err
+}
+
 // commit gives the file its name.
 func (f *fileOut) commit() error {
 	if f.direct {

@@ -66,12 +66,3 @@ func (r *rejectsFile) close() {
 		r.file.abandon()
 	}
 }
-
-// clipText shortens a line for a message or a rejects file.
-func clipText(b []byte) string {
-	const most = 1000
-	if len(b) > most {
-		return string(b[:most]) + "…"
-	}
-	return string(b)
-}

@@ -166,7 +166,7 @@ func (c *simulateCommand) decide(r *run, engine *sim.Engine) (decided, ticks int
 			}
 			return engine.Apply(l.Event, l.Number)
 		}
-		reject := intake.Reject{File: c.Events, Line: l.Number, Reason: l.Err.Error(), Text: clipText(l.Text)}
+		reject := intake.Reject{File: c.Events, Line: l.Number, Reason: l.Err.Error(), Text: intake.ClipText(l.Text)}
 		if rejects == nil {
 			return notSo(&reject, "Nothing was printed. Mend the line, or go on without such lines by --rejects FILE.")
 		}
