@@ -173,15 +173,29 @@ func (c *Client) CheckPartitions(ctx context.Context) error {
 
 // batchBytes returns the largest batch that every topic takes which the engine writes to.
 func (c *Client) batchBytes(ctx context.Context) (int32, error) {
-	const setting = "max.message.bytes"
 	least := int32(schemas.RecordBytesMax + 64<<10)
-	configs, err := c.admin.DescribeTopicConfigs(ctx, c.Name(schemas.TopicLedger), c.Name(schemas.TopicTransfers))
+	all, err := c.BatchBytes(ctx, schemas.TopicLedger, schemas.TopicTransfers)
+	for _, n := range all {
+		least = min(least, n)
+	}
+	return least, err
+}
+
+// BatchBytes returns the largest batch that each of the topics takes, as far as the cluster says it: max.message.bytes.
+func (c *Client) BatchBytes(ctx context.Context, topics ...schemas.Topic) (map[schemas.Topic]int32, error) {
+	const setting = "max.message.bytes"
+	all := make(map[schemas.Topic]int32, len(topics))
+	names := make([]string, len(topics))
+	for i, t := range topics {
+		names[i] = c.Name(t)
+	}
+	configs, err := c.admin.DescribeTopicConfigs(ctx, names...)
 	if err != nil {
-		return 0, fmt.Errorf("asking for the topics' settings: %w", err)
+		return nil, fmt.Errorf("asking for the topics' settings: %w", err)
 	}
 	for _, topic := range configs {
 		if topic.Err != nil {
-			return 0, fmt.Errorf("asking for the settings of %s: %w", topic.Name, topic.Err)
+			return nil, fmt.Errorf("asking for the settings of %s: %w", topic.Name, topic.Err)
 		}
 		for _, one := range topic.Configs {
 			if one.Key != setting || one.Value == nil {
@@ -189,10 +203,12 @@ func (c *Client) batchBytes(ctx context.Context) (int32, error) {
 			}
 			n, err := strconv.ParseInt(*one.Value, 10, 32)
 			if err != nil {
-				return 0, fmt.Errorf("%s has %s = %q: %w", topic.Name, setting, *one.Value, err)
+				return nil, fmt.Errorf("%s has %s = %q: %w", topic.Name, setting, *one.Value, err)
 			}
-			least = min(least, int32(n))
+			if t, ours := schemas.ParseTopic(c.cfg.Prefix, topic.Name); ours {
+				all[t] = int32(n)
+			}
 		}
 	}
-	return least, nil
+	return all, nil
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+
 	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/events"
 )
@@ -30,6 +32,9 @@ func (c *importCommand) publish(r *run, batch []events.Event, sum *imported) err
 func (c *importCommand) publishTo(r *run, cl *cluster, batch []events.Event, sum *imported) error {
 	if len(batch) == 0 {
 		return nil
+	}
+	if err := cl.client.CheckPartitions(r.ctx); err != nil {
+		return fmt.Errorf("nothing was published: %w", topicsMissing(err))
 	}
 	identity := identityOf(batch)
 	note, err := openCheckpoint(c.Resume, identity)
@@ -58,6 +63,9 @@ func (c *importCommand) publishTo(r *run, cl *cluster, batch []events.Event, sum
 		hint := "Run it again: what was published is recognised and changes nothing."
 		if c.Resume != "" {
 			hint = "Run it again to go on from there."
+		}
+		if errors.Is(err, kerr.MessageTooLarge) {
+			hint = "Raise the bound (`accrue topics check` says what it should be), or take the event out, and run it again."
 		}
 		if sum.open {
 			hint += "\nUntil then the system's clock waits for the rest of the history; `accrue clock release` gives it up."

@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	main "github.com/accrue-loyalty/accrue/cmd/accrue"
 	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/internal/racetest/racekafka"
@@ -163,6 +166,41 @@ func TestImportingAgainChangesNothing(t *testing.T) {
 	if !strings.Contains(o.stdout, "0 differences") {
 		t.Errorf("verify: %s", o.stdout)
 	}
+}
+
+// TestImportNamesWhatItsTopicsDoNotTake has an event that is too large among small ones, and topics that the engine would
+// not run on.
+func TestImportNamesWhatItsTopicsDoNotTake(t *testing.T) {
+	t.Parallel() // it mostly waits
+	s := dev(t)
+	kafka, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kafka.Close()
+	admin := kadm.NewClient(kafka)
+	bound := kadm.AlterConfig{Name: "max.message.bytes", Value: kadm.StringPtr("1000")}
+	if _, err := admin.AlterTopicConfigs(t.Context(), []kadm.AlterConfig{bound}, "accrue.orders"); err != nil {
+		t.Fatal(err)
+	}
+	var in strings.Builder
+	for n := range 100 {
+		in.WriteString(orderLine(fmt.Sprint("small-", n), "ann", "2026-01-01T12:00:00Z", "500"))
+		if n == 50 {
+			in.WriteString(strings.Replace(orderLine("large", "ann", "2026-01-01T12:00:00Z", "500"), `"sku":"x"`, `"sku":"`+strings.Repeat("x", 100)+`","category":"`+strings.Repeat("y", 1000)+`"`, 1))
+		}
+	}
+	accrue(t, in.String(), s.cluster("import", "-")...).want(t, 3, `100 of 101 events were published, then: event "large" of customer "ann" has 1`,
+		"accrue.orders takes at most 1000 in a batch (its max.message.bytes)", "Raise the bound")
+
+	accrue(t, "", s.cluster("topics", "create", "--prefix", "odd.", "--partitions", "3")...).want(t, 0)
+	if _, err := admin.DeleteTopics(t.Context(), "odd.returns"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := admin.CreateTopic(t.Context(), 2, 1, nil, "odd.returns"); err != nil {
+		t.Fatal(err)
+	}
+	accrue(t, in.String(), s.cluster("import", "-", "--prefix", "odd.")...).want(t, 3, "nothing was published: odd.returns has 2 partitions, odd.ledger has 3")
 }
 
 // balanceOf returns a customer's balance without what changes with time and place.

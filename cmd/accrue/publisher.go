@@ -1,12 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/accrue-loyalty/accrue/consumer"
@@ -20,7 +24,9 @@ type publisher struct {
 	codec      *schemas.Codec
 	prefix     string
 	partitions int32
-	now        func() time.Time
+	// bytesMax is what the topics take at most in a batch, and so in a record, by their names.
+	bytesMax map[string]int32
+	now      func() time.Time
 
 	// acked counts what Kafka has taken.
 	acked atomic.Int64
@@ -42,18 +48,45 @@ func newPublisher(ctx context.Context, c *cluster) (*publisher, error) {
 	if err != nil {
 		return nil, topicsMissing(err)
 	}
+	bytesMax, err := producedBytesMax(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	kafka, err := kgo.NewClient(append(append([]kgo.Opt{}, c.options...),
 		kgo.ClientID("accrue-import"),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerBatchCompression(kgo.Lz4Compression()),
 		kgo.MaxBufferedRecords(publishBuffered),
+		// A broker refuses a batch as a whole, and would not say which of its events is too large.
+		kgo.ProducerBatchMaxBytesFn(func(topic string) int32 { return cmp.Or(bytesMax[topic], batchBytesUnsaid) }),
 		// A timeout of records would count from their own times, which are history's.
 		kgo.RecordRetries(publishRetries),
 	)...)
 	if err != nil {
 		return nil, fmt.Errorf("making a Kafka client: %w", err)
 	}
-	return &publisher{kafka: kafka, codec: c.codec, prefix: c.prefix, partitions: n, now: time.Now, sent: consumer.Offsets{}}, nil
+	return &publisher{kafka: kafka, codec: c.codec, prefix: c.prefix, partitions: n, bytesMax: bytesMax, now: time.Now, sent: consumer.Offsets{}}, nil
+}
+
+// batchBytesUnsaid is Kafka's own default, for topics whose settings say nothing; batchBytesLeast is the least that makes
+// sense to the client.
+const (
+	batchBytesUnsaid = 1_000_012
+	batchBytesLeast  = 512
+)
+
+// producedBytesMax returns the bounds of the batches of producers' topics, by their names.
+func producedBytesMax(ctx context.Context, c *cluster) (map[string]int32, error) {
+	produced := slices.DeleteFunc(schemas.Inputs(), func(t schemas.Topic) bool { return t.Internal() })
+	bounds, err := c.client.BatchBytes(ctx, produced...)
+	if err != nil {
+		return nil, topicsMissing(err)
+	}
+	byName := make(map[string]int32, len(bounds))
+	for t, n := range bounds {
+		byName[t.Name(c.prefix)] = max(min(n, schemas.RecordBytesMax+64<<10), batchBytesLeast)
+	}
+	return byName, nil
 }
 
 // send hands e over to Kafka; it waits only when much is on its way. What went wrong is told by flush. The record has the
@@ -75,8 +108,7 @@ func (p *publisher) send(ctx context.Context, e events.Event, at time.Time) erro
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if err != nil && p.err == nil {
-			h := e.Head()
-			p.err = fmt.Errorf("publishing event %q of customer %q: %w", h.ID, h.Customer, err)
+			p.err = p.failed(e, rec, err)
 		}
 		if err == nil {
 			p.acked.Add(1)
@@ -84,6 +116,16 @@ func (p *publisher) send(ctx context.Context, e events.Event, at time.Time) erro
 		}
 	})
 	return nil
+}
+
+// failed says which event was not taken, and of one that is too large, for what.
+func (p *publisher) failed(e events.Event, rec *kgo.Record, err error) error {
+	h := e.Head()
+	if !errors.Is(err, kerr.MessageTooLarge) {
+		return fmt.Errorf("publishing event %q of customer %q: %w", h.ID, h.Customer, err)
+	}
+	return fmt.Errorf("event %q of customer %q has %d bytes as a record, and %s takes at most %d in a batch (its max.message.bytes): %w",
+		h.ID, h.Customer, len(rec.Value), rec.Topic, p.bytesMax[rec.Topic], err)
 }
 
 // record returns the record of an event, without a time.
