@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	main "github.com/accrue-loyalty/accrue/cmd/accrue"
 	"github.com/accrue-loyalty/accrue/internal/racetest/racekafka"
 )
@@ -233,7 +236,25 @@ func TestProgramsArePublishedOnce(t *testing.T) {
 	accrue(t, "", s.cluster("program", "show", "9")...).want(t, 1, "there is no version 9; the latest is 2")
 	accrue(t, "", s.cluster("topics", "check")...).want(t, 0)
 	accrue(t, "", s.cluster("topics", "check", "--prefix", "other.")...).want(t, 1)
-	accrue(t, "", s.cluster("topics", "create", "--partitions", "3")...).want(t, 1, "has 4 partitions already, asked were 3")
+	accrue(t, "", s.cluster("topics", "create", "--partitions", "3")...).want(t, 1, "has 4 partitions already, asked were 3; topics made: none")
+	if o = accrue(t, "", s.cluster("topics", "create", "--prefix", "odd.", "--partitions", "5")...).want(t, 0); strings.Count(o.stdout, " made") != 13 {
+		t.Errorf("topics made: %s", o.stdout)
+	}
+	accrue(t, "", s.cluster("topics", "create", "--prefix", "odd.", "--partitions", "0")...).want(t, 2, "--partitions: is 0")
+	kafka, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kafka.Close()
+	if _, err := kadm.NewClient(kafka).DeleteTopics(t.Context(), "odd.returns"); err != nil {
+		t.Fatal(err)
+	}
+	accrue(t, "", s.cluster("topics", "create", "--prefix", "odd.", "--partitions", "3")...).want(t, 1, "has 5 partitions already", "topics made: none")
+	accrue(t, "", s.cluster("topics", "check", "--prefix", "odd.")...).want(t, 1)
+	if o = accrue(t, "", s.cluster("topics", "create", "--prefix", "odd.")...).want(t, 0); strings.Count(o.stdout, " made") != 1 {
+		t.Errorf("topics made: %s", o.stdout)
+	}
+	accrue(t, "", s.cluster("topics", "check", "--prefix", "odd.")...).want(t, 0)
 	accrue(t, "", s.cluster("report", "cohorts", "--prefix", "other.")...).want(t, 3, "accrue topics create")
 	accrue(t, "", s.cluster("report", "cohorts", "--heatmap", "x.png")...).want(t, 2, ".svg")
 }

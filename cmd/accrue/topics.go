@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -26,7 +28,7 @@ type topicsFlags struct {
 
 type topicsCreateCommand struct {
 	topicsFlags
-	Partitions int32 `default:"8" env:"ACCRUE_PARTITIONS" help:"Partitions of the ledger and of all inputs; they cannot be changed later."`
+	Partitions *int32 `env:"ACCRUE_PARTITIONS" placeholder:"N" help:"Partitions of the ledger and of all inputs, which cannot be changed later: as many as those that are there have, or 8."`
 }
 
 // Help is shown by --help.
@@ -34,7 +36,8 @@ func (topicsCreateCommand) Help() string {
 	return `Makes the topics that are missing, with the partitions, retention and compaction that they need, and registers
 the schemas when a registry is given. Topics that are there already are left as they are: see accrue topics check.
 
-A customer is on the same partition number of every topic, so the number of partitions is for ever. 8 serve about
+A customer is on the same partition number of every topic, so the number of partitions is for ever. Nothing is made where
+topics are there with other numbers. 8 serve about
 100,000 events a second on one machine of eight cores; more partitions let more machines share the work.
 
 Example:
@@ -71,8 +74,10 @@ type topicMade struct {
 
 // Run implements the command.
 func (c *topicsCreateCommand) Run(r *run) error {
-	if err := within("--partitions", int64(c.Partitions), 1, partitionsMax); err != nil {
-		return wrongUsage(err)
+	if c.Partitions != nil {
+		if err := within("--partitions", int64(*c.Partitions), 1, partitionsMax); err != nil {
+			return wrongUsage(err)
+		}
 	}
 	cl, err := c.reach(r.ctx, true, nil, r.Kafka...)
 	if err != nil {
@@ -83,7 +88,11 @@ func (c *topicsCreateCommand) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	made, err := createTopics(r.ctx, cl, plans, c.Partitions, replicas)
+	partitions, err := c.count(r.ctx, cl, plans)
+	if err != nil {
+		return err
+	}
+	made, err := createTopics(r.ctx, cl, plans, partitions, replicas)
 	if err != nil {
 		return err
 	}
@@ -102,48 +111,89 @@ func (c *topicsCreateCommand) Run(r *run) error {
 	return nil
 }
 
-// createTopics makes the topics that are missing.
-func createTopics(ctx context.Context, c *cluster, plans []schemas.TopicPlan, partitions int32, replicas int16) ([]topicMade, error) {
-	var all []topicMade
+// partitionsFirst is how many partitions the topics get where nothing else is asked for.
+const partitionsFirst = 8
+
+// count returns how many partitions the topics shall have: what was asked for, or what those that are there have.
+func (c *topicsCreateCommand) count(ctx context.Context, cl *cluster, plans []schemas.TopicPlan) (int32, error) {
+	if c.Partitions != nil {
+		return *c.Partitions, nil
+	}
+	names := []string{schemas.TopicLedger.Name(cl.prefix)} // first, because the others go by it
 	for _, p := range plans {
-		n := p.Partitions
-		if n == 0 {
-			n = partitions
+		if p.Partitions == 0 {
+			names = append(names, p.Topic.Name(cl.prefix))
 		}
+	}
+	have, err := cl.admin.ListTopics(ctx, names...)
+	if err != nil {
+		return 0, fmt.Errorf("listing the topics: %w", err)
+	}
+	for _, name := range names {
+		if t := have[name]; t.Err == nil && len(t.Partitions) > 0 {
+			return int32(len(t.Partitions)), nil
+		}
+	}
+	return partitionsFirst, nil
+}
+
+// createTopics makes the topics that are missing, or none when those that are there don't go with them.
+func createTopics(ctx context.Context, c *cluster, plans []schemas.TopicPlan, partitions int32, replicas int16) ([]topicMade, error) {
+	all := make([]topicMade, len(plans))
+	names := make([]string, len(plans))
+	for i, p := range plans {
+		names[i] = p.Topic.Name(c.prefix)
+		all[i] = topicMade{Topic: names[i], Partitions: cmp.Or(p.Partitions, partitions)}
+	}
+	have, err := c.admin.ListTopics(ctx, names...)
+	if err != nil {
+		return nil, fmt.Errorf("listing the topics: %w", err)
+	}
+	if err := topicsAgree(have, all); err != nil {
+		return nil, err
+	}
+	for i, p := range plans {
 		settings := map[string]*string{}
 		for _, s := range p.Settings {
 			settings[s.Key] = kadm.StringPtr(s.Value)
 		}
-		name := p.Topic.Name(c.prefix)
-		resp, err := c.admin.CreateTopic(ctx, n, replicas, settings, name)
+		resp, err := c.admin.CreateTopic(ctx, all[i].Partitions, replicas, settings, names[i])
 		if err == nil {
 			err = resp.Err
 		}
 		if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
-			return nil, fmt.Errorf("making the topic %s: %w", name, err)
+			return nil, fmt.Errorf("making the topic %s: %w; topics made: %s", names[i], err, madeOf(all))
 		}
-		all = append(all, topicMade{name, n, err == nil})
+		all[i].Made = err == nil
 	}
-	return all, topicsAgree(ctx, c, all)
+	if have, err = listMade(ctx, c, names); err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if err := have[name].Err; err != nil {
+			return nil, fmt.Errorf("topic %s: %w", name, err)
+		}
+	}
+	return all, topicsAgree(have, all) // once more, because others may make topics too
 }
 
-// topicsAgree refuses topics that were there with other partitions than the others.
-func topicsAgree(ctx context.Context, c *cluster, all []topicMade) error {
-	names := make([]string, len(all))
-	for i := range all {
-		names[i] = all[i].Topic
-	}
-	have, err := listMade(ctx, c, names)
-	if err != nil {
-		return err
-	}
-	for i := range all {
-		t := have[all[i].Topic]
-		if t.Err != nil {
-			return fmt.Errorf("topic %s: %w", all[i].Topic, t.Err)
+// madeOf lists the topics that were made.
+func madeOf(all []topicMade) string {
+	var names []string
+	for _, t := range all {
+		if t.Made {
+			names = append(names, t.Topic)
 		}
-		if n := int32(len(t.Partitions)); n != all[i].Partitions {
-			return notSo(fmt.Errorf("topic %s has %d partitions already, asked were %d", all[i].Topic, n, all[i].Partitions),
+	}
+	return cmp.Or(strings.Join(names, ", "), "none")
+}
+
+// topicsAgree refuses topics that are there with other partitions than wanted.
+func topicsAgree(have kadm.TopicDetails, all []topicMade) error {
+	for _, want := range all {
+		t := have[want.Topic]
+		if n := int32(len(t.Partitions)); t.Err == nil && n > 0 && n != want.Partitions {
+			return notSo(fmt.Errorf("topic %s has %d partitions already, asked were %d; topics made: %s", want.Topic, n, want.Partitions, madeOf(all)),
 				"All inputs and the ledger need the same number: pass the one that is there by --partitions, or use another --prefix.")
 		}
 	}
