@@ -17,6 +17,14 @@ const (
 	reasonTooLarge = string(schemas.CodeTooLarge)
 )
 
+// DeadLetterReasons lists the reasons that dead letters can have: their records could not be read, or deciding them broke
+// down.
+func DeadLetterReasons() []string {
+	return []string{string(schemas.CodeFraming), string(schemas.CodeUnknownSchema), string(schemas.CodeIncompatible), reasonUnexpected,
+		reasonBrokenBytes, reasonTooLarge, string(schemas.CodeInvalid), reasonWrongKey, reasonWrongPartition, reasonWrongTopic,
+		reasonInvariant, reasonPanic, reasonBehindParked}
+}
+
 // unreadable is an error for the dead letters.
 func unreadable(reason, format string, args ...any) error {
 	return &schemas.UnreadableError{Code: schemas.Code(reason), Detail: fmt.Sprintf(format, args...)}

@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/accrue-loyalty/accrue/analytics"
 	"github.com/accrue-loyalty/accrue/api"
+	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/events"
 )
 
@@ -63,6 +65,14 @@ func (c *deadletterListCommand) Run(r *run) error {
 	})
 	if err != nil {
 		return err
+	}
+	// A newer version may have written reasons that this one does not know.
+	if known := consumer.DeadLetterReasons(); c.Reason != "" && len(all) == 0 && !slices.Contains(known, c.Reason) {
+		hint := "They are " + strings.Join(known, ", ") + "."
+		if best := events.Nearest(c.Reason, known); best != "" {
+			hint = fmt.Sprintf("Did you mean %q?", best)
+		}
+		return &failure{code: exitUsage, err: fmt.Errorf("--reason: %q is no reason of a dead letter", c.Reason), hint: hint}
 	}
 	if r.json {
 		return r.printJSON(all)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,7 +97,7 @@ func (c *programPublishCommand) Run(r *run) error {
 	switch {
 	case errors.Is(err, program.ErrUnchanged):
 		if r.json {
-			return r.printJSON(map[string]any{"published": false})
+			return r.printJSON(publishedAs(false, published))
 		}
 		_, err = fmt.Fprintf(r.Stdout, "nothing to do: %s\n", err)
 		return err
@@ -106,20 +107,35 @@ func (c *programPublishCommand) Run(r *run) error {
 		return topicsMissing(invalidProgram(err))
 	}
 	if r.json {
-		return r.printJSON(map[string]any{"published": true, "version": published.Version, "hash": published.Hash, "effective_at": published.EffectiveAt})
+		return r.printJSON(publishedAs(true, published))
 	}
 	_, err = fmt.Fprintln(r.Stdout, textf("%s is version %d, in effect from %s", p.Name, published.Version, published.EffectiveAt))
 	return err
 }
 
-// publishProgram publishes a draft. The first version of all need not give notice.
+// publishedAs is the JSON form of a version and whether it is new.
+func publishedAs(now bool, v events.ProgramPublished) map[string]any {
+	return map[string]any{"published": now, "version": v.Version, "hash": v.Hash, "effective_at": v.EffectiveAt}
+}
+
+// publishProgram publishes a draft. The first version of all need not give notice. With [program.ErrUnchanged] it returns
+// the version that there is.
 func publishProgram(ctx context.Context, cl *cluster, draft program.Draft) (events.ProgramPublished, error) {
 	have, err := cl.client.ProgramSources(ctx)
 	if err != nil {
 		return events.ProgramPublished{}, err
 	}
 	draft.Immediately = draft.Immediately || len(have) == 0
-	return cl.client.PublishProgram(ctx, draft)
+	published, err := cl.client.PublishProgram(ctx, draft)
+	if !errors.Is(err, program.ErrUnchanged) {
+		return published, err
+	}
+	// Asked once more, because somebody else may have published it just now.
+	have, again := cl.client.ProgramSources(ctx)
+	if again != nil || len(have) == 0 {
+		return published, cmp.Or(again, err)
+	}
+	return have[len(have)-1], err
 }
 
 type programShowCommand struct {

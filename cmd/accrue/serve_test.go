@@ -218,6 +218,13 @@ func TestProgramsArePublishedOnce(t *testing.T) {
 	if !strings.Contains(o.stdout, "nothing to do") {
 		t.Errorf("publishing it again: %s", o.stdout)
 	}
+	o = accrue(t, "", s.cluster("program", "publish", "testdata/plain.yaml", "-o", "json")...).want(t, 0)
+	if p := decode[map[string]any](t, o.stdout); p["published"] != false || p["version"] != 1.0 || p["hash"] == nil {
+		t.Errorf("publishing it again, as JSON: %s", o.stdout)
+	}
+	accrue(t, "", s.cluster("deadletter", "list", "--reason", "wrong_key")...).want(t, 0)
+	accrue(t, "", s.cluster("deadletter", "list", "--reason", "wrong_keyy")...).want(t, 2, `"wrong_keyy" is no reason`, `Did you mean "wrong_key"?`)
+	accrue(t, "", s.cluster("deadletter", "list", "--reason", "x")...).want(t, 2, "They are unknown_framing, ")
 	other := write(t, "other.yaml", plainProgram)
 	accrue(t, "", s.cluster("program", "publish", other, "--at", "2020-01-01")...).want(t, 2, "--now")
 	o = accrue(t, "", s.cluster("program", "publish", other)...).want(t, 0)
