@@ -282,6 +282,9 @@ func (s *Server) again(place Place, c command, d events.Decision) (*redemptionOu
 	if !asksTheSame(c, r.State, points) {
 		p := s.declined(place, c, &d)
 		p.Detail = fmt.Sprintf("redemption %s exists already, and is %s with %s", c.redemption, r.State, count(points))
+		if c.want != events.StateReserved {
+			p.Detail = fmt.Sprintf("redemption %s is %s already, with %s", c.redemption, r.State, count(points))
+		}
 		return nil, p
 	}
 	out := s.done(c, d, events.RedemptionFact{Redemption: r.ID, State: r.State, LapsesAt: r.LapsesAt})

@@ -246,7 +246,7 @@ func TestSettle(t *testing.T) {
 		s := reserved(t)
 		settle(s, "confirm", `{"customer":"ann","points":25}`)
 		p := s.post("/v1/redemptions/r1/confirm", `{"customer":"ann","points":60}`).problem(http.StatusConflict, "redemption_confirmed")
-		if !strings.Contains(p.Detail, "confirmed with 25 points") {
+		if !strings.Contains(p.Detail, "confirmed already, with 25 points") {
 			t.Errorf("detail %q", p.Detail)
 		}
 		for _, same := range []string{`{"customer":"ann","points":25}`, who} {

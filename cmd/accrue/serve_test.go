@@ -141,7 +141,7 @@ func TestARepeatSaysHowTheRedemptionStands(t *testing.T) {
 	t.Run("confirmed, it is not reserved", func(t *testing.T) {
 		done(t, "r1: confirmed, 500 points; balance 500, reserved 0", "confirm", "ann", "r1", "--points", "500")
 		done(t, "r1: confirmed, 500 points", "confirm", "ann", "r1", "--points", "500")
-		refused(t, "r1 was confirmed before, with 500 points", "confirm", "ann", "r1", "--points", "400")
+		refused(t, "r1 is confirmed already, with 500 points", "confirm", "ann", "r1", "--points", "400")
 		refused(t, "r1 exists already, and is confirmed", redeem("600", "r1")...)
 		o := accrue(t, "", append(redeem("600", "r1"), "--url", s.API, "-o", "json")...).want(t, 1)
 		if e := decode[map[string]any](t, o.stderr); e["reason"] != "duplicate_redemption" || decode[map[string]any](t, o.stdout)["state"] != "confirmed" {
