@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,35 +63,6 @@ Examples:
   accrue import orders.jsonl
   accrue import orders.csv.gz returns.csv.gz --map shop.map.yaml --drive-clock --rejects bad.jsonl
   accrue import orders.csv --map shop.map.yaml --convert - | accrue simulate --program program.yaml --events - --tick day`
-}
-
-// imported is what an import did.
-type imported struct {
-	Files []string `json:"files"`
-	// Read counts rows and lines, Skipped those that the map leaves out.
-	Read    int64 `json:"read"`
-	Skipped int64 `json:"skipped"`
-	// Events were made of them; Rejected rows and lines were left out, good ones of bad orders among them.
-	Events    int64 `json:"events"`
-	Rejected  int64 `json:"rejected"`
-	Published int64 `json:"published"`
-	// Conflicts have the id of another event of the same customer and other content; only --dry-run looks for them.
-	Conflicts int64 `json:"conflicts,omitempty"`
-	// Resumed were published by the run before.
-	Resumed int64 `json:"resumed"`
-	// Before is set when the whole history was imported before, and nothing was left to do.
-	Before bool `json:"imported_before"`
-	// Ticks were sent to drive the clock, to all partitions each.
-	Ticks   int64          `json:"ticks"`
-	First   events.Instant `json:"first"`
-	Last    events.Instant `json:"last"`
-	Seconds float64        `json:"seconds"`
-
-	rejects []intake.Reject
-	// open is set while the clock waits for the rest of the history.
-	open bool
-	// zone is where the days of First and Last are told; nil is UTC.
-	zone *time.Location
 }
 
 // mapBytesMax is beyond any map that a person writes.
@@ -221,29 +191,6 @@ func (c *importCommand) read(r *run) ([]events.Event, *imported, error) {
 	return batch, sum, nil
 }
 
-// take counts what a CSV file held and returns its events by time.
-func (s *imported) take(contents *intake.Contents) []events.Event {
-	s.Read += contents.Rows
-	s.Skipped += contents.Skipped
-	s.rejects = append(s.rejects, contents.Rejects...)
-	s.Rejected = int64(len(s.rejects))
-	batch := contents.ByTime()
-	s.span(batch)
-	return batch
-}
-
-// span notes how many events there are, and from when to when.
-func (s *imported) span(batch []events.Event) {
-	s.Events = int64(len(batch))
-	for _, e := range batch {
-		at := e.Head().At
-		if s.First == 0 || at < s.First {
-			s.First = at
-		}
-		s.Last = max(s.Last, at)
-	}
-}
-
 // readFile reads one file: CSV by the map, sorted by time, or JSON lines, in their order.
 func (c *importCommand) readFile(r *run, m *intake.Map, name string, sum *imported) ([]events.Event, error) {
 	in, err := intake.Open(name, r.Stdin)
@@ -358,71 +305,4 @@ func (c *importCommand) convert(r *run, batch []events.Event) error {
 		return f.commit()
 	}
 	return nil
-}
-
-// summarize prints what was done. Where the events went to standard output, it is for people only.
-func (c *importCommand) summarize(r *run, sum *imported) error {
-	if c.Convert == "-" {
-		r.note("%s", sum)
-		return nil
-	}
-	if r.json {
-		return r.printJSON(sum)
-	}
-	_, err := fmt.Fprintln(r.Stdout, sum)
-	return err
-}
-
-// String tells it in a sentence.
-func (s *imported) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s of %s made %s", grouped(s.Read, "line"), plural(len(s.Files), "file"), grouped(s.Events, "event"))
-	if s.Events > 0 {
-		zone := cmp.Or(s.zone, time.UTC)
-		fmt.Fprintf(&b, " from %s to %s", s.First.Time().In(zone).Format(time.DateOnly), s.Last.Time().In(zone).Format(time.DateOnly))
-	}
-	if s.Skipped > 0 {
-		fmt.Fprintf(&b, "; %s skipped by the map", grouped(s.Skipped, "line"))
-	}
-	if s.Rejected > 0 {
-		fmt.Fprintf(&b, "; %s rejected", grouped(s.Rejected, "line"))
-	}
-	if s.Conflicts > 0 {
-		fmt.Fprintf(&b, "; %s with the id of another and other content, which would not be applied", grouped(s.Conflicts, "event"))
-	}
-	if s.Resumed > 0 {
-		fmt.Fprintf(&b, "; %s published before", grouped(s.Resumed, "event"))
-	}
-	if s.Before {
-		b.WriteString("; all of it was imported before")
-	}
-	if s.Published > 0 {
-		fmt.Fprintf(&b, "; %s published", grouped(s.Published, "event"))
-	}
-	if s.Ticks > 0 {
-		fmt.Fprintf(&b, " with %s", grouped(s.Ticks, "tick"))
-	}
-	fmt.Fprintf(&b, "; %.1f s", s.Seconds)
-	return b.String()
-}
-
-// grouped returns "1,234 lines".
-func grouped(n int64, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return thousands(n) + " " + noun
-}
-
-// thousands returns 1234567 as 1,234,567.
-func thousands(n int64) string {
-	s := fmt.Sprint(n)
-	sign := ""
-	if n < 0 {
-		sign, s = "-", s[1:]
-	}
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return sign + s
 }

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/accrue-loyalty/accrue/events"
 )
@@ -205,99 +204,6 @@ func (g *gathering) look(currency string) error {
 		return fmt.Errorf("currency: %q is no ISO 4217 code", clip(currency))
 	}
 	g.currency, g.decimals = currency, decimals
-	return nil
-}
-
-// dayMost is the longest day, when clocks are set back.
-const dayMost = 25 * time.Hour
-
-// earlier lets an event happen at the first of its rows' times. Shops note when each line was rung up, but not over days.
-func (p *plan) earlier(now *group, s *setter, text string) error {
-	at, err := p.m.instant(text)
-	if err != nil {
-		return fmt.Errorf("%s: %w", s.shown, err)
-	}
-	h := now.event.Head()
-	if s.field.name != "at" || h.At == 0 {
-		return nil
-	}
-	from, to := min(h.At, at), max(h.At, now.latest, at)
-	if to-from > events.Instant(dayMost.Milliseconds()) {
-		return fmt.Errorf("%s: %q is more than a day from another row of the same %s, which begins on line %d: is it another %s, or the day another?",
-			s.shown, clip(text), p.noun(), now.first(), p.noun())
-	}
-	h.At, now.latest = from, to
-	return nil
-}
-
-// noun is what people call an event of several rows.
-func (p *plan) noun() string {
-	if p.source.Event == events.TypeOrderReturned {
-		return "return"
-	}
-	return "order"
-}
-
-// set converts a text and writes it into the field. An empty text leaves the field absent.
-func (p *plan) set(s *setter, target reflect.Value, row []string, text string, format numberFormat) error {
-	if s.from != nil && s.from.sum != nil {
-		return p.setSum(s, target, row, format)
-	}
-	if text == "" {
-		if s.filled {
-			return fmt.Errorf("%s (%s): is empty", s.field.name, s.shown)
-		}
-		return nil
-	}
-	var v any
-	var err error
-	switch s.field.kind {
-	case textField:
-		v = text
-	case integerField:
-		v, err = format.integer(text)
-	case moneyField:
-		var m events.Money
-		m, err = format.money(text)
-		v = int64(m)
-	case instantField:
-		var at events.Instant
-		at, err = p.m.instant(text)
-		v = int64(at)
-	case flagField:
-		v, err = strconv.ParseBool(strings.ToLower(text))
-		if err != nil {
-			err = fmt.Errorf("%q is neither true nor false", clip(text))
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("%s (%s): %w", s.field.name, s.shown, err)
-	}
-	s.field.set(target, v)
-	return nil
-}
-
-// setSum adds columns up. The first is what the others, such as a discount, are added to, so they may be empty.
-func (p *plan) setSum(s *setter, target reflect.Value, row []string, format numberFormat) error {
-	var sum int64
-	if s.field.kind == integerField {
-		format.exponent = 0
-	}
-	for i, column := range s.from.sum {
-		text := strings.TrimSpace(row[column])
-		if text == "" && s.filled && i == 0 {
-			return fmt.Errorf("%s (%s): the first is empty", s.field.name, s.shown)
-		}
-		if text == "" {
-			continue
-		}
-		n, err := format.money(text)
-		if err != nil {
-			return fmt.Errorf("%s (%s): %w", s.field.name, s.shown, err)
-		}
-		sum += int64(n)
-	}
-	s.field.set(target, sum)
 	return nil
 }
 
