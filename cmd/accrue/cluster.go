@@ -41,6 +41,9 @@ type clusterFlags struct {
 	SASLPassword  string `group:"kafka" name:"sasl-password" env:"ACCRUE_SASL_PASSWORD" placeholder:"…" help:"The password; better in $ACCRUE_SASL_PASSWORD."`
 }
 
+// metadataAge is how old what a client knows of topics may be.
+const metadataAge = 10 * time.Millisecond
+
 // pingMax is how long the first answer of a broker may take.
 const pingMax = 10 * time.Second
 
@@ -134,7 +137,8 @@ func (f *clusterFlags) reach(ctx context.Context, register bool, log *slog.Logge
 		return nil, err
 	}
 	opts = append(opts, more...)
-	kafka, err := kgo.NewClient(append(opts, kgo.ClientID("accrue"))...)
+	// What it knows of topics is used again for the least time that the client allows: topics are made and looked at here.
+	kafka, err := kgo.NewClient(append(opts, kgo.ClientID("accrue"), kgo.MetadataMinAge(metadataAge))...)
 	if err != nil {
 		return nil, wrongUsage(fmt.Errorf("--brokers: %w", err))
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -148,11 +149,11 @@ func startWorld(ctx context.Context, cfg worldConfig, log *slog.Logger) (_ *worl
 	if w.cluster, err = flags.reach(ctx, true, log, cfg.kafka...); err != nil {
 		return nil, err
 	}
-	n := cfg.partitions
-	if have, err := w.client.Partitions(ctx); err == nil {
-		n = have
+	plans := schemas.Plans(1)
+	have, err := partitionsThere(ctx, w.cluster, plans)
+	if err == nil {
+		_, err = createTopics(ctx, w.cluster, plans, cmp.Or(have, cfg.partitions), 1)
 	}
-	_, err = createTopics(ctx, w.cluster, schemas.Plans(1), n, 1)
 	return w, err
 }
 

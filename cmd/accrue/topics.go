@@ -119,6 +119,12 @@ func (c *topicsCreateCommand) count(ctx context.Context, cl *cluster, plans []sc
 	if c.Partitions != nil {
 		return *c.Partitions, nil
 	}
+	have, err := partitionsThere(ctx, cl, plans)
+	return cmp.Or(have, partitionsFirst), err
+}
+
+// partitionsThere returns how many partitions the topics have that are there, 0 where none is.
+func partitionsThere(ctx context.Context, cl *cluster, plans []schemas.TopicPlan) (int32, error) {
 	names := []string{schemas.TopicLedger.Name(cl.prefix)} // first, because the others go by it
 	for _, p := range plans {
 		if p.Partitions == 0 {
@@ -134,7 +140,7 @@ func (c *topicsCreateCommand) count(ctx context.Context, cl *cluster, plans []sc
 			return int32(len(t.Partitions)), nil
 		}
 	}
-	return partitionsFirst, nil
+	return 0, nil
 }
 
 // createTopics makes the topics that are missing, or none when those that are there don't go with them.
