@@ -312,8 +312,19 @@ func TestADevThatSaysItIsReadyAnswers(t *testing.T) {
 	accrue(t, "", "healthcheck", "--url", s.API+"/readyz").want(t, 0)
 	for n := range 100 {
 		customer := "c" + strconv.Itoa(n)
-		accrue(t, "", "redeem", customer, "10", "--url="+s.API).want(t, 1, "balance_too_low")
-		accrue(t, "", "balance", customer, "--url="+s.API).want(t, 0)
+		refused, err := http.Post(s.API+"/v1/redemptions", "application/json", strings.NewReader(`{"customer":"`+customer+`","points":10}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		refused.Body.Close()
+		known, err := http.Get(s.API + "/v1/customers/" + customer + "/balance")
+		if err != nil {
+			t.Fatal(err)
+		}
+		known.Body.Close()
+		if refused.StatusCode != http.StatusConflict || known.StatusCode != http.StatusOK {
+			t.Fatalf("a redemption without points was answered %s, the balance after it %s", refused.Status, known.Status)
+		}
 	}
 }
 
