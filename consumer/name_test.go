@@ -70,12 +70,14 @@ func TestOfTwoInstancesOfOneNameThatStartTogetherOneGoesOn(t *testing.T) {
 	eventually(t, "the other goes on", func() bool { return running(rest, 4) })
 }
 
-// Without anything to decide there are still the ticks of the wall clock, and positions behind them to commit.
+// Without anything new to decide there are still the ticks of the wall clock, where something was decided, and positions
+// behind them to commit.
 func TestAnIdleInstanceNoticesThatItIsFenced(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 4)
 	ticking := func(c *consumer.Config) { c.Clock.Every = 100 * time.Millisecond }
 	one, two := w.start("one", "", ticking), w.start("one", "", ticking)
+	w.send(orders(customers(20), t0, 1000)...)
 	// Both wait for rules. Then each looks for another of its name before either has joined.
 	w.publish(plainProgram)
 	var err error
