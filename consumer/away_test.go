@@ -75,6 +75,18 @@ func brokerAway(t *testing.T, begin func(testing.TB, int32) *world) {
 	t.Run("for one of two", func(t *testing.T) { t.Parallel(); cutOff(t, begin) })
 }
 
+// overLine starts an instance whose line to the broker can be cut, and returns when it answers for all partitions.
+func overLine(t *testing.T, begin func(testing.TB, int32) *world) (*world, *instance) {
+	w := begin(t, 4)
+	w.line = &line{}
+	w.publish(plainProgram)
+	i := w.start("one", "", wallClock)
+	w.send(orders(customers(20), t0, 500)...)
+	w.decided()
+	eventually(t, "all partitions are answered for", func() bool { return i.answering() == 4 })
+	return w, i
+}
+
 func readsGoOn(t *testing.T, begin func(testing.TB, int32) *world) {
 	for name, during := range map[string]func(w *world){
 		"while nothing is to do": func(*world) {},
@@ -85,14 +97,8 @@ func readsGoOn(t *testing.T, begin func(testing.TB, int32) *world) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			const partitions = 4
-			w := begin(t, partitions)
-			w.line = &line{}
-			w.publish(plainProgram)
-			i := w.start("one", "", wallClock)
-			w.send(orders(customers(20), t0, 500)...)
-			w.decided()
-			eventually(t, "all partitions are answered for", func() bool { return i.answering() == partitions })
+			w, i := overLine(t, begin)
+			partitions := int(w.partitions)
 			time.Sleep(2 * time.Second) // heartbeats have been confirmed
 
 			during(w)
@@ -118,14 +124,8 @@ func readsGoOn(t *testing.T, begin func(testing.TB, int32) *world) {
 
 // backSoon has the line mended long before the session is over.
 func backSoon(t *testing.T, begin func(testing.TB, int32) *world) {
-	const partitions = 4
-	w := begin(t, partitions)
-	w.line = &line{}
-	w.publish(plainProgram)
-	i := w.start("one", "", wallClock)
-	w.send(orders(customers(20), t0, 500)...)
-	w.decided()
-	eventually(t, "all partitions are answered for", func() bool { return i.answering() == partitions })
+	w, i := overLine(t, begin)
+	partitions := int(w.partitions)
 
 	w.line.cut(true)
 	silent := time.Duration(0)

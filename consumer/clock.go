@@ -1,6 +1,8 @@
 package consumer
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -8,6 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/projector"
+	"github.com/accrue-loyalty/accrue/schemas"
 )
 
 // The headers of records on the clock topic. A record without them is a tick of the wall clock.
@@ -122,6 +126,26 @@ func parseClock(decode func([]byte) (events.Event, error), rec *kgo.Record) (clo
 	}
 	r.tick = tick
 	return r, nil
+}
+
+// readClock calls fn with a partition's clock records from the offset from up to to, or with why one can't be read. It
+// returns fn's errors, and [schemas.ErrRegistryUnavailable].
+func (c *Client) readClock(ctx context.Context, id int32, from, to int64, fn func(r *clockRecord, unread error) error) error {
+	return c.reader.Read(ctx, c.Name(schemas.TopicClock), id, from, to, func(chunk projector.Chunk) error {
+		for _, rec := range chunk.Records {
+			if rec.Attrs.IsControl() {
+				continue
+			}
+			r, err := parseClock(c.codec.DecodeEvent, rec)
+			if errors.Is(err, schemas.ErrRegistryUnavailable) {
+				return err
+			}
+			if err := fn(&r, err); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // clock is a partition's time: the highest tick that was applied.

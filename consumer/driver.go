@@ -13,7 +13,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/accrue-loyalty/accrue/events"
-	"github.com/accrue-loyalty/accrue/projector"
 	"github.com/accrue-loyalty/accrue/schemas"
 )
 
@@ -60,8 +59,7 @@ func (c *Client) Clocks(ctx context.Context) ([]ClockState, error) {
 }
 
 func (c *Client) clockState(ctx context.Context, id int32, now int64) (ClockState, error) {
-	name := c.Name(schemas.TopicClock)
-	span, err := c.reader.Span(ctx, name, id)
+	span, err := c.reader.Span(ctx, c.Name(schemas.TopicClock), id)
 	if err != nil {
 		return ClockState{}, err
 	}
@@ -69,18 +67,12 @@ func (c *Client) clockState(ctx context.Context, id int32, now int64) (ClockStat
 	var at clock
 	// Ticks ascend, so the last ones tell; but one that was refused may be among them.
 	from := max(span.Start, span.End-clockLookback)
-	err = c.reader.Read(ctx, name, id, from, span.End, func(chunk projector.Chunk) error {
-		for _, rec := range chunk.Records {
-			if rec.Attrs.IsControl() {
-				continue
-			}
-			r, err := parseClock(c.codec.DecodeEvent, rec)
-			if errors.Is(err, schemas.ErrRegistryUnavailable) || errors.Is(err, schemas.ErrNoRegistry) {
-				return err
-			}
-			if err == nil && log.admit(&r) {
-				at.apply(&r)
-			}
+	err = c.readClock(ctx, id, from, span.End, func(r *clockRecord, unread error) error {
+		if errors.Is(unread, schemas.ErrNoRegistry) {
+			return unread
+		}
+		if unread == nil && log.admit(r) {
+			at.apply(r)
 		}
 		return nil
 	})
@@ -242,27 +234,20 @@ func (d *ClockDriver) KeepsOpen() bool { return d.open }
 
 // DrivenThrough reports whether the clock was driven through a history before the wall clock took over.
 func (c *Client) DrivenThrough(ctx context.Context, history string) (through bool, err error) {
-	name := c.Name(schemas.TopicClock)
-	span, err := c.reader.Span(ctx, name, 0)
+	span, err := c.reader.Span(ctx, c.Name(schemas.TopicClock), 0)
 	if err != nil {
 		return false, err
 	}
 	over := errors.New("no history comes behind")
 	var log clockLog
-	err = c.reader.Read(ctx, name, 0, span.Start, span.End, func(chunk projector.Chunk) error {
-		for _, rec := range chunk.Records {
-			if rec.Attrs.IsControl() {
-				continue
-			}
-			r, err := parseClock(c.codec.DecodeEvent, rec)
-			if err != nil {
-				continue // it is for the dead letters
-			}
-			counts := log.admit(&r)
-			through = through || r.history == history && r.lease == 0 && !r.open
-			if through || counts && r.driver == "" {
-				return over
-			}
+	err = c.readClock(ctx, 0, span.Start, span.End, func(r *clockRecord, unread error) error {
+		if unread != nil {
+			return nil // it is for the dead letters
+		}
+		counts := log.admit(r)
+		through = through || r.history == history && r.lease == 0 && !r.open
+		if through || counts && r.driver == "" {
+			return over
 		}
 		return nil
 	})

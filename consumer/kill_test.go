@@ -143,7 +143,7 @@ func kills() int {
 // TestRealKillNine kills an instance with -9 at random instants under load and compares the end with a calm run.
 func TestRealKillNine(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes a minute")
+		t.Skip("takes half a minute")
 	}
 	names := customers(200)
 	all := shopping(21, 200, 20_000)
@@ -242,7 +242,7 @@ func TestRealEngine(t *testing.T) {
 // TestRealPausedOwner stops an owner for longer than its session, lets another take over, and wakes it up.
 func TestRealPausedOwner(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes 15 seconds")
+		t.Skip("takes 7 seconds")
 	}
 	names := customers(40)
 	all := shopping(23, 40, 2_000)
@@ -274,7 +274,7 @@ func TestRealPausedOwner(t *testing.T) {
 // the transaction a minute later.
 func TestRealGoneInACommit(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes 45 seconds")
+		t.Skip("takes 15 seconds")
 	}
 	const timeout = time.Minute
 	names := customers(40)

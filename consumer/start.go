@@ -170,18 +170,9 @@ func (p *partition) recoverClock(ctx context.Context, span projector.Span) error
 
 // readClock calls fn with the clock records from the offset from up to to that can be read.
 func (p *partition) readClock(ctx context.Context, from, to int64, fn func(*clockRecord)) error {
-	return p.e.client.reader.Read(ctx, p.names[clockIndex], p.id, from, to, func(c projector.Chunk) error {
-		for _, rec := range c.Records {
-			if rec.Attrs.IsControl() {
-				continue
-			}
-			r, err := parseClock(p.e.client.codec.DecodeEvent, rec)
-			if errors.Is(err, schemas.ErrRegistryUnavailable) {
-				return err
-			}
-			if err == nil {
-				fn(&r)
-			}
+	return p.e.client.readClock(ctx, p.id, from, to, func(r *clockRecord, unread error) error {
+		if unread == nil {
+			fn(r)
 		}
 		return nil
 	})

@@ -36,7 +36,10 @@ func (c *importCommand) publishTo(r *run, cl *cluster, batch []events.Event, sum
 	if err := cl.client.CheckPartitions(r.ctx); err != nil {
 		return fmt.Errorf("nothing was published: %w", topicsMissing(err))
 	}
-	identity := identityOf(batch)
+	identity := ""
+	if c.Resume != "" || c.DriveClock {
+		identity = identityOf(batch)
+	}
 	note, err := openCheckpoint(c.Resume, identity)
 	if err != nil {
 		return err
