@@ -108,6 +108,7 @@ func (f *fuse) OnBrokerRead(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Du
 	case kmsg.TxnOffsetCommit:
 		if err == nil && f.produced.Load() && os.Remove(f.file) == nil {
 			_ = syscall.Kill(os.Getpid(), f.signal)
+			time.Sleep(time.Second) // the signal may reach another thread first; this one must not end the transaction
 		}
 	}
 }
