@@ -14,6 +14,10 @@ import (
 // ErrNameTaken means that another instance has the same name, with another folder. They would fence each other for ever.
 var ErrNameTaken = errors.New("another instance has this name")
 
+// ErrFolderTaken means that another process has a copy of this instance's folder, and has come later. They would take each
+// other's place for ever.
+var ErrFolderTaken = errors.New("another process runs on a copy of this instance's state folder")
+
 // nameTaken names a folder other than ours that a member of the group with our instance's name has; "" when there is
 // none. It reads the members' ids ([worker.memberID]), because a group that rebalances tells nothing else of them.
 func (e *Engine) nameTaken(ctx context.Context) (folder string, err error) {
@@ -74,10 +78,14 @@ func (e *Engine) errNameTaken() error {
 	return fmt.Errorf("%w: %s", ErrNameTaken, e.cfg.Instance)
 }
 
+func (e *Engine) errFolderTaken() error {
+	return fmt.Errorf("%w: %s", ErrFolderTaken, e.cfg.Instance)
+}
+
 // mustYield reports whether a session ended because another instance has our name and is to keep it: of two, the one
 // whose folder's identity is the lesser. Both may have started at the same moment.
 func (e *Engine) mustYield(ctx context.Context, ended error) bool {
-	if !errors.Is(ended, kerr.ProducerFenced) && !errors.Is(ended, kerr.InvalidProducerEpoch) && !errors.Is(ended, kerr.FencedInstanceID) {
+	if !errors.Is(ended, kerr.ProducerFenced) && !errors.Is(ended, kerr.InvalidProducerEpoch) {
 		return false
 	}
 	folder, err := e.nameTaken(ctx)

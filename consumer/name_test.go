@@ -3,6 +3,7 @@ package consumer_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -88,11 +89,50 @@ func TestAnIdleInstanceNoticesThatItIsFenced(t *testing.T) {
 		rest = two
 	case err = <-two.done:
 		two.done <- nil
-	case <-time.After(3 * time.Minute): // it may have to wait for a rebalance to be over, a minute
+	case <-time.After(time.Minute):
 		t.Fatal("both go on")
 	}
 	if !errors.Is(err, consumer.ErrNameTaken) {
 		t.Fatalf("it ended with %v", err)
 	}
 	eventually(t, "the other goes on", func() bool { return running(rest, 4) })
+}
+
+// Two processes with one identity take each other's membership away: the earlier one says why and ends.
+func TestAnInstanceWhoseFolderWasCopiedEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 4)
+	w.publish(plainProgram)
+	// The embedded broker miscounts its members when one is replaced in the midst of a rebalance, and then waits a minute.
+	alone := func(c *consumer.Config) { c.Workers = 1 }
+	dir, replica := t.TempDir(), t.TempDir()
+	early := w.start("one", dir, alone)
+	w.send(orders(customers(20), t0, 1000)...)
+	w.decided()
+	early.stop()
+	if err := os.CopyFS(replica, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	early = w.start("one", dir, alone)
+	eventually(t, "the instance is back", func() bool { return running(early, 4) })
+
+	late := w.start("one", replica, alone)
+	select {
+	case err := <-early.done:
+		if !errors.Is(err, consumer.ErrFolderTaken) {
+			t.Fatalf("the first instance ended with %v", err)
+		}
+		early.done <- nil // for stop
+	case <-time.After(time.Minute):
+		t.Fatal("the first instance goes on")
+	}
+	eventually(t, "the copy goes on", func() bool { return running(late, 4) })
+	for _, c := range customers(20) {
+		w.send(order(c, "o2-"+c, t0+day, 1000))
+	}
+	w.decided()
+	w.audit()
+	if got := late.active(customers(1)[0]); got != 20 {
+		t.Errorf("the copy has decided %d points, want 20", got)
+	}
 }

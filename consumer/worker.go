@@ -23,8 +23,9 @@ type worker struct {
 	batchBytes int32
 	lease      *lease
 
-	// session may be used by the client's callbacks once opened is closed.
+	// session may be used by the client's callbacks once opened is closed. abort ends what it waits for.
 	session *kgo.GroupTransactSession
+	abort   context.CancelFunc
 	opened  chan struct{}
 	// working is done when the session is to end as planned.
 	working context.Context
@@ -55,8 +56,13 @@ const (
 	sessionPauseMax   = 5 * time.Second
 )
 
-// run opens sessions until ctx is done.
-func (w *worker) run(ctx context.Context) error {
+// run opens sessions until ctx is done, or another instance is to go on instead of this one.
+func (w *worker) run(ctx context.Context) (ended error) {
+	defer func() {
+		if !errors.Is(ended, ErrFolderTaken) && !errors.Is(context.Cause(ctx), ErrFolderTaken) {
+			w.leave()
+		}
+	}()
 	pause := sessionPauseFirst
 	for ctx.Err() == nil {
 		began := time.Now()
@@ -66,6 +72,9 @@ func (w *worker) run(ctx context.Context) error {
 		}
 		if hopeless(err) {
 			return err
+		}
+		if errors.Is(err, kerr.FencedInstanceID) {
+			return w.e.errFolderTaken()
 		}
 		if w.e.mustYield(ctx, err) {
 			return w.e.errNameTaken()
@@ -150,7 +159,14 @@ func (w *worker) open() (*kgo.GroupTransactSession, error) {
 	if hook := w.e.cfg.Hook; hook != nil {
 		opts = append(opts, kgo.WithHooks(hook(w.n)))
 	}
-	return kgo.NewGroupTransactSession(opts...)
+	ctx, abort := context.WithCancel(context.Background())
+	session, err := kgo.NewGroupTransactSession(append(opts, kgo.WithContext(ctx))...)
+	if err != nil {
+		abort()
+		return nil, err
+	}
+	w.abort = abort
+	return session, nil
 }
 
 // fetchMaxWait is how long a broker holds a fetch for which it has no records.
@@ -174,7 +190,7 @@ func (w *worker) runSession(ctx context.Context) error {
 		w.lease.linger(ctx)
 		endLease()
 		<-leaseDone
-		w.close(ctx.Err() != nil)
+		w.close()
 	}()
 	go func() {
 		defer close(leaseDone)
@@ -193,14 +209,22 @@ func (w *worker) runSession(ctx context.Context) error {
 	return nil
 }
 
-// close ends the session. On a planned end the member leaves the group, so that others take its partitions over at once;
-// after a failure it stays, and comes back.
-func (w *worker) close(planned bool) {
+// close ends the session. The member stays in the group.
+func (w *worker) close() {
+	// The client would wait for the answer to a join, and the group gives none before all its members have joined.
+	timer := time.AfterFunc(closeTimeout, w.abort)
 	w.session.CloseAllowingRebalance()
+	timer.Stop()
+	w.abort()
 	w.drop(nil)
-	if !planned {
-		return
-	}
+}
+
+// closeTimeout is how long the end of a session waits for the group. No batch is open by then.
+const closeTimeout = time.Second
+
+// leave takes the member out of the group, so that others take its partitions over at once. A member that only failed
+// stays, and comes back. Where another process has the member's id, it would take that one out.
+func (w *worker) leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()
 	leave := kadm.LeaveGroup(w.e.client.cfg.group()).InstanceIDs(w.memberID()).Reason("planned shutdown")
@@ -320,10 +344,8 @@ func (w *worker) fetchErrors(fetches kgo.Fetches) error {
 	fetches.EachError(func(topic string, partition int32, err error) {
 		switch {
 		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		case errors.Is(err, kgo.ErrClientClosed), hopeless(err):
+		case errors.Is(err, kgo.ErrClientClosed), errors.Is(err, kerr.FencedInstanceID), hopeless(err):
 			fatal = err
-		case errors.Is(err, kerr.FencedInstanceID):
-			fatal = fmt.Errorf("another process uses this instance's folder: %w", err)
 		case errors.Is(err, kerr.OffsetOutOfRange):
 			w.stop(partition, fmt.Errorf("%s-%d no longer has the records that come next: retention deleted them before they were decided: %w", topic, partition, err))
 		default:

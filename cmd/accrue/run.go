@@ -145,6 +145,9 @@ func engineStopped(err error) error {
 	if errors.Is(err, consumer.ErrNameTaken) {
 		return couldNot(err, "Give each instance a name of its own by --instance; without it, it is called like its host.")
 	}
+	if errors.Is(err, consumer.ErrFolderTaken) {
+		return couldNot(err, "Keep one of the two, and let the other begin with an empty folder: it is rebuilt from the ledger.")
+	}
 	return topicsMissing(err)
 }
 
