@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -251,4 +252,34 @@ func TestTransfersAndMergesCrossPartitions(t *testing.T) {
 		t.Errorf("the survivor has %d points after an order of the ended customer, want 210", got)
 	}
 	w.audit()
+}
+
+// A member that does not answer keeps the others' joins waiting for a minute, but not an instance that is to end.
+func TestAnInstanceEndsWhileTheGroupRebalances(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 4)
+	w.publish(plainProgram)
+	group := w.prefix + "engine"
+	deaf, err := kgo.NewClient(
+		kgo.SeedBrokers(w.brokers...), kgo.ConsumerGroup(group), kgo.ConsumeTopics(schemas.TopicOrders.Name(w.prefix)),
+		kgo.Balancers(kgo.RangeBalancer()), kgo.BlockRebalanceOnPoll(),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(deaf.CloseAllowingRebalance)
+	w.send(orders(customers(20), t0, 1000)...)
+	if got := deaf.PollFetches(w.ctx()); got.Err() != nil {
+		t.Fatal(got.Err())
+	}
+	i := w.start("one", "")
+	eventually(t, "the group waits for its member", func() bool {
+		groups, err := w.admin.DescribeGroups(w.ctx(), group)
+		return err == nil && groups[group].State == "PreparingRebalance" && len(groups[group].Members) > 1
+	})
+	began := time.Now()
+	i.stop()
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("it took %v to end", took)
+	}
 }
