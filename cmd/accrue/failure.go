@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/accrue-loyalty/accrue/api"
+	"github.com/accrue-loyalty/accrue/internal/intake"
 	"github.com/accrue-loyalty/accrue/program"
 	"github.com/accrue-loyalty/accrue/schemas"
 )
@@ -55,6 +56,9 @@ func failureOf(err error) *failure {
 	var f *failure
 	if !errors.As(err, &f) {
 		f = &failure{code: exitNotDone, err: err}
+		if errors.Is(err, intake.ErrUTF16) {
+			f.code = exitNotSo
+		}
 	} else {
 		// What was wrapped around it belongs to the message.
 		c := *f

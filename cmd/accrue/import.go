@@ -222,9 +222,6 @@ func (c *importCommand) readFile(r *run, m *intake.Map, name string, sum *import
 		all = append(all, l.Event)
 		return nil
 	})
-	if errors.Is(err, intake.ErrUTF16) {
-		return nil, notSo(err, "")
-	}
 	if err != nil {
 		return nil, err
 	}

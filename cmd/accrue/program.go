@@ -109,8 +109,26 @@ func (c *programPublishCommand) Run(r *run) error {
 	if r.json {
 		return r.printJSON(publishedAs(true, published))
 	}
-	_, err = fmt.Fprintln(r.Stdout, textf("%s is version %d, in effect from %s", p.Name, published.Version, published.EffectiveAt))
-	return err
+	if _, err := fmt.Fprintln(r.Stdout, textf("%s is version %d, in effect from %s", p.Name, published.Version, published.EffectiveAt)); err != nil {
+		return err
+	}
+	// It is published, whether or not the others can be read.
+	if all, err := cl.client.ProgramSources(r.ctx); err == nil {
+		if next := nextAfter(all, published.EffectiveAt); next != nil {
+			fmt.Fprintf(r.Stdout, "until %s: then version %d, which was published before, takes its place\n", next.EffectiveAt, next.Version)
+		}
+	}
+	return nil
+}
+
+// nextAfter returns the version that takes effect next after an instant; nil when there is none.
+func nextAfter(all []events.ProgramPublished, at events.Instant) (next *events.ProgramPublished) {
+	for i := range all {
+		if v := &all[i]; v.EffectiveAt > at && (next == nil || v.EffectiveAt <= next.EffectiveAt) {
+			next = v
+		}
+	}
+	return next
 }
 
 // publishedAs is the JSON form of a version and whether it is new.

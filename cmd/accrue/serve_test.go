@@ -241,6 +241,11 @@ func TestProgramsArePublishedOnce(t *testing.T) {
 		t.Errorf("the differences: %s", o.stdout)
 	}
 	accrue(t, "", s.cluster("program", "show", "9")...).want(t, 1, "there is no version 9; the latest is 2")
+	again := write(t, "again.yaml", strings.Replace(plainProgram, "points: 1", "points: 2", 1))
+	o = accrue(t, "", s.cluster("program", "publish", again, "--now")...).want(t, 0)
+	if !strings.Contains(o.stdout, "is version 3") || !strings.Contains(o.stdout, "then version 2, which was published before, takes its place") {
+		t.Errorf("publishing another before the second takes effect: %s", o.stdout)
+	}
 	accrue(t, "", s.cluster("topics", "check")...).want(t, 0)
 	accrue(t, "", s.cluster("topics", "check", "--prefix", "other.")...).want(t, 1)
 	accrue(t, "", s.cluster("topics", "create", "--partitions", "3")...).want(t, 1, "has 4 partitions already, asked were 3; topics made: none")

@@ -169,6 +169,7 @@ func TestSimulateRefusesWhatCannotBe(t *testing.T) {
 	}
 	misspelt := write(t, "misspelt.yaml", strings.Replace(plainProgram, "per:", "pre:", 1))
 	accrue(t, in, "simulate", "--program", misspelt, "--events", "-").want(t, 1, ":5:", "pre", "per")
+	accrue(t, "{\x00}\x00", "simulate", "--program", "testdata/plain.yaml", "--events", "-").want(t, 1, "- is UTF-16")
 	accrue(t, "", "program", "validate", misspelt).want(t, 1, "1 problem", ":5:")
 	if _, err := os.Stat("/dev/full"); err == nil {
 		accrue(t, strings.Repeat(in, 1000), "simulate", "--program", program, "--events", "-", "--decisions", "/dev/full").want(t, 3, "/dev/full", "The disk is full")
