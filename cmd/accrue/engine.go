@@ -92,7 +92,7 @@ func newInstance(ctx context.Context, c *cluster, cfg instanceConfig, log *slog.
 	ec.Clock.Every = cfg.tickEvery
 	ec.Metrics = engineMetrics{metrics}
 	ec.Hook = kafkaMetrics(reg)
-	if i.sender, err = newPublisher(ctx, c); err != nil {
+	if i.sender, err = newPublisher(ctx, c, 0); err != nil {
 		return nil, err
 	}
 	var phases []string

@@ -18,6 +18,9 @@ const checkpointEvery = 20_000
 // historyAge is how far behind the clock the first event may be without being history: producers' delays are shorter.
 const historyAge = 24 * time.Hour
 
+// importLinger makes batches of what a file has.
+const importLinger = 10 * time.Millisecond
+
 // publish sends the events to a cluster.
 func (c *importCommand) publish(r *run, batch []events.Event, sum *imported) error {
 	r.endsInOrder()
@@ -48,7 +51,7 @@ func (c *importCommand) publishTo(r *run, cl *cluster, batch []events.Event, sum
 	if err := c.mayPublish(r, cl, batch[sum.Resumed:], identity, sum); err != nil || sum.Before {
 		return err
 	}
-	p, err := newPublisher(r.ctx, cl)
+	p, err := newPublisher(r.ctx, cl, importLinger)
 	if err != nil {
 		return err
 	}

@@ -42,8 +42,9 @@ const publishBuffered = 50_000
 // publishRetries is how often a batch is sent before a broker counts as gone: about a minute.
 const publishRetries = 25
 
-// newPublisher returns a publisher to the cluster. The caller must close it.
-func newPublisher(ctx context.Context, c *cluster) (*publisher, error) {
+// newPublisher returns a publisher to the cluster, which keeps records for linger to send more of them at once. The caller
+// must close it.
+func newPublisher(ctx context.Context, c *cluster, linger time.Duration) (*publisher, error) {
 	n, err := c.client.Partitions(ctx)
 	if err != nil {
 		return nil, topicsMissing(err)
@@ -57,6 +58,7 @@ func newPublisher(ctx context.Context, c *cluster) (*publisher, error) {
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerBatchCompression(kgo.Lz4Compression()),
 		kgo.MaxBufferedRecords(publishBuffered),
+		kgo.ProducerLinger(linger),
 		// A broker refuses a batch as a whole, and would not say which of its events is too large.
 		kgo.ProducerBatchMaxBytesFn(func(topic string) int32 { return cmp.Or(bytesMax[topic], batchBytesUnsaid) }),
 		// A timeout of records would count from their own times, which are history's.
