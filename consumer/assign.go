@@ -23,6 +23,7 @@ func (w *worker) assigned(ctx context.Context, offsets map[string]map[int32]kgo.
 		}
 	}
 	<-w.opened
+	w.lease.askNow() // it ended when this member joined
 	// The assignment is whole. What is left of the one before is not ours any more, and may be in use.
 	w.deciding.Lock()
 	w.drop(nil)
@@ -78,7 +79,7 @@ func (w *worker) assigned(ctx context.Context, offsets map[string]map[int32]kgo.
 			}
 			start[p.names[t]][p.id] = kgo.NewOffset().At(at)
 		}
-		p.tenure.set(func(s *PartitionStatus) { s.Phase = Running })
+		p.tenure.run(generation)
 		w.e.cfg.Log.Info("partition taken over", "partition", p.id, "worker", w.n, "ledger", p.now.position.Ledger, "clock", p.now.clock.at.String())
 	}
 	return start, nil

@@ -157,6 +157,8 @@ type tenure struct {
 
 	mu     sync.Mutex
 	status PartitionStatus
+	// generation is the group's in which the partition was taken over.
+	generation int32
 	// lease and ticksWaiting are what the wall clock must know before it sends a tick.
 	lease        clockLog
 	ticksWaiting int
@@ -224,6 +226,20 @@ func (t *tenure) set(fn func(*PartitionStatus)) {
 	fn(&t.status)
 }
 
+// run notes that the partition has been taken over.
+func (t *tenure) run(generation int32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.status.Phase, t.generation = Running, generation
+}
+
+// running reports whether the partition has been taken over, and in which of the group's generations.
+func (t *tenure) running() (generation int32, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.generation, t.status.Phase == Running
+}
+
 // follow takes over what the wall clock must know.
 func (t *tenure) follow(lease clockLog, ticksWaiting int) {
 	t.mu.Lock()
@@ -267,7 +283,11 @@ func (e *Engine) Authoritative(partition int32) bool {
 	e.mu.Lock()
 	t := e.owned[partition]
 	e.mu.Unlock()
-	return t != nil && t.get().Phase == Running && t.worker.lease.held()
+	if t == nil {
+		return false
+	}
+	generation, running := t.running()
+	return running && t.worker.lease.heldIn(generation)
 }
 
 // Await registers for the decision of a customer's event, which must not have been sent yet. The channel gets one

@@ -2,6 +2,7 @@ package consumer_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -281,5 +282,46 @@ func TestAnInstanceEndsWhileTheGroupRebalances(t *testing.T) {
 	i.stop()
 	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("it took %v to end", took)
+	}
+}
+
+// The client tells of a revocation once before the end of a transaction: not of a second one. Whoever has lost a partition
+// that way must not answer for it beside its new owner.
+func TestAPartitionHasOneOwnerWhenRebalancesFollowEachOther(t *testing.T) {
+	t.Parallel()
+	alone := func(c *consumer.Config) { c.Workers = 1 }
+	for range 4 {
+		w := newWorld(t, 1)
+		w.publish(plainProgram)
+		b := w.start("b", "", alone)
+		eventually(t, "it is the owner", func() bool { return b.engine.Authoritative(0) })
+		// Who comes behind it gets nothing, and the owner stays.
+		joined := make(chan struct{}, 16)
+		behind, err := kgo.NewClient(
+			kgo.SeedBrokers(w.brokers...), kgo.ConsumerGroup(w.prefix+"engine"), kgo.ConsumeTopics(schemas.TopicOrders.Name(w.prefix)),
+			kgo.InstanceID("0.c.behind"), kgo.Balancers(kgo.RangeBalancer()), kgo.HeartbeatInterval(100*time.Millisecond),
+			kgo.OnPartitionsAssigned(func(context.Context, *kgo.Client, map[string][]int32) { joined <- struct{}{} }),
+		)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-joined
+		eventually(t, "it is the owner again", func() bool { return b.engine.Authoritative(0) })
+		a := w.start("a", "", alone)
+		eventually(t, "the partition has moved", func() bool {
+			if a.engine.Authoritative(0) && b.engine.Authoritative(0) && a.engine.Authoritative(0) {
+				t.Error("both answer for the partition")
+				return true
+			}
+			return a.engine.Authoritative(0)
+		})
+		for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end) && !t.Failed(); time.Sleep(time.Millisecond) {
+			if b.engine.Authoritative(0) && a.engine.Authoritative(0) {
+				t.Error("both answer for the partition")
+			}
+		}
+		behind.Close()
+		a.stop()
+		b.stop()
 	}
 }

@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +19,9 @@ import (
 // was sent that the coordinator confirmed: the coordinator's own timer was started later, and runs out later.
 // Heartbeats that are answered with "a rebalance is under way" don't prolong it: when a member takes longer to join
 // anew than the rebalance may last, its partitions are given away while its session is still alive.
+//
+// It is for one generation of the group, and ends when the member is about to join the next one: from then on the
+// partitions may be others', whether or not the client has said that they were revoked.
 type lease struct {
 	// heard counts what the coordinator has answered, whether it confirmed or not. ask has the next heartbeat sent at once.
 	heard atomic.Int64
@@ -25,7 +29,12 @@ type lease struct {
 	// until holds nanoseconds of both clocks, because a suspended machine stops the monotonic one and a set clock
 	// moves the other.
 	monotonic, wall atomic.Int64
+	generation      atomic.Int32
 	started         time.Time
+
+	mu sync.Mutex
+	// joins counts the ends: a heartbeat that was sent before one proves nothing after it.
+	joins int
 }
 
 func newLease() *lease { return &lease{started: time.Now(), ask: make(chan struct{}, 1)} }
@@ -35,15 +44,42 @@ func (l *lease) held() bool {
 	return int64(now.Sub(l.started)) < l.monotonic.Load() && now.UnixNano() < l.wall.Load()
 }
 
-// prolong makes the lease last for d from the moment sent.
-func (l *lease) prolong(sent time.Time, d time.Duration) {
+// heldIn reports whether the lease is held in a generation.
+func (l *lease) heldIn(generation int32) bool { return l.generation.Load() == generation && l.held() }
+
+// prolong makes the lease last for d from the moment sent, unless it has ended since: joins is what [lease.ends] said then.
+func (l *lease) prolong(joins int, generation int32, sent time.Time, d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.joins != joins {
+		return
+	}
+	l.generation.Store(generation)
 	l.monotonic.Store(int64(sent.Sub(l.started) + d))
 	l.wall.Store(sent.UnixNano() + int64(d))
 }
 
+// end ends the lease until a heartbeat is confirmed that is sent from now on.
 func (l *lease) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.joins++
 	l.monotonic.Store(0)
 	l.wall.Store(0)
+}
+
+func (l *lease) ends() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.joins
+}
+
+// askNow has the next heartbeat sent at once.
+func (l *lease) askNow() {
+	select {
+	case l.ask <- struct{}{}:
+	default:
+	}
 }
 
 // heartbeatsInSession is how many heartbeats of ours fit in a session timeout.
@@ -67,10 +103,10 @@ func (l *lease) keep(ctx context.Context, cl *kgo.Client, group, instance string
 		case <-l.ask:
 		case <-time.After(pause):
 		}
-		sent := time.Now()
-		err := heartbeat(ctx, cl, group, instance, session)
+		joins, sent := l.ends(), time.Now()
+		generation, err := heartbeat(ctx, cl, group, instance, session)
 		if err == nil {
-			l.prolong(sent, session)
+			l.prolong(joins, generation, sent, session)
 		} else if gone(err) {
 			l.end()
 		}
@@ -83,10 +119,7 @@ func (l *lease) keep(ctx context.Context, cl *kgo.Client, group, instance string
 // linger returns when the coordinator has spoken, the lease has run out or ctx is done.
 func (l *lease) linger(ctx context.Context) {
 	before := l.heard.Load()
-	select {
-	case l.ask <- struct{}{}:
-	default:
-	}
+	l.askNow()
 	for ctx.Err() == nil && l.held() && l.heard.Load() == before {
 		sleep(ctx, lingerLook)
 	}
@@ -95,10 +128,11 @@ func (l *lease) linger(ctx context.Context) {
 // lingerLook is how often a member that lingers looks whether it still may.
 const lingerLook = 10 * time.Millisecond
 
-func heartbeat(ctx context.Context, cl *kgo.Client, group, instance string, timeout time.Duration) error {
+// heartbeat returns the generation that it was sent in.
+func heartbeat(ctx context.Context, cl *kgo.Client, group, instance string, timeout time.Duration) (int32, error) {
 	member, generation := cl.GroupMetadata()
 	if member == "" || generation < 0 {
-		return errors.New("not in the group")
+		return generation, errors.New("not in the group")
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -109,9 +143,9 @@ func heartbeat(ctx context.Context, cl *kgo.Client, group, instance string, time
 	}
 	resp, err := req.RequestWith(ctx, cl)
 	if err != nil {
-		return err
+		return generation, err
 	}
-	return kerr.ErrorForCode(resp.ErrorCode)
+	return generation, kerr.ErrorForCode(resp.ErrorCode)
 }
 
 // spoken reports whether an error is the coordinator's word on the membership, and not one that passes by itself: of a

@@ -37,19 +37,22 @@ type card struct {
 // metadata.
 type balancer struct {
 	kgo.GroupBalancer
-	card []byte
+	card    []byte
+	joining func()
 }
 
-func newBalancer(c card) (*balancer, error) {
+// newBalancer returns a balancer that calls joining before each join.
+func newBalancer(c card, joining func()) (*balancer, error) {
 	b, err := json.Marshal(c)
 	if err != nil {
 		return nil, fmt.Errorf("writing the group metadata: %w", err)
 	}
-	return &balancer{kgo.RangeBalancer(), b}, nil
+	return &balancer{kgo.RangeBalancer(), b, joining}, nil
 }
 
-// JoinGroupMetadata implements [kgo.GroupBalancer].
+// JoinGroupMetadata implements [kgo.GroupBalancer]. The client calls it when it makes a request to join.
 func (b *balancer) JoinGroupMetadata(topics []string, current map[string][]int32, generation int32) []byte {
+	b.joining()
 	plain := b.GroupBalancer.JoinGroupMetadata(topics, current, generation)
 	var m kmsg.ConsumerMemberMetadata
 	if err := m.ReadFrom(plain); err != nil {

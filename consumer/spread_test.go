@@ -35,7 +35,7 @@ func assignedBy(t *testing.T, instances, partitions int) map[int]int {
 		cfg.Instance = fmt.Sprintf("shop.eu-%d", i)
 		e := &Engine{cfg: cfg, storeID: fmt.Sprintf("%08x", 0xfedcba98-7*i)}
 		for n := range cfg.Workers {
-			b, err := newBalancer(card{Instance: cfg.Instance, Worker: n})
+			b, err := newBalancer(card{Instance: cfg.Instance, Worker: n}, func() {})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -120,7 +120,7 @@ const rebalanceNoticed = 500 * time.Millisecond
 
 func (w *worker) open() (*kgo.GroupTransactSession, error) {
 	cfg := &w.e.client.cfg
-	b, err := newBalancer(card{Instance: w.e.cfg.Instance, Worker: w.n, API: w.e.cfg.API})
+	b, err := newBalancer(card{Instance: w.e.cfg.Instance, Worker: w.n, API: w.e.cfg.API}, w.lease.end)
 	if err != nil {
 		return nil, err
 	}
