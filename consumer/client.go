@@ -171,14 +171,20 @@ func (c *Client) CheckPartitions(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
-// batchBytes returns the largest batch that every topic takes which the engine writes to.
-func (c *Client) batchBytes(ctx context.Context) (int32, error) {
-	least := int32(schemas.RecordBytesMax + 64<<10)
-	all, err := c.BatchBytes(ctx, schemas.TopicLedger, schemas.TopicTransfers)
-	for _, n := range all {
-		least = min(least, n)
+// batchBounds are the largest batches that the topics take which the engine writes to, uncompressed.
+type batchBounds struct{ decisions, deadLetters int32 }
+
+func (c *Client) batchBounds(ctx context.Context) (batchBounds, error) {
+	b := batchBounds{schemas.BatchBytesMax, schemas.DeadLetterBytesMax}
+	all, err := c.BatchBytes(ctx, schemas.TopicLedger, schemas.TopicTransfers, schemas.TopicDeadLetter)
+	for t, n := range all {
+		if t == schemas.TopicDeadLetter {
+			b.deadLetters = min(b.deadLetters, n)
+		} else {
+			b.decisions = min(b.decisions, n)
+		}
 	}
-	return least, err
+	return b, err
 }
 
 // BatchBytes returns the largest batch that each of the topics takes, as far as the cluster says it: max.message.bytes.

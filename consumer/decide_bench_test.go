@@ -64,7 +64,7 @@ func BenchmarkDecideBacklog(b *testing.B) {
 		var wg sync.WaitGroup
 		for n := range workers {
 			wg.Go(func() {
-				w := newWorker(e, n, 1<<20)
+				w := newWorker(e, n)
 				var parts []*partition
 				for id := int32(n); id < partitions; id += workers {
 					s, err := store.Partition(id)

@@ -30,6 +30,7 @@ type Engine struct {
 	deadLetterTopic      string
 	deadLetterPartitions int32
 	topicIDs             [topicCount][16]byte
+	batches              batchBounds
 	storeID              string
 
 	// sayWaits says once that dead workers' transactions can't be ended here.
@@ -63,7 +64,7 @@ func New(cfg Config) (*Engine, error) {
 // answer, rebalances and lost sessions are waited out; an error means that going on makes no sense: topics that are not
 // partitioned alike, refused credentials, another instance of the same name.
 func (e *Engine) Run(ctx context.Context) error {
-	batchBytes, err := e.prepare(ctx)
+	err := e.prepare(ctx)
 	if err == nil {
 		err = e.awaitProgram(ctx)
 	}
@@ -80,7 +81,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	g.Go(func() error { return e.watchPrograms(ctx) })
 	workers := make([]*worker, e.cfg.Workers)
 	for n := range workers {
-		workers[n] = newWorker(e, n, batchBytes)
+		workers[n] = newWorker(e, n)
 		g.Go(func() error { return workers[n].run(ctx) })
 	}
 	e.mu.Lock()
@@ -93,27 +94,28 @@ func (e *Engine) Run(ctx context.Context) error {
 }
 
 // prepare learns what must be known of the cluster.
-func (e *Engine) prepare(ctx context.Context) (batchBytes int32, err error) {
+func (e *Engine) prepare(ctx context.Context) (err error) {
 	if err := e.client.CheckPartitions(ctx); err != nil {
-		return 0, fmt.Errorf("the topics cannot be used: %w", err)
+		return fmt.Errorf("the topics cannot be used: %w", err)
 	}
 	if e.storeID, err = e.cfg.Store.ID(); err != nil {
-		return 0, err
+		return err
 	}
 	if e.partitions, err = e.client.Partitions(ctx); err != nil {
-		return 0, err
+		return err
 	}
 	e.ledgerTopic, e.deadLetterTopic = e.client.Name(schemas.TopicLedger), e.client.Name(schemas.TopicDeadLetter)
 	if e.deadLetterPartitions, err = e.client.reader.Partitions(ctx, e.deadLetterTopic); err != nil {
-		return 0, err
+		return err
 	}
 	for t, name := range inputNames {
 		if e.topicIDs[t], err = e.client.reader.TopicID(ctx, e.client.Name(name)); err != nil {
-			return 0, err
+			return err
 		}
 	}
 	e.reading = reading{codec: e.client.codec, partitions: e.partitions}
-	return e.client.batchBytes(ctx)
+	e.batches, err = e.client.batchBounds(ctx)
+	return err
 }
 
 // noProgramReminder is how often an engine without rules says so.

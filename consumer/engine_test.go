@@ -220,6 +220,52 @@ func TestUnreadableRecordsGoToTheDeadLetters(t *testing.T) {
 	w.audit()
 }
 
+// A broker counts the bytes of a compressed batch, so it takes records that are larger than what a dead letter may be.
+func TestARecordThatIsTooLargeForTheDeadLettersStopsNobody(t *testing.T) {
+	t.Parallel()
+	for name, rec := range map[string]kgo.Record{
+		"a large value":       {Key: []byte("c"), Value: bytes.Repeat([]byte{1}, 9<<20)},
+		"a value at the edge": {Key: []byte("c"), Value: bytes.Repeat([]byte{1}, schemas.DeadLetterBytesMax-100)},
+		"a large key":         {Key: bytes.Repeat([]byte{1}, 9<<20)},
+		"a large header":      {Key: []byte("c"), Headers: []kgo.RecordHeader{{Key: "h", Value: bytes.Repeat([]byte{1}, 9<<20)}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 1)
+			w.publish(plainProgram)
+			producer, err := kgo.NewClient(
+				kgo.SeedBrokers(w.brokers...), kgo.ProducerBatchMaxBytes(32<<20), kgo.ProducerBatchCompression(kgo.Lz4Compression()),
+			)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(producer.Close)
+			rec.Topic = schemas.TopicOrders.Name(w.prefix)
+			if err := producer.ProduceSync(w.ctx(), &rec).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+			i := w.start("one", "")
+			w.send(order("c", "o", t0, 1000))
+			w.decided()
+			if got := i.active("c"); got != 10 {
+				t.Errorf("c has %d points, want 10", got)
+			}
+			letters := w.deadLetters()
+			if len(letters) != 1 {
+				t.Fatalf("%d dead letters, want 1", len(letters))
+			}
+			var headers []schemas.Header
+			for _, h := range letters[0].Headers {
+				headers = append(headers, schemas.Header{Key: h.Key, Value: h.Value})
+			}
+			l, _, err := schemas.ParseDeadLetter(headers)
+			if err != nil || l.Omitted < schemas.DeadLetterBytesMax-100 || l.Offset != rec.Offset || len(letters[0].Value) > 0 {
+				t.Errorf("the dead letter is %+v with %d bytes, %v", l, len(letters[0].Value), err)
+			}
+			w.audit()
+		})
+	}
+}
+
 func TestTransfersAndMergesCrossPartitions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 4)

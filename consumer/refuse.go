@@ -50,14 +50,48 @@ func (d *decider) deadLetter(rec *kgo.Record, reason, detail string) {
 		Reason: reason, Detail: detail, Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset,
 		Time: events.InstantOf(rec.Timestamp),
 	}
+	out := kgo.Record{
+		Topic: d.p.e.deadLetterTopic, Partition: rec.Partition % d.p.e.deadLetterPartitions, Key: rec.Key, Value: rec.Value,
+		Headers: letterHeaders(&l, rec.Headers),
+	}
+	// Compressed, the broker took it from its producer; the client counts uncompressed bytes.
+	if n := recordBytes(&out); n > int(d.p.e.batches.deadLetters) {
+		l.Omitted = int64(n)
+		out.Value, out.Headers = nil, letterHeaders(&l, nil)
+		if len(out.Key) > letterKeyMax {
+			out.Key = nil
+		}
+	}
+	d.out.add(out)
+	d.p.e.cfg.Metrics.DeadLetters(reason, 1)
+}
+
+func letterHeaders(l *schemas.DeadLetter, own []kgo.RecordHeader) []kgo.RecordHeader {
 	headers := l.Headers()
-	all := make([]kgo.RecordHeader, 0, len(headers)+len(rec.Headers))
+	all := make([]kgo.RecordHeader, 0, len(headers)+len(own))
 	for _, h := range headers {
 		all = append(all, kgo.RecordHeader{Key: h.Key, Value: h.Value})
 	}
-	d.out.add(kgo.Record{
-		Topic: d.p.e.deadLetterTopic, Partition: rec.Partition % d.p.e.deadLetterPartitions, Key: rec.Key, Value: rec.Value,
-		Headers: append(all, rec.Headers...),
-	})
-	d.p.e.cfg.Metrics.DeadLetters(reason, 1)
+	return append(all, own...)
+}
+
+// letterKeyMax is the longest key that a dead letter without its value keeps; those of customers are shorter.
+const letterKeyMax = 4 << 10
+
+// recordBytes is at least what a record takes as a batch of its own, uncompressed.
+func recordBytes(r *kgo.Record) int {
+	const around, aroundHeader = 256, 16
+	n := around + len(r.Key) + len(r.Value)
+	for _, h := range r.Headers {
+		n += aroundHeader + len(h.Key) + len(h.Value)
+	}
+	return n
+}
+
+// batchMaxBytes is the largest batch that a topic takes.
+func (e *Engine) batchMaxBytes(topic string) int32 {
+	if topic == e.deadLetterTopic {
+		return e.batches.deadLetters
+	}
+	return e.batches.decisions
 }

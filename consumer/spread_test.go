@@ -40,7 +40,7 @@ func assignedBy(t *testing.T, instances, partitions int) map[int]int {
 				t.Fatal(err)
 			}
 			m := kmsg.NewJoinGroupResponseMember()
-			id := newWorker(e, n, 1<<20).memberID()
+			id := newWorker(e, n).memberID()
 			m.MemberID, m.InstanceID = fmt.Sprintf("%x", len(members)*7919), &id
 			m.ProtocolMetadata = b.JoinGroupMetadata([]string{topic}, nil, 0)
 			members, leader, of[m.MemberID] = append(members, m), b, i

@@ -18,10 +18,9 @@ import (
 
 // worker is one member of the group. Its goroutine decides the partitions that the group assigns to it.
 type worker struct {
-	e          *Engine
-	n          int
-	batchBytes int32
-	lease      *lease
+	e     *Engine
+	n     int
+	lease *lease
 
 	// session may be used by the client's callbacks once opened is closed. abort ends what it waits for.
 	session *kgo.GroupTransactSession
@@ -46,8 +45,8 @@ type worker struct {
 	lastBatch   int
 }
 
-func newWorker(e *Engine, n int, batchBytes int32) *worker {
-	return &worker{e: e, n: n, batchBytes: batchBytes, lease: newLease(), parts: make(map[int32]*partition)}
+func newWorker(e *Engine, n int) *worker {
+	return &worker{e: e, n: n, lease: newLease(), parts: make(map[int32]*partition)}
 }
 
 // Pauses between a session that failed and the next.
@@ -151,7 +150,7 @@ func (w *worker) open() (*kgo.GroupTransactSession, error) {
 		kgo.TransactionTimeout(cfg.TransactionTimeout),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerLinger(0),
-		kgo.ProducerBatchMaxBytes(w.batchBytes),
+		kgo.ProducerBatchMaxBytesFn(w.e.batchMaxBytes),
 		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
 		// A batch is produced as a whole before it is waited for.
 		kgo.MaxBufferedRecords(outboxMax),

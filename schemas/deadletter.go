@@ -14,7 +14,7 @@ type Header struct {
 }
 
 // The headers of a dead letter. Its key and value are the original record's, byte for byte; the record's own headers
-// come after these.
+// come after these. A record that is too large for the topic of the dead letters leaves its value and headers behind.
 const (
 	HeaderReason    = "accrue-reason"
 	HeaderDetail    = "accrue-detail"
@@ -22,6 +22,8 @@ const (
 	HeaderPartition = "accrue-partition"
 	HeaderOffset    = "accrue-offset"
 	HeaderTime      = "accrue-time"
+	// HeaderOmitted is there when the dead letter lacks the original's value and headers.
+	HeaderOmitted = "accrue-omitted"
 )
 
 // deadLetterDetailBytesMax keeps a long explanation from making the dead letter larger than its topic allows.
@@ -39,6 +41,9 @@ type DeadLetter struct {
 	Offset    int64
 	// Time is the original record's timestamp.
 	Time events.Instant
+	// Omitted is how many bytes the original takes, when those are too many for the dead letters' topic: its value and
+	// headers are left out then. They are where the original is, as long as its topic keeps it. 0: nothing is left out.
+	Omitted int64
 }
 
 // NewDeadLetter describes a record of topic (its whole name) that err made unreadable.
@@ -52,7 +57,7 @@ func (l *DeadLetter) Headers() []Header {
 	if len(detail) > deadLetterDetailBytesMax {
 		detail = detail[:deadLetterDetailBytesMax] + "…"
 	}
-	return []Header{
+	headers := []Header{
 		{HeaderReason, []byte(l.Reason)},
 		{HeaderDetail, []byte(detail)},
 		{HeaderTopic, []byte(l.Topic)},
@@ -60,6 +65,10 @@ func (l *DeadLetter) Headers() []Header {
 		{HeaderOffset, strconv.AppendInt(nil, l.Offset, 10)},
 		{HeaderTime, strconv.AppendInt(nil, int64(l.Time), 10)},
 	}
+	if l.Omitted > 0 {
+		headers = append(headers, Header{HeaderOmitted, strconv.AppendInt(nil, l.Omitted, 10)})
+	}
+	return headers
 }
 
 // ParseDeadLetter reads the headers of a dead letter, and returns the original record's own. Where a name comes twice,
@@ -81,7 +90,7 @@ func ParseDeadLetter(headers []Header) (DeadLetter, []Header, error) {
 		first := !seen[h.Key]
 		seen[h.Key] = true
 		switch h.Key {
-		case HeaderReason, HeaderDetail, HeaderTopic, HeaderPartition, HeaderOffset, HeaderTime:
+		case HeaderReason, HeaderDetail, HeaderTopic, HeaderPartition, HeaderOffset, HeaderTime, HeaderOmitted:
 			if !first {
 				continue
 			}
@@ -101,6 +110,8 @@ func ParseDeadLetter(headers []Header) (DeadLetter, []Header, error) {
 		case HeaderTime:
 			n, err = number(h, 64)
 			l.Time = events.Instant(n)
+		case HeaderOmitted:
+			l.Omitted, err = number(h, 64)
 		default:
 			own = append(own, h)
 		}

@@ -22,8 +22,8 @@ type TopicPlan struct {
 
 // Room around a value of RecordBytesMax for its key, headers and batch; a dead letter has more headers.
 const (
-	batchBytesMax      = RecordBytesMax + 64<<10
-	deadLetterBytesMax = RecordBytesMax + 256<<10
+	BatchBytesMax      = RecordBytesMax + 64<<10
+	DeadLetterBytesMax = RecordBytesMax + 256<<10
 )
 
 const (
@@ -74,9 +74,9 @@ func planOf(t Topic, replicas int16) TopicPlan {
 	if t == TopicProgram {
 		p.Partitions = 1
 	}
-	size := batchBytesMax
+	size := BatchBytesMax
 	if t == TopicDeadLetter {
-		size = deadLetterBytesMax
+		size = DeadLetterBytesMax
 	}
 	add(t.Internal(), "max.message.bytes", strconv.Itoa(size), whySize)
 	add(false, "compression.type", "producer", whyProducerCompression)

@@ -32,13 +32,14 @@ type deadLetter struct {
 	Time      events.Instant `json:"time"`
 	Key       string         `json:"key"`
 	Bytes     int            `json:"bytes"`
+	Omitted   int64          `json:"omitted_bytes,omitempty"`
 	Value     []byte         `json:"value,omitempty"`
 }
 
 func deadLetterOf(d *analytics.DeadRecord) deadLetter {
 	l := &d.Letter
 	return deadLetter{fmt.Sprintf("%d@%d", d.Partition, d.Offset), l.Reason, l.Detail, l.Topic, l.Partition, l.Offset, l.Time,
-		printable(d.Key), len(d.Value), nil}
+		printable(d.Key), len(d.Value), l.Omitted, nil}
 }
 
 // printable shows bytes as text where they are, and quoted where they are not.
@@ -116,8 +117,13 @@ func (c *deadletterShowCommand) Run(r *run) error {
 	case r.json:
 		return r.printJSON(found)
 	}
-	fmt.Fprint(r.Stdout, textf("%s: %s\nfrom %s, partition %d, offset %d, %s\nkey %s\n%d bytes:\n", found.Reason, found.Detail,
-		found.Topic, found.Partition, found.Offset, found.Time, found.Key, found.Bytes))
+	fmt.Fprint(r.Stdout, textf("%s: %s\nfrom %s, partition %d, offset %d, %s\nkey %s\n", found.Reason, found.Detail,
+		found.Topic, found.Partition, found.Offset, found.Time, found.Key))
+	if found.Omitted > 0 {
+		fmt.Fprintf(r.Stdout, "%s bytes, too many for the dead letters' topic: the record is where it came from, as long as that topic keeps it\n", thousands(found.Omitted))
+		return nil
+	}
+	fmt.Fprintf(r.Stdout, "%d bytes:\n", found.Bytes)
 	fmt.Fprintln(r.Stdout, api.VisibleLines(body(found.Value)))
 	return nil
 }

@@ -86,7 +86,7 @@ func producedBytesMax(ctx context.Context, c *cluster) (map[string]int32, error)
 	}
 	byName := make(map[string]int32, len(bounds))
 	for t, n := range bounds {
-		byName[t.Name(c.prefix)] = max(min(n, schemas.RecordBytesMax+64<<10), batchBytesLeast)
+		byName[t.Name(c.prefix)] = max(min(n, schemas.BatchBytesMax), batchBytesLeast)
 	}
 	return byName, nil
 }
