@@ -37,6 +37,8 @@ type decider struct {
 	newest       int64 // the highest timestamp decided, in milliseconds
 	handed       int   // how many customers the schedule has handed out
 	history      loyalty.History
+	// before is where the batch ends, because too many that were like it broke before; nil: nowhere.
+	before *brokenError
 	// until is when sweeping must leave the worker to others.
 	until  time.Time
 	counts tally
@@ -53,13 +55,13 @@ func (d *decider) all() error {
 		return d.blocked(err)
 	}
 	if err := d.sweep(); err != nil {
-		return err
+		return d.blocked(err)
 	}
 	for {
 		t := p.waiting.first(&p.next.heads)
 		if d.tickBefore(t) {
 			if err := d.applyTick(); err != nil {
-				return err
+				return d.blocked(err)
 			}
 			continue
 		}
@@ -77,8 +79,14 @@ func (d *decider) all() error {
 // registryPause is how long a partition waits before it asks the schema registry again.
 const registryPause = 500 * time.Millisecond
 
-// blocked ends the batch before a record whose schema can't be looked up; other errors are the batch's.
+// errEnough ends a batch early.
+var errEnough = errors.New("the batch ends here")
+
+// blocked ends the batch before a record whose schema can't be looked up, or that is enough; other errors are the batch's.
 func (d *decider) blocked(err error) error {
+	if errors.Is(err, errEnough) {
+		return d.b.Err()
+	}
 	if !errors.Is(err, schemas.ErrRegistryUnavailable) {
 		return err
 	}
@@ -91,6 +99,9 @@ func (d *decider) blocked(err error) error {
 func (d *decider) record(t int, rec *kgo.Record) error {
 	d.newest = max(d.newest, rec.Timestamp.UnixMilli())
 	from := origin{t, rec.Offset}
+	if d.before != nil && d.before.origin == from {
+		return errEnough
+	}
 	cause := events.Cause{Topic: string(inputNames[t]), Partition: d.p.id, Offset: rec.Offset}
 	e, err := d.p.e.reading.event(inputNames[t], rec, &d.p.room)
 	if errors.Is(err, schemas.ErrRegistryUnavailable) {

@@ -3,7 +3,9 @@ package consumer_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,6 +57,49 @@ func TestACustomerWhoCannotBeDecidedIsParkedAndOthersGoOn(t *testing.T) {
 	}
 	if n := len(w.deadLetters()); n != 10 {
 		t.Errorf("%d dead letters, want 10", n)
+	}
+	w.audit()
+}
+
+// explosives is a condition that panics for whoever is not good, and counts.
+type explosives struct{ met *atomic.Int64 }
+
+func (x explosives) Match(e events.Event) (bool, error) {
+	x.met.Add(1)
+	if e.Head().Customer != "good" {
+		panic("a bug")
+	}
+	return true, nil
+}
+
+func TestABugThatMeetsEverybodyIsNotMetOverAndOver(t *testing.T) {
+	w := newWorld(t, 1)
+	w.publish(plainProgram)
+	versions, err := w.client.Programs(w.ctx())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var met atomic.Int64
+	versions[0].Earn[0].When = explosives{&met}
+	var all []events.Event
+	const n = 200
+	for k, c := range customers(n) {
+		at := t0 + events.Instant(k)
+		all = append(all, order(c, fmt.Sprintf("o-%d", k), at, 1000), order("good", fmt.Sprintf("g-%d", k), at, 1000))
+	}
+	w.send(all...)
+	i := w.start("one", "", func(c *consumer.Config) {
+		c.Programs, c.Log = consumer.FixedPrograms(versions...), slog.New(slog.DiscardHandler)
+	})
+	w.decided()
+	if got := i.active("good"); got != 10*n {
+		t.Errorf("the customer between them has %d points, want %d", got, 10*n)
+	}
+	if letters := len(w.deadLetters()); letters != n {
+		t.Errorf("%d dead letters, want %d", letters, n)
+	}
+	if met := met.Load(); met > 20*n {
+		t.Errorf("%d orders were decided %d times", 2*n, met)
 	}
 	w.audit()
 }

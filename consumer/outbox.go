@@ -42,14 +42,25 @@ func (o *outbox) reset() {
 const chunksKept = 64
 
 // mark is a place in the outbox to go back to.
-type mark struct{ records, decisions int }
+type mark struct{ records, decisions, chunk, bytes int }
 
-func (o *outbox) mark() mark { return mark{len(o.records), len(o.ledger)} }
+func (o *outbox) mark() mark {
+	m := mark{records: len(o.records), decisions: len(o.ledger), chunk: o.chunk}
+	if o.chunk < len(o.chunks) {
+		m.bytes = len(o.chunks[o.chunk])
+	}
+	return m
+}
 
-// rewind drops what came after m. The bytes are not won back before the next reset.
+// rewind drops what came after m.
 func (o *outbox) rewind(m mark) {
 	clear(o.records[m.records:])
 	o.records, o.ledger = o.records[:m.records], o.ledger[:m.decisions]
+	o.chunk = m.chunk
+	for i := m.chunk; i < len(o.chunks); i++ {
+		o.chunks[i] = o.chunks[i][:m.bytes]
+		m.bytes = 0
+	}
 }
 
 // write lets fn append to a buffer and returns what it appended.

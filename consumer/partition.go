@@ -161,12 +161,14 @@ func (p *partition) auditGap(ctx context.Context, t int, to int64) error {
 // decide takes what waits, in order, into the outbox, and returns the batch of state. What it did is undone by dropping
 // the batch, or made lasting by committed.
 func (p *partition) decide(out *outbox) (*decider, error) {
-	for {
+	var before *brokenError
+	for again := 0; ; again++ {
 		p.next = p.now
 		p.next.position = p.now.position.Clone()
 		d := &decider{
 			p: p, b: p.store.Begin(), out: out, began: len(out.ledger),
 			history: p.e.cfg.Programs.History(), until: time.Now().Add(p.e.cfg.Limits.Due), waited: p.e.waiters.waited(p.id),
+			before: before,
 		}
 		start := out.mark()
 		err := d.all()
@@ -180,10 +182,18 @@ func (p *partition) decide(out *outbox) (*decider, error) {
 		if !errors.As(err, &broken) {
 			return nil, err
 		}
-		// The overlay is spoilt for this customer, so the batch is decided again without the record.
-		p.setAside(broken)
+		// The overlay is spoilt for this customer, so the batch is decided again without the record. A bug that meets
+		// everybody would have it decided once for each.
+		if again < decidedAgainMax {
+			p.setAside(broken)
+		} else {
+			before = broken
+		}
 	}
 }
+
+// decidedAgainMax is how many records a batch is decided again without before it ends at the next that breaks.
+const decidedAgainMax = 16
 
 // setAside parks what could not be decided.
 func (p *partition) setAside(broken *brokenError) {

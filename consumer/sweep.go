@@ -121,6 +121,9 @@ func (d *decider) workOff(customers []string) (moved bool, err error) {
 		if _, parked := d.p.parkedCustomers[customer]; parked {
 			continue
 		}
+		if d.before != nil && d.before.origin == from && d.before.customer == customer {
+			return moved, errEnough
+		}
 		a, r, err := d.b.Account(customer)
 		if err != nil {
 			return moved, fmt.Errorf("reading the account of %s: %w", customer, err)
