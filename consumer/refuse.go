@@ -63,7 +63,7 @@ func (d *decider) deadLetter(rec *kgo.Record, reason, detail string) {
 		}
 	}
 	d.out.add(out)
-	d.p.e.cfg.Metrics.DeadLetters(reason, 1)
+	d.counts.letter(reason)
 }
 
 func letterHeaders(l *schemas.DeadLetter, own []kgo.RecordHeader) []kgo.RecordHeader {

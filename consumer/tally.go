@@ -2,11 +2,12 @@ package consumer
 
 import "github.com/accrue-loyalty/accrue/events"
 
-// tally counts the decisions of a batch, and the points they moved. A batch has few kinds of either, so they are found
-// by looking through them.
+// tally counts the decisions of a batch, the points they moved and the dead letters, for when they are committed. A batch
+// has few kinds of each, so they are found by looking through them.
 type tally struct {
-	kinds  []kindCount
-	points []pointsMoved
+	kinds   []kindCount
+	points  []pointsMoved
+	letters map[string]int // by reason; nil: none
 }
 
 type kindCount struct {
@@ -50,11 +51,21 @@ func (c *tally) moved(t events.EntryType, n events.Points) {
 	c.points = append(c.points, pointsMoved{t, n})
 }
 
+func (c *tally) letter(reason string) {
+	if c.letters == nil {
+		c.letters = make(map[string]int)
+	}
+	c.letters[reason]++
+}
+
 func (c *tally) report(m Metrics) {
 	for _, k := range c.kinds {
 		m.Decided(k.t, k.r, k.n)
 	}
 	for _, p := range c.points {
 		m.Moved(p.t, p.n)
+	}
+	for reason, n := range c.letters {
+		m.DeadLetters(reason, n)
 	}
 }
