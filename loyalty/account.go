@@ -147,6 +147,8 @@ type Order struct {
 	// Referee placed the order that Referrer's points are for, where that was an account that ended in this one;
 	// otherwise both are "" and the account's own profile says so.
 	Referee, Referrer string
+	// PlacedAs is the id it was placed under by an account that ended in this one, where that is another's here.
+	PlacedAs string
 }
 
 // OrderLine is one line of an [Order].

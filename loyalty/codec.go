@@ -22,7 +22,7 @@ var ErrEncoding = errors.New("loyalty: not an encoding of this version of accrue
 func AppendOrder(b []byte, o *Order) []byte {
 	b = append(b, codecVersion)
 	b = appendText(b, o.ID)
-	b = append(b, bit(o.Placed)|bit(o.Ended)<<1|bit(o.Cancelled)<<2|bit(o.Whole)<<3|bit(o.Referrer != "")<<4)
+	b = append(b, bit(o.Placed)|bit(o.Ended)<<1|bit(o.Cancelled)<<2|bit(o.Whole)<<3|bit(o.Referrer != "")<<4|bit(o.PlacedAs != "")<<5)
 	b = appendInt(b, int64(o.Version))
 	b = appendInt(b, int64(o.At))
 	b = appendInt(b, int64(o.Fulfilled))
@@ -60,6 +60,9 @@ func AppendOrder(b []byte, o *Order) []byte {
 	if o.Referrer != "" {
 		b = appendText(appendText(b, o.Referee), o.Referrer)
 	}
+	if o.PlacedAs != "" {
+		b = appendText(b, o.PlacedAs)
+	}
 	return b
 }
 
@@ -76,8 +79,8 @@ func DecodeOrder(b []byte) (*Order, error) {
 	d.version()
 	o := &Order{ID: d.text()}
 	flags := d.byte()
-	var referred bool
-	for i, set := range [...]*bool{&o.Placed, &o.Ended, &o.Cancelled, &o.Whole, &referred} {
+	var referred, renamed bool
+	for i, set := range [...]*bool{&o.Placed, &o.Ended, &o.Cancelled, &o.Whole, &referred, &renamed} {
 		*set = flags&(1<<i) != 0
 	}
 	o.Version = int32(d.int())
@@ -111,6 +114,9 @@ func DecodeOrder(b []byte) (*Order, error) {
 	o.Redemptions = d.texts()
 	if referred {
 		o.Referee, o.Referrer = d.text(), d.text()
+	}
+	if renamed {
+		o.PlacedAs = d.text()
 	}
 	return o, d.done()
 }

@@ -1,7 +1,9 @@
 package loyalty
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/accrue-loyalty/accrue/events"
 )
@@ -25,7 +27,7 @@ func (d *decider) transfer(e *events.TransferRequested) {
 	}
 	d.reference(ref.Kind, ref.ID)
 	leg := &events.TransferCredited{
-		Header:   events.Header{ID: "transfer:" + d.a.Customer + ":" + e.ID, Customer: e.To, At: d.at},
+		Header:   events.Header{ID: "transfer:" + sentID(d.a.Customer, e.ID), Customer: e.To, At: d.at},
 		Transfer: e.Transfer, From: d.a.Customer,
 	}
 	d.consume(e.Points, func(l *Lot, n events.Points) {
@@ -71,7 +73,7 @@ func (d *decider) merge(e *events.AccountsMerged) {
 		return
 	}
 	d.out = append(d.out, &events.MergeCredited{
-		Header: events.Header{ID: "merge:" + d.a.Customer + ":" + e.ID, Customer: e.Into, At: d.at},
+		Header: events.Header{ID: "merge:" + sentID(d.a.Customer, e.ID), Customer: e.Into, At: d.at},
 		From:   d.a.Customer, Account: appendMerged(nil, d.a, d.r.All()),
 	})
 	for _, l := range slices.Clone(d.a.Lots) {
@@ -193,7 +195,12 @@ func (d *decider) withholdReferral(order string, asked events.Points) {
 	d.add(events.Entry{Type: events.Earn, Rule: referralRule, Asked: asked, Order: order})
 }
 
-func referralID(referee, order string) string { return "referral:" + referee + ":" + order }
+func referralID(referee, order string) string { return "referral:" + sentID(referee, order) }
+
+// sentID names what an account sends another because of something of its own. No two customers' names are alike.
+func sentID(customer, own string) string { return idEscaper.Replace(customer) + ":" + own }
+
+var idEscaper = strings.NewReplacer("%", "%25", ":", "%3A")
 
 // referred reports whether the order completed a referral.
 func (o *Order) referred() bool {
@@ -212,9 +219,10 @@ func (d *decider) reverseReferral(o *Order) {
 	if referrer == "" {
 		referee, referrer = d.a.Customer, d.a.Profile.ReferredBy
 	}
+	order := cmp.Or(o.PlacedAs, o.ID)
 	d.out = append(d.out, &events.ReferralRewarded{
-		Header:  events.Header{ID: referralID(referee, o.ID) + ":reversed", Customer: referrer, At: d.at},
-		Referee: referee, Order: o.ID, Reversed: true, EarnedAt: d.at,
+		Header:  events.Header{ID: referralID(referee, order) + ":reversed", Customer: referrer, At: d.at},
+		Referee: referee, Order: order, Reversed: true, EarnedAt: d.at,
 	})
 }
 

@@ -211,7 +211,7 @@ func (p *Program) stale(at, clock events.Instant) bool {
 
 // fresh tells repeats from new events.
 func (d *decider) fresh(e events.Event) bool {
-	before, ok := d.r.Seen(d.made.Cause.Event)
+	before, ok := d.r.Seen(SeenID(&d.made))
 	switch {
 	case !ok:
 		return true
@@ -223,8 +223,9 @@ func (d *decider) fresh(e events.Event) bool {
 	return false
 }
 
-// hopsMax bounds how often an event follows merges: accounts merged in a circle would send it round for ever.
-const hopsMax = 16
+// hopsMax bounds how often an event follows merges: accounts merged in a circle would send it round for ever. It is beyond
+// what is merged in a row.
+const hopsMax = 100
 
 // living handles accounts that were erased or merged into another.
 func (d *decider) living(e events.Event) bool {
@@ -275,7 +276,7 @@ func (d *decider) forward(e events.Event) {
 	d.result(events.Forwarded, "account_merged")
 	d.out = append(d.out, &events.EventForwarded{
 		Header: events.Header{
-			ID: fmt.Sprintf("forward-%d:%s:%s", hops, d.a.Customer, e.Head().ID), Customer: d.a.MergedInto, At: d.at,
+			ID: fmt.Sprintf("forward-%d:%s", hops, sentID(d.a.Customer, e.Head().ID)), Customer: d.a.MergedInto, At: d.at,
 		},
 		From: d.a.Customer, Event: inner,
 	})

@@ -155,7 +155,10 @@ func (f *fold) entry(e *events.Entry) {
 		t.Forfeited += e.Points
 	case events.TierChanged:
 		a.Tier = f.d.Tier
-		a.TierSince = max(f.d.Clock, f.d.Facts.At, a.LatestOrder)
+		a.TierSince = max(f.d.Clock, f.d.Facts.At)
+		if f.d.Facts.Type != events.TypeTick {
+			a.TierSince = max(a.TierSince, a.LatestOrder) // what was counted for it
+		}
 	default:
 		panic("loyalty: unknown entry type " + string(e.Type))
 	}
@@ -313,7 +316,7 @@ func (f *fold) finish() {
 		}
 	}
 	if remembered(f.d) {
-		f.r.PutSeen(f.d.Cause.Event, f.d.Facts.Payload)
+		f.r.PutSeen(SeenID(f.d), f.d.Facts.Payload)
 	}
 }
 
@@ -344,6 +347,18 @@ func (f *fold) dropLots() {
 		panic("loyalty: a lot was changed and not counted again")
 	}
 }
+
+// SeenID returns what an account remembers of the event that led to a decision: its id, apart from those of what other
+// accounts have sent it, which no producer has given.
+func SeenID(d *events.Decision) string {
+	if d.Facts.Type.Internal() {
+		return SentID(d.Cause.Event)
+	}
+	return d.Cause.Event
+}
+
+// SentID is [SeenID] for what another account has sent.
+func SentID(event string) string { return "\x00" + event }
 
 // remembered reports whether the event's id counts as used after the decision.
 func remembered(d *events.Decision) bool {

@@ -81,10 +81,14 @@ func (d *decider) chooseLots(parts []part) {
 	}
 	id := d.a.LotLast
 	for i := range choices {
-		if i == 0 || choices[i].key != choices[i-1].key {
+		// Those of other expiry rules may stand between two that are alike.
+		alike := slices.IndexFunc(choices[:i], func(c choice) bool { return c.key == choices[i].key })
+		if alike < 0 {
 			id++
+			choices[i].part.lot = id
+		} else {
+			choices[i].part.lot = choices[alike].part.lot
 		}
-		choices[i].part.lot = id
 	}
 }
 

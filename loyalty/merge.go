@@ -1,6 +1,7 @@
 package loyalty
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/accrue-loyalty/accrue/events"
@@ -78,7 +79,9 @@ func (f *fold) takeOver(encoded []byte) {
 		}
 	}
 	for _, o := range set.Orders {
-		o.ID = ordered(o.ID)
+		if name := ordered(o.ID); name != o.ID {
+			o.ID, o.PlacedAs = name, cmp.Or(o.PlacedAs, o.ID)
+		}
 		for i := range o.Grants {
 			o.Grants[i].Lot = renamed(o.Grants[i].Lot)
 		}
@@ -187,6 +190,8 @@ func (d *decider) rename(e events.Event, from string) {
 	review := func(id string) bool { return d.knownOrder(reviewKey(id)) != nil }
 	redemption := func(id string) bool { return d.redemption(id) != nil }
 	switch e := e.(type) { //nolint:gochecksumtype // the others name nothing that is there, or bring it
+	case *events.OrderPlaced:
+		e.Redemption = own(e.Redemption, redemption)
 	case *events.OrderFulfilled:
 		e.Order = own(e.Order, order)
 	case *events.OrderCancelled:
@@ -195,6 +200,8 @@ func (d *decider) rename(e events.Event, from string) {
 		e.Order = own(e.Order, order)
 	case *events.ReviewRemoved:
 		e.Review.Review = own(e.Review.Review, review)
+	case *events.RedemptionRequested:
+		e.Order = own(e.Order, order)
 	case *events.RedemptionConfirmed:
 		e.Redemption, e.Order = own(e.Redemption, redemption), own(e.Order, order)
 	case *events.RedemptionCancelled:

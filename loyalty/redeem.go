@@ -121,8 +121,12 @@ func (d *decider) confirm(e *events.RedemptionConfirmed) {
 	if e.Points != nil {
 		n = *e.Points
 	}
-	if n <= 0 || n > reserved {
+	switch {
+	case n <= 0 || n > reserved:
 		d.refuse("invalid_points")
+		return
+	case n > math.MaxInt64-d.a.Totals.Redeemed:
+		d.refuse("overflow")
 		return
 	}
 	for _, part := range slices.Clone(r.Parts) {
@@ -178,6 +182,10 @@ func (d *decider) cancelRedemption(e *events.RedemptionCancelled) {
 		var left events.Points
 		for i := range r.Parts {
 			left += r.Parts[i].Points - r.Parts[i].Given
+		}
+		if left > math.MaxInt64-d.a.Totals.Reinstated {
+			d.refuse("overflow")
+			return
 		}
 		d.state(events.RedemptionFact{Redemption: r.ID, State: events.StateCancelled})
 		d.reinstatePoints(r, left)

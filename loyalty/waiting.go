@@ -1,8 +1,6 @@
 package loyalty
 
 import (
-	"slices"
-
 	"github.com/accrue-loyalty/accrue/events"
 )
 
@@ -21,13 +19,9 @@ func (d *decider) onOrder(e events.Event, id string, do func(*Order)) {
 	d.result(events.Waiting, "order_unknown")
 }
 
-// returnKnown reports whether a return's id is used up, or waits for its order: then it will be, unless it is refused.
+// returnKnown reports whether a return's id is used up. That of one that waits is not: it may yet be refused.
 func (d *decider) returnKnown(id string) bool {
-	return d.r.Referenced(events.Reference{Kind: events.TypeOrderReturned, ID: id}) ||
-		slices.ContainsFunc(d.a.Waiting, func(e events.Event) bool {
-			r, ok := e.(*events.OrderReturned)
-			return ok && r.Return == id
-		})
+	return d.r.Referenced(events.Reference{Kind: events.TypeOrderReturned, ID: id})
 }
 
 // versionAt returns the version by which an event of t is decided that waited for this decision. A version that was
@@ -87,8 +81,7 @@ func (d *decider) onPlaced(o *Order, e events.Event) {
 	case *events.OrderCancelled:
 		d.cancel(o)
 	case *events.OrderReturned:
-		// Of two accounts that were merged, both may have waited for the same return.
-		if d.r.Referenced(events.Reference{Kind: events.TypeOrderReturned, ID: e.Return}) {
+		if d.returnKnown(e.Return) { // by one that waited, too
 			d.result(events.Duplicate, "duplicate_return")
 			return
 		}

@@ -202,7 +202,7 @@ func ofAccount(d *events.Decision) bool {
 func (r *Records) note(entries []entry, d *events.Decision, offset int64) []entry {
 	id := idHash{}
 	if d.Cause.Event != "" {
-		id = r.hash(d.Cause.Event)
+		id = r.hash(loyalty.SeenID(d))
 	}
 	named := false
 	for _, s := range r.seen[r.noted:] {

@@ -144,6 +144,13 @@ func collect(offsets []int64, entries []entry, before int64, limit int) []int64 
 
 // locate returns the ledger offset of the decision that used the event id up, or else of the latest that names it.
 func (r *Records) locate(event string) (offset int64, ok bool, err error) {
+	if offset, ok, err = r.locateID(event); ok || err != nil {
+		return offset, ok, err
+	}
+	return r.locateID(loyalty.SentID(event))
+}
+
+func (r *Records) locateID(event string) (offset int64, ok bool, err error) {
 	id := r.hash(event)
 	if e := r.find(id); e != nil || r.err != nil {
 		if r.err != nil {
