@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -245,6 +246,7 @@ type openapi struct {
 	Components struct {
 		Schemas map[string]struct {
 			Properties map[string]json.RawMessage `json:"properties"`
+			Required   []string                   `json:"required"`
 		} `json:"schemas"`
 	} `json:"components"`
 }
@@ -316,6 +318,14 @@ func TestOpenAPI(t *testing.T) {
 				if _, ok := doc.Components.Schemas[schema].Properties[field]; !ok {
 					t.Errorf("%s: the field %q is not in the document", schema, field)
 				}
+			}
+		}
+	})
+	t.Run("a decision has every field of the contract", func(t *testing.T) {
+		for _, field := range []string{"partition", "offset", "cause", "customer", "clock", "program", "result", "reason", "entries",
+			"balance", "tier", "chain"} {
+			if !slices.Contains(doc.Components.Schemas["Decision"].Required, field) {
+				t.Errorf("%q is not required", field)
 			}
 		}
 	})

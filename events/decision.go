@@ -16,7 +16,7 @@ type Decision struct {
 	Program ProgramRef `json:"program"`
 	Result  Result     `json:"result"`
 	// Reason is a stable code in lower_snake_case; "" when there is nothing to explain.
-	Reason  string  `json:"reason,omitempty"`
+	Reason  string  `json:"reason"`
 	Entries []Entry `json:"entries"`
 	// Balance is the account's after the decision.
 	Balance Balance `json:"balance"`
