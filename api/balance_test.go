@@ -3,8 +3,10 @@ package api_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -241,10 +243,25 @@ func TestReadYourWrites(t *testing.T) {
 		at.Partition, at.Next = (at.Partition+1)%s.partitions, 1_000_000
 		s.get(path, "Accrue-Position", at.String()).is(http.StatusOK)
 	})
+	t.Run("all the positions of an answer may be sent as min_offset", func(t *testing.T) {
+		s := open(t, hasty)
+		s.order("ann", "o1", 5)
+		at, err := api.ParsePosition(s.get(path).header.Get("Accrue-Position"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		elsewhere := api.Position{Partition: (at.Partition + 1) % s.partitions, Next: 1_000_000}
+		list := fmt.Sprintf("%s, %d@orders:1, %s", elsewhere, at.Partition, at)
+		late := fmt.Sprintf("%s, %d@orders:2", at, at.Partition)
+		for _, read := range []string{path, "/v1/customers/ann/lots"} {
+			s.get(read + "?min_offset=" + url.QueryEscape(list)).is(http.StatusOK)
+			s.get(read+"?min_offset="+url.QueryEscape(late)).problem(http.StatusServiceUnavailable, api.ReasonPositionNotReached)
+		}
+	})
 	t.Run("what is no position is refused", func(t *testing.T) {
 		s := open(t)
 		s.order("ann", "o1", 5)
-		for _, bad := range []string{"x", "-1", "3@", "3@x", "3@:4"} {
+		for _, bad := range []string{"x", "-1", "3@", "3@x", "3@:4", "3@4,x", "3@4,5"} {
 			s.get(path+"?min_offset="+bad).problem(http.StatusUnprocessableEntity, api.ReasonInvalidRequest)
 			s.get(path, "Accrue-Position", bad).problem(http.StatusUnprocessableEntity, api.ReasonInvalidRequest)
 		}

@@ -22,7 +22,7 @@ type Calculation struct {
 }
 
 type calculateInput struct {
-	MinOffset string `query:"min_offset" doc:"Wait until the customer's partition has folded the ledger up to here"`
+	MinOffset string `query:"min_offset" doc:"Wait until the answer reflects this: a ledger offset of the customer's partition (every decision below it), or what an Accrue-Position may say"`
 	Position  string `header:"Accrue-Position" doc:"The Accrue-Position of an earlier answer: wait until this one reflects it"`
 	RawBody   []byte `contentType:"application/json"`
 }

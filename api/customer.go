@@ -137,17 +137,15 @@ func (s *Server) storeProblem(place Place, err error) *Problem {
 // wait waits until the customer's partition has folded what the request asks for, and returns the place as it is then.
 // Positions of other partitions are no concern of this customer.
 func (s *Server) wait(ctx context.Context, customer string, place Place, minOffset, positions string) (Place, *Problem) {
-	wanted, err := ParsePositions(positions)
+	wanted, err := parsePositions(positions)
 	if err != nil {
 		return place, problem(ReasonInvalidRequest, "%s: %s; send back what an answer carried", positionHeader, err)
 	}
-	if minOffset != "" {
-		p, err := parseMinOffset(minOffset, place.Partition)
-		if err != nil {
-			return place, problem(ReasonInvalidRequest, "min_offset: %s", err)
-		}
-		wanted = append(wanted, p)
+	more, err := parseMinOffset(minOffset, place.Partition)
+	if err != nil {
+		return place, problem(ReasonInvalidRequest, "min_offset: %s; send a ledger offset such as 812, or an Accrue-Position", err)
 	}
+	wanted = append(wanted, more...)
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.WaitMax)
 	defer cancel()
 	for _, p := range wanted {
@@ -175,14 +173,6 @@ func (s *Server) notReached(customer string, want Position, err error) *Problem 
 		want, s.cfg.WaitMax, have)
 	p.Position = have.String()
 	return p
-}
-
-// parseMinOffset reads a ledger offset, or a whole position.
-func parseMinOffset(text string, partition int32) (Position, error) {
-	if p, err := ParsePosition(text); err == nil {
-		return p, nil
-	}
-	return parsePlainOffset(text, partition)
 }
 
 // headerOf returns the first value of a header whose name is in canonical form.

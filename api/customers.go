@@ -14,7 +14,7 @@ import (
 // CustomerInput is what every read of a customer takes. It is exported because huma fills it in.
 type CustomerInput struct {
 	Customer  string `path:"customer" doc:"The customer's id"`
-	MinOffset string `query:"min_offset" doc:"Wait until the customer's partition has folded the ledger up to here: an offset (every decision below it), or a position" example:"812"`
+	MinOffset string `query:"min_offset" doc:"Wait until the answer reflects this: a ledger offset of the customer's partition (every decision below it), or what an Accrue-Position may say" example:"812"`
 	Position  string `header:"Accrue-Position" doc:"The Accrue-Position of an earlier answer: wait until this one reflects it" example:"3@812"`
 }
 

@@ -142,6 +142,10 @@ func (s *Server) documentNulls() {
 	s.doc.Components.Schemas.Map()["Decision"].Properties["clock"].Nullable = true
 }
 
+// minOffsetAbout is what the tag of [CustomerInput] says of it.
+const minOffsetAbout = "Wait until the answer reflects this: a ledger offset of the customer's partition (every decision below it), " +
+	"or what an Accrue-Position may say"
+
 // documentBalance describes the hot route, which huma does not serve.
 func (s *Server) documentBalance() {
 	text := func(name, in, about string, required bool) *huma.Param {
@@ -152,7 +156,7 @@ func (s *Server) documentBalance() {
 		"The customer's points, tier and totals, as of the moment of asking")
 	op.Parameters = []*huma.Param{
 		text("customer", "path", "The customer's id", true),
-		text("min_offset", "query", "Wait until the customer's partition has folded the ledger up to here", false),
+		text("min_offset", "query", minOffsetAbout, false),
 		text(positionHeader, "header", "The Accrue-Position of an earlier answer: wait until this one reflects it", false),
 		text("If-None-Match", "header", "The ETag of an earlier answer: 304 when nothing has changed since", false),
 	}

@@ -48,8 +48,8 @@ func ParsePosition(text string) (Position, error) {
 	return Position{Partition: int32(n), Topic: topic, Next: offset}, nil
 }
 
-// ParsePositions reads what an Accrue-Position header says: positions with commas between them.
-func ParsePositions(text string) ([]Position, error) {
+// parsePositions reads what an Accrue-Position header says: positions with commas between them.
+func parsePositions(text string) ([]Position, error) {
 	var all []Position
 	for part := range strings.SplitSeq(text, ",") {
 		part = strings.TrimSpace(part)
@@ -68,11 +68,11 @@ func ParsePositions(text string) ([]Position, error) {
 	return all, nil
 }
 
-// parsePlainOffset reads the next ledger offset.
-func parsePlainOffset(text string, partition int32) (Position, error) {
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < 0 {
-		return Position{}, fmt.Errorf("%q is not a ledger offset such as 812, nor a position such as 3@812", text)
+// parseMinOffset reads what min_offset says: the next ledger offset of the customer's partition, or what an Accrue-Position
+// header may say.
+func parseMinOffset(text string, partition int32) ([]Position, error) {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil && n >= 0 {
+		return []Position{{Partition: partition, Next: n}}, nil
 	}
-	return Position{Partition: partition, Next: n}, nil
+	return parsePositions(text)
 }
