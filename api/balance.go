@@ -35,12 +35,7 @@ func balanceOf(r *reader) Balance {
 		MergedInto: r.account.MergedInto,
 		AsOf:       r.asOf,
 	}
-	for i := range r.account.Lots {
-		if l := &r.account.Lots[i]; expiredBy(l, r.asOf) {
-			b.ExpiredDue += l.Active
-		}
-	}
-	if b.ExpiredDue == 0 {
+	if b.ExpiredDue = expiredDue(r.account, r.asOf); b.ExpiredDue == 0 {
 		return b
 	}
 	b.Active -= b.ExpiredDue
@@ -49,6 +44,32 @@ func balanceOf(r *reader) Balance {
 		gone++
 	}
 	b.Expiring = b.Expiring[gone:]
+	return b
+}
+
+// expiredDue sums the active points of a that have expired at t.
+func expiredDue(a *loyalty.Account, t events.Instant) (due events.Points) {
+	for i := range a.Lots {
+		if l := &a.Lots[i]; expiredBy(l, t) {
+			due += l.Active
+		}
+	}
+	return due
+}
+
+// balanceAfter is what a customer whom d is about has now, as GET …/balance says it; d's own balance counts points as active
+// whose expiry no tick has booked yet. Where the partition has just moved away nobody here knows better than d.
+func (s *Server) balanceAfter(d *events.Decision) events.Balance {
+	place, p := s.own(d.Customer)
+	if p != nil {
+		return d.Balance
+	}
+	account, position, err := place.Store.Account(d.Customer)
+	if err != nil || account == nil || position < d.Offset {
+		return d.Balance
+	}
+	b := account.Balance()
+	b.Active -= expiredDue(account, max(events.InstantOf(s.cfg.Now()), place.Clock))
 	return b
 }
 

@@ -242,7 +242,7 @@ func (s *Server) done(c command, d events.Decision, state events.RedemptionFact)
 		Status: c.status, Position: at,
 		Body: Redemption{
 			Redemption: c.redemption, Customer: d.Customer, State: state.State, Points: moved(&d, c), LapsesAt: state.LapsesAt,
-			Balance: d.Balance, Tier: d.Tier, Entries: append([]events.Entry{}, d.Entries...), Decision: refTo(&d), Position: at,
+			Balance: s.balanceAfter(&d), Tier: d.Tier, Entries: append([]events.Entry{}, d.Entries...), Decision: refTo(&d), Position: at,
 		},
 	}
 }
@@ -362,7 +362,7 @@ func (s *Server) declined(place Place, c command, d *events.Decision) *Problem {
 		detail = reason.words()
 	}
 	p := problem(reason, "%s", detail)
-	ref, balance := refTo(d), d.Balance
+	ref, balance := refTo(d), s.balanceAfter(d)
 	p.Position, p.Decision, p.Balance = after(d), &ref, &balance
 	return p
 }

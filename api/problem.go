@@ -26,7 +26,7 @@ type Problem struct {
 	Into     string          `json:"into,omitempty" doc:"The customer that this one was merged into, and that has what is missing here"`
 	Position string          `json:"position,omitempty" doc:"How far the partition has folded, as in Accrue-Position"`
 	Restore  *Progress       `json:"restore,omitempty" doc:"How far the restore has come"`
-	Balance  *events.Balance `json:"balance,omitempty" doc:"The balance that a refused command met"`
+	Balance  *events.Balance `json:"balance,omitempty" doc:"What the customer of a refused command has now, as GET …/balance says"`
 	// Decision is where the refusal stands in the ledger.
 	Decision *Ref `json:"decision,omitempty" doc:"The decision that refused the command"`
 	// replayed is set when an earlier request under the same key was answered so.

@@ -45,7 +45,7 @@ type Redemption struct {
 	State      events.RedemptionState `json:"state"`
 	Points     events.Points          `json:"points" doc:"Points that the decision reserved, spent or gave back"`
 	LapsesAt   events.Instant         `json:"lapses_at,omitzero" doc:"When a reservation lapses unless it is confirmed"`
-	Balance    events.Balance         `json:"balance" doc:"After the decision"`
+	Balance    events.Balance         `json:"balance" doc:"What the customer has now, as GET …/balance says"`
 	Tier       string                 `json:"tier"`
 	Entries    []events.Entry         `json:"entries" nullable:"false"`
 	Decision   Ref                    `json:"decision"`
@@ -75,7 +75,7 @@ func (s *Server) registerRedemptions(h huma.API) {
 		return huma.Operation{
 			OperationID: id, Method: http.MethodPost, Path: path, Summary: summary, Tags: []string{"redemptions"},
 			Description: "Decided when it answers. 409 carries the reason of the decision, such as balance_too_low. The same " +
-				"request with the same key answers the same, with Idempotent-Replayed: true.",
+				"request with the same key answers the same, with the balance of now and Idempotent-Replayed: true.",
 			DefaultStatus: status, SkipValidateBody: true, MaxBodyBytes: s.cfg.BodyBytesMax + 1,
 			Responses: problems(ReasonInvalidJSON, ReasonInvalidRequest, ReasonBodyTooLarge, ReasonNotJSON, ReasonErased,
 				ReasonConflict, ReasonNotOwner, ReasonDecisionPending, ReasonRequestTimeout, ReasonInternal),
