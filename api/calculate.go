@@ -16,6 +16,8 @@ import (
 type Calculation struct {
 	Customer string `json:"customer,omitempty"`
 	loyalty.Quote
+	// Currency is the program's, in which the worth of the points and the order's total are.
+	Currency string         `json:"currency" doc:"ISO 4217 code of the program's currency: redeemable_minor and order_total_minor are in it"`
 	Program  ProgramVersion `json:"program"`
 	Position string         `json:"position,omitempty"`
 	AsOf     events.Instant `json:"as_of"`
@@ -34,7 +36,7 @@ func (s *Server) registerCalculate(h huma.API) {
 		Description: "Takes an OrderPlaced, of which only currency and lines are needed. Nothing is written. A customer that " +
 			"nobody has heard of is treated as a new one, and so is a guest, for whom customer is left out. redeemable is the " +
 			"most points that a redemption with the answer's order_total_minor may have, redeemable_minor their worth; both " +
-			"amounts are in the program's currency.",
+			"amounts are in currency, which is the program's.",
 		SkipValidateBody: true, MaxBodyBytes: s.cfg.BodyBytesMax + 1,
 		Responses: problems(ReasonInvalidJSON, ReasonInvalidEvent, ReasonBodyTooLarge, ReasonNotJSON, ReasonErased,
 			ReasonNotOwner, ReasonNoOwner, ReasonRequestTimeout, ReasonInternal),
@@ -91,7 +93,7 @@ func (s *Server) calculate(ctx context.Context, in *calculateInput) (*answer[Cal
 		return nil, p
 	}
 	return answerOf(&r, Calculation{
-		Customer: order.Customer, Quote: quote, Program: versionOf(program), Position: r.at().String(), AsOf: r.asOf,
+		Customer: order.Customer, Quote: quote, Currency: program.Currency, Program: versionOf(program), Position: r.at().String(), AsOf: r.asOf,
 	}), nil
 }
 
@@ -103,7 +105,7 @@ func (s *Server) calculateGuest(order *events.OrderPlaced, total *events.Money) 
 	}
 	quote := loyalty.Calculate(program, loyalty.NewAccount(""), loyalty.NewMemoryRecords(), order, total, 0)
 	return &answer[Calculation]{Cache: "no-cache", Body: Calculation{
-		Quote: quote, Program: versionOf(program), AsOf: events.InstantOf(s.cfg.Now()),
+		Quote: quote, Currency: program.Currency, Program: versionOf(program), AsOf: events.InstantOf(s.cfg.Now()),
 	}}, nil
 }
 

@@ -188,7 +188,7 @@ func TestCalculate(t *testing.T) {
 	t.Run("says what a cart would earn and may redeem", func(t *testing.T) {
 		s := rich(t)
 		got := calculate(s, "")
-		if got.Earns != 50 || got.Redeemable != 100 || got.Result != events.Applied || len(got.ByRule) != 1 || got.Program.Version != 1 {
+		if got.Earns != 50 || got.Redeemable != 100 || got.Result != events.Applied || len(got.ByRule) != 1 || got.Program.Version != 1 || got.Currency != "USD" {
 			t.Errorf("answered %+v", got)
 		}
 		if b := s.balance("ann"); b.Active != 100 || len(s.ledger[0])+len(s.ledger[1])+len(s.ledger[2])+len(s.ledger[3]) != 1 {
@@ -239,7 +239,7 @@ func TestCalculate(t *testing.T) {
 		r := s.post("/v1/calculate", guest).is(http.StatusOK)
 		var got api.Calculation
 		r.into(&got)
-		if got.Earns != 50 || got.Redeemable != 0 || got.Customer != "" || r.header["Accrue-Position"] != nil {
+		if got.Earns != 50 || got.Redeemable != 0 || got.Customer != "" || got.Currency != "USD" || r.header["Accrue-Position"] != nil {
 			t.Errorf("answered %s", r.body)
 		}
 		s.edit(func() { s.history = nil })

@@ -12,7 +12,6 @@ import (
 	"github.com/accrue-loyalty/accrue/api"
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/loyalty"
-	"github.com/accrue-loyalty/accrue/program"
 )
 
 // customerFlags name the customer and the API.
@@ -171,8 +170,7 @@ func counted(t *api.Tier, n int64) string {
 	if t.Currency == "" {
 		return thousands(n) + " points"
 	}
-	decimals, _ := program.Exponent(t.Currency) // a program has only currencies that are known
-	return money(float64(n), decimals) + " " + t.Currency
+	return inCurrency(events.Money(n), t.Currency)
 }
 
 type explainCommand struct {

@@ -51,7 +51,7 @@ func TestOneCustomerFromOrderToRedemption(t *testing.T) {
 	say([]string{"APPLIED", "EARN 500"}, "statement", "ann")
 	say([]string{"Basic", "\n500.00 USD more to Plus, from 1,000.00 USD\n"}, "tier", "ann")
 	say([]string{"base: 500.00 USD at 1 point for each 1.00 USD", "500 points earned"}, "explain", "ann", "1")
-	say([]string{"would earn 12 points", "12 by base"}, "calculate", "ann", "--amount", "12.50")
+	say([]string{"would earn 12 points", "12 by base", "up to 500 points, worth 5.00 USD; the order's total is 12.50 USD\n"}, "calculate", "ann", "--amount", "12.50")
 	say([]string{"redemption r1: reserved, 200 points; balance 300", "lapses at"}, "redeem", "ann", "200", "--redemption", "r1")
 	say([]string{"redemption r1: reserved, 200 points"}, "redeem", "ann", "200", "--redemption", "r1")
 	say([]string{"confirmed, 200 points; balance 300"}, "confirm", "ann", "r1")
