@@ -79,7 +79,7 @@ func (s *Server) once(ctx context.Context, place Place, c command) (answered, *P
 	if c.keyed {
 		head := c.event.Head()
 		first, ok, p := s.firstDecision(ctx, place, head.Customer, head.ID, nil)
-		if p != nil || ok && remembered(first.Result) {
+		if p != nil || ok && Remembered(first.Result) {
 			return answered{first, true}, p
 		}
 	}
@@ -87,8 +87,8 @@ func (s *Server) once(ctx context.Context, place Place, c command) (answered, *P
 	return answered{d, false}, p
 }
 
-// remembered reports whether a decision with the result used its event id up.
-func remembered(r events.Result) bool {
+// Remembered reports whether a decision with the result used its event id up: repeating the event changes nothing.
+func Remembered(r events.Result) bool {
 	switch r {
 	case events.Applied, events.Nothing, events.Holdout, events.Duplicate, events.Refused, events.Held, events.Waiting,
 		events.Forwarded:
@@ -356,13 +356,18 @@ func (s *Server) forwarded(place Place, d events.Decision) *Problem {
 
 // declined says why the rules said no, and by which of their numbers.
 func (s *Server) declined(place Place, c command, d *events.Decision) *Problem {
-	reason := reasonOf(d)
-	detail := s.bound(place, c, d)
-	if detail == "" {
-		detail = reason.words()
+	p := Declined(d)
+	if detail := s.bound(place, c, d); detail != "" {
+		p.Detail = detail
 	}
-	p := problem(reason, "%s", detail)
-	ref, balance := refTo(d), s.balanceAfter(d)
+	*p.Balance = s.balanceAfter(d)
+	return p
+}
+
+// Declined is what a decision that did not carry out what was asked for says to who asked.
+func Declined(d *events.Decision) *Problem {
+	reason, ref, balance := reasonOf(d), refTo(d), d.Balance
+	p := problem(reason, "%s", reason.words())
 	p.Position, p.Decision, p.Balance = after(d), &ref, &balance
 	return p
 }

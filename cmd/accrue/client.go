@@ -184,7 +184,7 @@ func refusal(p *api.Problem) error {
 	if text == "" {
 		text = http.StatusText(p.Status)
 	}
-	f := &failure{err: errors.New(text), reason: string(p.Reason), problems: p.Errors}
+	f := &failure{err: errors.New(text), hint: nextStep(p.Reason), reason: string(p.Reason), problems: p.Errors}
 	switch {
 	case p.Status == http.StatusBadRequest || p.Status == http.StatusUnprocessableEntity:
 		f.code = exitUsage
@@ -194,4 +194,36 @@ func refusal(p *api.Problem) error {
 		f.code = exitNotSo
 	}
 	return f
+}
+
+// nextStep is what to do about a refusal whose detail doesn't say it; "" where there is nothing.
+func nextStep(reason api.Reason) string {
+	switch reason {
+	case api.ReasonUnknownCustomer:
+		return "Check the id. What was sent just now may not be decided yet: ask again in a moment."
+	case api.ReasonErased:
+		return "Nothing of an erased customer is kept: who comes back needs a new id."
+	case api.ReasonUnknownEvent:
+		return "`accrue statement` lists the customer's decisions, with their events."
+	case api.ReasonUnknownRedemption:
+		return "Check the id: `accrue statement` shows the customer's redemptions, `accrue redeem --redemption ID` makes one."
+	case api.ReasonConflict:
+		return "Give it an id of its own by --id, or leave --id out."
+	case "balance_too_low":
+		return "`accrue balance` says what can be spent now, `accrue lots` when the rest can."
+	case "invalid_points", "below_minimum", "not_a_step", "over_max_share", "reward_points_differ":
+		return "Ask again with another number of points; `accrue program show` has the rules."
+	case "unknown_reward", "tier_too_low":
+		return "`accrue program show VERSION` lists the rewards, and the tiers that they are for."
+	case "under_review":
+		return "A FraudReviewed event with a verdict ends the review."
+	case "redemption_confirmed", "redemption_cancelled", "redemption_lapsed":
+		return "`accrue statement` shows what became of it."
+	case "reservation_lapsed", "reservation_cancelled":
+		return "`accrue redeem` reserves anew, under another --redemption."
+	case "ahead_of_clock":
+		return "`accrue clock show` says where the clock stands."
+	default:
+		return ""
+	}
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/accrue-loyalty/accrue/api"
 	main "github.com/accrue-loyalty/accrue/cmd/accrue"
 	"github.com/accrue-loyalty/accrue/internal/racetest/racekafka"
 )
@@ -274,6 +275,34 @@ func TestAServerThatIsNotAccrueIsNotQuoted(t *testing.T) {
 		o := accrue(t, "", "balance", "ann", "--url", foreign.URL).want(t, 3, strconv.Itoa(status), "not accrue's", "--url ($ACCRUE_URL)")
 		if strings.Contains(o.stderr, "Nothing here") || strings.Count(o.stderr, "\n") != 2 {
 			t.Errorf("it said more than the first line:\n%s", o.stderr)
+		}
+	}
+}
+
+func TestARefusalSaysWhatToDoNext(t *testing.T) {
+	for reason, want := range map[api.Reason]string{
+		api.ReasonUnknownCustomer:   "Check the id.",
+		api.ReasonErased:            "needs a new id",
+		api.ReasonUnknownEvent:      "accrue statement",
+		api.ReasonUnknownRedemption: "accrue redeem --redemption ID",
+		api.ReasonConflict:          "--id",
+		"balance_too_low":           "accrue lots",
+		"below_minimum":             "another number",
+		"unknown_reward":            "accrue program show",
+		"under_review":              "FraudReviewed",
+		"redemption_cancelled":      "accrue statement",
+		"reservation_lapsed":        "accrue redeem",
+		"duplicate_redemption":      "by --redemption",
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(reason.Status())
+			_ = json.NewEncoder(w).Encode(api.Problem{Status: reason.Status(), Reason: reason, Detail: "no"})
+		}))
+		defer server.Close()
+		accrue(t, "", "redeem", "red", "7", "--url", server.URL).want(t, 1, "accrue: no ("+string(reason)+")\n", want)
+		o := accrue(t, "", "redeem", "red", "7", "--url", server.URL, "-o", "json").want(t, 1)
+		if e := decode[struct{ Reason, Hint string }](t, o.stderr); e.Reason != string(reason) || !strings.Contains(e.Hint, want) {
+			t.Errorf("as JSON: %s", o.stderr)
 		}
 	}
 }

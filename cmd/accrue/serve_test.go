@@ -34,7 +34,13 @@ func TestOneCustomerFromOrderToRedemption(t *testing.T) {
 	t.Parallel() // it mostly waits
 	s := dev(t, "--program", "testdata/plain.yaml")
 	url := "--url=" + s.API
-	accrue(t, "", "balance", "ann", url).want(t, 1, "nothing has been decided for this customer yet", "unknown_customer")
+	for _, what := range []string{"balance", "lots", "statement", "tier", "explain"} {
+		args := []string{what, "ann", url}
+		if what == "explain" {
+			args = append(args, "1")
+		}
+		accrue(t, "", args...).want(t, 1, "nothing has been decided for this customer yet", "unknown_customer", "Check the id.")
+	}
 	accrue(t, orderLine("1", "ann", "2026-01-01T12:00:00Z", "50000"), s.cluster("import", "-")...).want(t, 0)
 	eventually(t, "the order is decided", func() bool { return accrue(t, "", "balance", "ann", url).code == 0 })
 	say := func(wants []string, args ...string) {
@@ -57,7 +63,10 @@ func TestOneCustomerFromOrderToRedemption(t *testing.T) {
 	say([]string{"confirmed, 200 points; balance 300"}, "confirm", "ann", "r1")
 	say([]string{"cancelled, 200 points; balance 500"}, "cancel", "ann", "r1")
 	say([]string{"APPLIED: ADJUST_DOWN 50; balance 450"}, "adjust", "ann", "--points=-50", "--reason", "counted twice", "--actor", "ada")
-	accrue(t, "", "adjust", "ann", "--points", "-5000", "--reason", "x", "--actor", "ada", url).want(t, 1)
+	o := accrue(t, "", "adjust", "ann", "--points", "-5000", "--reason", "x", "--actor", "ada", url).want(t, 1, "balance_too_low", "450 spendable", "`accrue lots`")
+	if o.stdout != "" {
+		t.Errorf("a refused adjustment printed %s", o.stdout)
+	}
 	accrue(t, "", "redeem", "ann", "5000", url).want(t, 1, "balance_too_low", "450 spendable")
 	accrue(t, "", "redeem", "ann", "--points", "x", url).want(t, 2)
 	shows := func(text string) {
@@ -74,7 +83,7 @@ func TestOneCustomerFromOrderToRedemption(t *testing.T) {
 	say([]string{"was refused when that came", "See 2, at"}, "explain", "bob", "back")
 	accrue(t, "", "calculate", "ann", "--amount", "12.505", url).want(t, 2, "more decimals")
 	accrue(t, "", "calculate", "ann", "--amount", "12.50", "--currency", "XYZ", url).want(t, 2, `"XYZ" is no ISO 4217 currency`)
-	o := accrue(t, "", "calculate", "ann", "--amount", "500", "--currency", "JPY", url).want(t, 1, "no rate for JPY (unknown_currency)")
+	o = accrue(t, "", "calculate", "ann", "--amount", "500", "--currency", "JPY", url).want(t, 1, "no rate for JPY (unknown_currency)")
 	if o.stdout != "" {
 		t.Errorf("a cart in an unknown currency could be paid: %s", o.stdout)
 	}
