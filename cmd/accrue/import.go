@@ -115,7 +115,9 @@ func (c *importCommand) Run(r *run) error {
 func (c *importCommand) checkTicks(batch []events.Event) error {
 	isTick := func(e events.Event) bool { return e.EventType() == events.TypeTick }
 	if !c.DriveClock && slices.ContainsFunc(batch, isTick) {
-		return wrongUsage(errors.New("the files have Tick events, which only --drive-clock sends, because it waits for what comes before them"))
+		return &failure{code: exitUsage,
+			err:  errors.New("the files have Tick events, which only --drive-clock sends, because it waits for what comes before them"),
+			hint: "Pass --drive-clock, or take the lines with a Tick out: a running system ticks by itself."}
 	}
 	return nil
 }

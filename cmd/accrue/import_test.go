@@ -63,7 +63,7 @@ func TestImportCountsWhatIsLeftOut(t *testing.T) {
 
 func TestADryRunRefusesWhatTheImportWould(t *testing.T) {
 	ticks := `{"type":"Tick","id":"t","at":"2026-01-01T12:00:00Z"}` + "\n" + `{"type":"Tick","id":"t","at":"2026-01-02T12:00:00Z"}`
-	accrue(t, ticks, "import", "-", "--dry-run").want(t, 2, "Tick events", "--drive-clock")
+	accrue(t, ticks, "import", "-", "--dry-run").want(t, 2, "Tick events", "Pass --drive-clock")
 	o := accrue(t, ticks, "import", "-", "--dry-run", "--drive-clock").want(t, 0)
 	if strings.Contains(o.stdout, "other content") {
 		t.Errorf("ticks are no conflict: %s", o.stdout)

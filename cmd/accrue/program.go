@@ -69,7 +69,7 @@ type programPublishCommand struct {
 // Help is shown by --help.
 func (programPublishCommand) Help() string {
 	return "Publishes a version of the rules. Versions are never changed: each decision names the one that it was made by.\n" +
-		"Publishing the latest version's file again does nothing.\n\nExample:\n\n  accrue program publish program.yaml --at 2027-01-01"
+		"Publishing the latest version's file again does nothing: exit code 1 if --at asks for another time than it has.\n\nExample:\n\n  accrue program publish program.yaml --at 2027-01-01"
 }
 
 // Run implements the command.
@@ -96,11 +96,7 @@ func (c *programPublishCommand) Run(r *run) error {
 	published, err := publishProgram(r.ctx, cl, draft)
 	switch {
 	case errors.Is(err, program.ErrUnchanged):
-		if r.json {
-			return r.printJSON(publishedAs(false, published))
-		}
-		_, err = fmt.Fprintf(r.Stdout, "nothing to do: %s\n", err)
-		return err
+		return c.unchanged(r, published, draft.EffectiveAt)
 	case errors.Is(err, program.ErrTooSoon):
 		return wrongUsage(fmt.Errorf("%w; --now allows it all the same", err))
 	case err != nil:
@@ -119,6 +115,25 @@ func (c *programPublishCommand) Run(r *run) error {
 		}
 	}
 	return nil
+}
+
+// unchanged says that the latest version is this file already, and since when it holds; at is when it was to hold, 0 for any
+// time.
+func (c *programPublishCommand) unchanged(r *run, latest events.ProgramPublished, at events.Instant) error {
+	if r.json {
+		if err := r.printJSON(publishedAs(false, latest)); err != nil {
+			return err
+		}
+	}
+	switch {
+	case at != 0 && at != latest.EffectiveAt:
+		return notSo(fmt.Errorf("%w: version %d, in effect from %s; %s was not used", program.ErrUnchanged, latest.Version, latest.EffectiveAt, at),
+			"A version's time is never changed. Rules that shall hold from another time are a version of their own: change the file, if only a comment.")
+	case r.json:
+		return nil
+	}
+	_, err := fmt.Fprintf(r.Stdout, "nothing to do: %s: version %d, in effect from %s\n", program.ErrUnchanged, latest.Version, latest.EffectiveAt)
+	return err
 }
 
 // nextAfter returns the version that takes effect next after an instant; nil when there is none.
@@ -142,6 +157,14 @@ func publishProgram(ctx context.Context, cl *cluster, draft program.Draft) (even
 	have, err := cl.client.ProgramSources(ctx)
 	if err != nil {
 		return events.ProgramPublished{}, err
+	}
+	if len(have) > 0 {
+		// Looked at first: that nothing is to do is so whenever the version was to take effect.
+		look := draft
+		look.Latest, look.Immediately = &have[len(have)-1], true
+		if _, _, err := program.Prepare(look); errors.Is(err, program.ErrUnchanged) {
+			return *look.Latest, err
+		}
 	}
 	draft.Immediately = draft.Immediately || len(have) == 0
 	published, err := cl.client.PublishProgram(ctx, draft)
@@ -193,7 +216,7 @@ func (c *programShowCommand) Run(r *run) error {
 		}
 		return describeProgram(r, v, p)
 	}
-	return notSo(fmt.Errorf("there is no version %d; the latest is %d", c.Version, all[len(all)-1].Version), "")
+	return notSo(fmt.Errorf("there is no version %d; the latest is %d", c.Version, all[len(all)-1].Version), "`accrue program show` lists them all.")
 }
 
 func listPrograms(r *run, all []events.ProgramPublished) error {
@@ -280,7 +303,11 @@ func (c *programDiffCommand) load(r *run, what string) (*loyalty.Program, error)
 			return program.Load(v)
 		}
 	}
-	return nil, notSo(fmt.Errorf("there is no version %d, and no file of that name", n), "")
+	hint := "`accrue program show` lists the published versions."
+	if len(all) == 0 {
+		hint = "Nothing has been published: `accrue program publish FILE` does. Files are compared by their names."
+	}
+	return nil, notSo(fmt.Errorf("there is no version %d, and no file of that name", n), hint)
 }
 
 type programSchemaCommand struct{}

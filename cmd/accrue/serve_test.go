@@ -231,6 +231,12 @@ func TestProgramsArePublishedOnce(t *testing.T) {
 	if p := decode[map[string]any](t, o.stdout); p["published"] != false || p["version"] != 1.0 || p["hash"] == nil {
 		t.Errorf("publishing it again, as JSON: %s", o.stdout)
 	}
+	at := decode[map[string]any](t, o.stdout)["effective_at"].(string)
+	accrue(t, "", s.cluster("program", "publish", "testdata/plain.yaml", "--at", at)...).want(t, 0)
+	accrue(t, "", s.cluster("program", "publish", "testdata/plain.yaml", "--at", "2099-01-01")...).want(t, 1,
+		"version 1, in effect from "+at, "2099-01-01T05:00:00.000Z was not used", "change the file")
+	accrue(t, "", s.cluster("program", "diff", "1", "2", "--prefix", "none.")...).want(t, 3, "accrue topics create")
+	accrue(t, "", s.cluster("program", "diff", "1", "9")...).want(t, 1, "there is no version 9", "`accrue program show`")
 	accrue(t, "", s.cluster("deadletter", "list", "--reason", "wrong_key")...).want(t, 0)
 	accrue(t, "", s.cluster("deadletter", "list", "--reason", "wrong_keyy")...).want(t, 2, `"wrong_keyy" is no reason`, `Did you mean "wrong_key"?`)
 	accrue(t, "", s.cluster("deadletter", "list", "--reason", "x")...).want(t, 2, "They are unknown_framing, ")
@@ -261,6 +267,8 @@ func TestProgramsArePublishedOnce(t *testing.T) {
 	if o = accrue(t, "", s.cluster("topics", "create", "--prefix", "odd.", "--partitions", "5")...).want(t, 0); strings.Count(o.stdout, " made") != 13 {
 		t.Errorf("topics made: %s", o.stdout)
 	}
+	accrue(t, "", s.cluster("program", "diff", "1", "2", "--prefix", "odd.")...).want(t, 1, "there is no version 1", "accrue program publish FILE")
+	accrue(t, "", s.cluster("topics", "create", "--prefix", "many.", "--replicas", "5")...).want(t, 3, "the cluster has 1; topics made: none", "leave --replicas out")
 	accrue(t, "", s.cluster("topics", "create", "--prefix", "odd.", "--partitions", "0")...).want(t, 2, "--partitions: is 0")
 	kafka, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers))
 	if err != nil {

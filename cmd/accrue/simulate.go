@@ -88,7 +88,8 @@ func (c *simulateCommand) Run(r *run) error {
 			return wrongUsage(fmt.Errorf("--until: %w", err))
 		}
 		if err := engine.Until(until); errors.Is(err, sim.ErrUntilTooEarly) {
-			return wrongUsage(fmt.Errorf("--until: %w", err))
+			return &failure{code: exitUsage, err: fmt.Errorf("--until: %w", err),
+				hint: "Name the time of the last event or a later one, or leave --until out: then the clock stays where the file leaves it."}
 		} else if err != nil {
 			return err
 		}

@@ -159,7 +159,7 @@ func TestSimulateNamesTheBadLine(t *testing.T) {
 func TestSimulateRefusesWhatCannotBe(t *testing.T) {
 	program := write(t, "program.yaml", plainProgram)
 	in := orderLine("1", "ann", "2026-01-05T12:00:00Z", "500")
-	accrue(t, in, "simulate", "--program", program, "--events", "-", "--until", "2026-01-05").want(t, 2, "the end lies before the last event")
+	accrue(t, in, "simulate", "--program", program, "--events", "-", "--until", "2026-01-05").want(t, 2, "the end lies before the last event", "leave --until out")
 	accrue(t, in, "simulate", "--program", program, "--events", "-", "--until", "later").want(t, 2, `"later" is no time`)
 	accrue(t, in, "simulate", "--program", program, "--events", "nowhere.jsonl").want(t, 3, "nowhere.jsonl", "Check the path")
 	accrue(t, in, "simulate", "--program", "nowhere.yaml", "--events", "-").want(t, 3, "nowhere.yaml")

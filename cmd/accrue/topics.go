@@ -88,6 +88,9 @@ func (c *topicsCreateCommand) Run(r *run) error {
 	if err != nil {
 		return err
 	}
+	if err := c.enoughBrokers(r.ctx, cl); err != nil {
+		return err
+	}
 	partitions, err := c.count(r.ctx, cl, plans)
 	if err != nil {
 		return err
@@ -108,6 +111,22 @@ func (c *topicsCreateCommand) Run(r *run) error {
 		rows[i] = []any{t.Topic, t.Partitions, state}
 	}
 	printTable(r.Stdout, []column{{"topic", false}, {"partitions", true}, {"", false}}, rows)
+	return nil
+}
+
+// enoughBrokers refuses more copies than there are brokers: each broker keeps one at most.
+func (c *topicsCreateCommand) enoughBrokers(ctx context.Context, cl *cluster) error {
+	if c.Replicas <= 0 {
+		return nil
+	}
+	meta, err := cl.admin.BrokerMetadata(ctx)
+	if err != nil {
+		return fmt.Errorf("asking for the brokers: %w", err)
+	}
+	if have := len(meta.Brokers); int(c.Replicas) > have {
+		return couldNot(fmt.Errorf("--replicas: %d copies need as many brokers, and the cluster has %d; topics made: none", c.Replicas, have),
+			fmt.Sprintf("Start more brokers, ask for %d at most, or leave --replicas out: then there are as many as can be, up to 3.", have))
+	}
 	return nil
 }
 
