@@ -22,7 +22,7 @@ type importCommand struct {
 	Rejects    string   `placeholder:"FILE" help:"Publish the rest when some lines are bad, and write those there with the reason."`
 	DriveClock bool     `help:"Tick along with history: at each local midnight, once everything before it is decided."`
 	Until      string   `placeholder:"TIME" help:"With --drive-clock: tick on to there at the end."`
-	Late       bool     `help:"Publish history although the system's clock is past it: its points may be refused, or expire at once."`
+	Late       bool     `help:"Publish also events that are stale by the system's clock, and, with --drive-clock, history that it is past."`
 	Resume     string   `placeholder:"FILE" help:"Note there how far it got, and go on from there when it was interrupted."`
 	Convert    string   `placeholder:"FILE" help:"Publish nothing; write the events as JSON lines, for accrue simulate; - for standard output."`
 	DryRun     bool     `help:"Publish nothing; only read, check and count."`
@@ -54,6 +54,9 @@ A map says how a shop's CSV becomes events (examples/ has two):
   currency: EUR
   event: OrderPlaced
   columns: {customer: customer_no, order: order_no, at: date, sku: article, quantity: pieces, amount: total}
+
+A running system takes events as late as the program does (late_events; any age, where it sets none). When some would be
+stale by its clock nothing is published, unless they were decided before: then they change nothing.
 
 Whole histories need --drive-clock, so that points become active, expire and are reviewed at the time they would have.
 When such an import is interrupted, the clock waits until it has been run again: see accrue clock --help.
@@ -87,15 +90,10 @@ func (c *importCommand) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	if err := c.settleRejects(sum); err != nil {
-		return err
+	if c.Rejects == "" && len(sum.rejects) > 0 {
+		return unreadLines(sum.rejects)
 	}
-	if c.Convert != "" {
-		err = c.convert(r, batch)
-	} else if err = c.checkTicks(batch); err == nil && !c.DryRun {
-		err = c.publish(r, batch, sum)
-	}
-	if err != nil {
+	if err := c.settle(r, batch, sum); err != nil {
 		return err
 	}
 	if c.DryRun {
@@ -109,6 +107,23 @@ func (c *importCommand) Run(r *run) error {
 		return notSo(errors.New("no line could be read, so there was nothing to publish"), fmt.Sprintf("%s has the reasons.", c.Rejects))
 	}
 	return nil
+}
+
+// settle does with what was read what was asked for. The rejects are written when nothing is in the way of the rest.
+func (c *importCommand) settle(r *run, batch []events.Event, sum *imported) error {
+	if c.Convert != "" {
+		if err := c.writeRejects(sum); err != nil {
+			return err
+		}
+		return c.convert(r, batch)
+	}
+	if err := c.checkTicks(batch); err != nil {
+		return err
+	}
+	if c.DryRun {
+		return c.writeRejects(sum)
+	}
+	return c.publish(r, batch, sum)
 }
 
 // checkTicks refuses ticks that nobody waits for.
@@ -139,13 +154,11 @@ func (c *importCommand) mayWrite() error {
 // conflicts counts events whose id another event of the same customer has, with other content: the engine takes the
 // first that comes, and decides that the others are conflicts.
 func conflicts(batch []events.Event) (n int64) {
-	type key struct{ customer, id string }
-	seen := make(map[key]int, len(batch))
+	seen := make(map[eventKey]int, len(batch))
 	for i, e := range batch {
-		k := key{e.Head().Customer, e.Head().ID}
-		first, again := seen[k]
+		first, again := seen[keyOf(e)]
 		if !again {
-			seen[k] = i
+			seen[keyOf(e)] = i
 		} else if e.EventType() != events.TypeTick && events.PayloadOf(batch[first]) != events.PayloadOf(e) {
 			n++
 		}
@@ -230,14 +243,8 @@ func (c *importCommand) readFile(r *run, m *intake.Map, name string, sum *import
 	return all, nil
 }
 
-// settleRejects writes the rejects to their file, or refuses to go on without one.
-func (c *importCommand) settleRejects(sum *imported) error {
-	if c.Rejects == "" {
-		if len(sum.rejects) == 0 {
-			return nil
-		}
-		return unreadLines(sum.rejects)
-	}
+// writeRejects writes the rejects to their file, if there is to be one.
+func (c *importCommand) writeRejects(sum *imported) error {
 	f, err := openRejects(c.Rejects)
 	if err != nil {
 		return err

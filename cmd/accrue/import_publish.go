@@ -3,20 +3,15 @@ package main
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
-	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/events"
 )
 
 // checkpointEvery is how many events are published between two notes of how far an import is.
 const checkpointEvery = 20_000
-
-// historyAge is how far behind the clock the first event may be without being history: producers' delays are shorter.
-const historyAge = 24 * time.Hour
 
 // importLinger makes batches of what a file has.
 const importLinger = 10 * time.Millisecond
@@ -34,7 +29,7 @@ func (c *importCommand) publish(r *run, batch []events.Event, sum *imported) err
 
 func (c *importCommand) publishTo(r *run, cl *cluster, batch []events.Event, sum *imported) error {
 	if len(batch) == 0 {
-		return nil
+		return c.writeRejects(sum)
 	}
 	if err := cl.client.CheckPartitions(r.ctx); err != nil {
 		return fmt.Errorf("nothing was published: %w", topicsMissing(err))
@@ -48,7 +43,10 @@ func (c *importCommand) publishTo(r *run, cl *cluster, batch []events.Event, sum
 		return err
 	}
 	sum.Resumed = note.published()
-	if err := c.mayPublish(r, cl, batch[sum.Resumed:], identity, sum); err != nil || sum.Before {
+	if err := c.mayPublish(r, cl, batch[sum.Resumed:], identity, sum); err != nil {
+		return err
+	}
+	if err := c.writeRejects(sum); err != nil || sum.Before {
 		return err
 	}
 	p, err := newPublisher(r.ctx, cl, importLinger)
@@ -107,37 +105,4 @@ func (c *importCommand) send(r *run, p *publisher, batch []events.Event, note *c
 		told()
 	}
 	return nil
-}
-
-// mayPublish refuses what would not become what it was: history that meets a clock that is past it. It sets
-// sum.Before when all of the history was imported before.
-func (c *importCommand) mayPublish(r *run, cl *cluster, rest []events.Event, identity string, sum *imported) error {
-	states, err := cl.client.Clocks(r.ctx)
-	if err != nil {
-		return topicsMissing(err)
-	}
-	clock := latestOf(states)
-	if c.Late || len(rest) == 0 || clock <= sum.First+events.Instant(historyAge.Milliseconds()) {
-		return nil
-	}
-	if !c.DriveClock {
-		return couldNot(fmt.Errorf("the system's clock stands at %s, and these events begin at %s", clock, sum.First),
-			"Decided now, points that should have been spent or expired in between would be late, or the events refused as stale.\n"+
-				"Import history into a system without a clock yet (another --prefix, before `accrue run` ticks) with --drive-clock,\n"+
-				"or, if late decisions are what you want, pass --late.")
-	}
-	live := slices.ContainsFunc(states, func(s consumer.ClockState) bool { return s.Live })
-	if !live && slices.ContainsFunc(states, func(s consumer.ClockState) bool { return s.History == identity }) {
-		return nil // it goes on, or does so once more
-	}
-	if sum.Before, err = cl.client.DrivenThrough(r.ctx, identity); err != nil || sum.Before {
-		return err
-	}
-	hint := "Import history into a system without a clock yet (another --prefix, before `accrue run` ticks), or pass --late: of events that\n" +
-		"were imported before nothing changes, the others are decided under that clock."
-	if slices.ContainsFunc(states, func(s consumer.ClockState) bool { return s.Open }) {
-		hint = "The import of other events was begun here and is not through: run that again. If these are the same files, mended, pass\n" +
-			"--late: of events that were imported before nothing changes, the others are decided under that clock."
-	}
-	return couldNot(fmt.Errorf("the system's clock stands at %s, past the beginning of this history at %s, and never goes back", clock, sum.First), hint)
 }

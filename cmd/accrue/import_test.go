@@ -217,16 +217,62 @@ func TestOldHistoryIsRefusedByALiveSystem(t *testing.T) {
 	now := time.Now().UTC().Format(time.RFC3339)
 	accrue(t, orderLine("1", "ann", now, "500"), s.cluster("import", "-")...).want(t, 0)
 	old := write(t, "old.jsonl", orderLine("2", "bob", "1997-01-01T12:00:00Z", "500")+orderLine("3", "bob", "1997-02-01T12:00:00Z", "500"))
-	eventually(t, "the clock has ticked and old history is refused", func() bool {
-		return accrue(t, "", s.cluster("import", old, "--dry-run=false")...).code == 3
+	eventually(t, "the clock has ticked", func() bool {
+		return strings.Contains(accrue(t, "", s.cluster("clock", "show", "-o", "json")...).stdout, `"live": true`)
 	})
-	accrue(t, "", s.cluster("import", old)...).want(t, 3, "the system's clock stands at", "these events begin at 1997-01-01", "--drive-clock", "--late")
 	accrue(t, "", s.cluster("import", old, "--drive-clock")...).want(t, 3, "never goes back")
 	// Without the registry nobody can tell where the clock stands.
 	accrue(t, "", "import", old, "--brokers", s.Brokers).want(t, 3, "no schema registry is configured", "--registry")
-	accrue(t, "", s.cluster("import", old, "--late")...).want(t, 0)
+	// The program sets no bound to how late events may be.
+	accrue(t, "", s.cluster("import", old)...).want(t, 0, "long after the first of these events, of 1997-01-01", "--drive-clock")
 	ticks := `{"type":"Tick","id":"t","at":"` + now + `"}`
 	accrue(t, ticks, s.cluster("import", "-", "--late")...).want(t, 2, "Tick events", "--drive-clock")
+}
+
+// TestEventsAreImportedAsLateAsTheProgramTakesThem has a program that takes them thirty days late.
+func TestEventsAreImportedAsLateAsTheProgramTakesThem(t *testing.T) {
+	t.Parallel() // it mostly waits
+	s := dev(t, "--program", write(t, "late.yaml", plainProgram+"late_events: {accept_within: 30 days}\n"))
+	ago := func(days int) string { return time.Now().UTC().AddDate(0, 0, -days).Format(time.RFC3339) }
+	order := func(id string, days int) string {
+		return write(t, id+".jsonl", orderLine(id, "bob", ago(days), "500"))
+	}
+	results := func(want string) func() bool {
+		return func() bool {
+			var all []string
+			for line := range strings.Lines(accrue(t, "", s.cluster("export", "--customer", "bob")...).want(t, 0).stdout) {
+				d := decode[struct {
+					Result string
+					Cause  struct{ Event string }
+				}](t, line)
+				all = append(all, d.Cause.Event+" "+d.Result)
+			}
+			return strings.Join(all, ", ") == want
+		}
+	}
+	before := order("before", 50)
+	accrue(t, "", s.cluster("import", before)...).want(t, 0) // there is no clock yet
+	eventually(t, "it is decided", results("before APPLIED"))
+	accrue(t, orderLine("1", "ann", ago(0), "500"), s.cluster("import", "-", "--drive-clock", "--until", ago(0))...).want(t, 0)
+
+	late := order("late", 2)
+	accrue(t, "", s.cluster("import", late)...).want(t, 0)
+	accrue(t, "", s.cluster("import", late)...).want(t, 0)
+	eventually(t, "it counts once", results("before APPLIED, late APPLIED, late DUPLICATE"))
+
+	stale, rejects := order("stale", 40), filepath.Join(t.TempDir(), "rejects.jsonl")
+	bad := write(t, "bad.jsonl", "{}\n")
+	accrue(t, "", s.cluster("import", before, late, stale, order("staler", 45), bad, "--rejects", rejects)...).want(t, 3,
+		"2 of 4 events would be refused as stale", "the first is staler of customer bob", "version 1 of the program takes events 30 days late", "Nothing was published", "--late", "--drive-clock")
+	if _, err := os.Stat(rejects); err == nil {
+		t.Error("the rejects were written, though nothing was published")
+	}
+	accrue(t, "", s.cluster("import", before, bad, "--rejects", rejects)...).want(t, 0) // it was decided when it could be
+	if _, err := os.Stat(rejects); err != nil {
+		t.Error(err)
+	}
+	accrue(t, "", s.cluster("import", stale, "--late")...).want(t, 0)
+	eventually(t, "the ledger has what became of all", results("before APPLIED, late APPLIED, late DUPLICATE, before STALE, stale STALE"))
 }
 
 // TestAnInterruptedHistoryGoesOn ends an import in the middle, in a system whose wall clock ticks fast.
