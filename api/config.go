@@ -8,9 +8,6 @@ import (
 
 // Config is what may be chosen about a [Server].
 type Config struct {
-	// Addr is the address to listen on. By default the machine itself only: accrue does not ask who is calling, so
-	// whoever opens it further puts something in front that does.
-	Addr string
 	// Version is the program's version, for the OpenAPI document.
 	Version string
 	// BodyBytesMax bounds a request's body. A longer one is refused without reading it. 1 MiB.
@@ -55,7 +52,6 @@ const hashKeyBytesMin = 16
 // DefaultConfig returns the defaults named at [Config].
 func DefaultConfig() Config {
 	return Config{
-		Addr:         "127.0.0.1:8080",
 		Version:      "dev",
 		BodyBytesMax: 1 << 20,
 		EventsMax:    1000,
@@ -77,7 +73,6 @@ func (c Config) Validate() error {
 			problems = append(problems, fmt.Errorf(format, args...))
 		}
 	}
-	bad(c.Addr == "", "address: is missing")
 	bad(c.BodyBytesMax < 1024, "largest body: is %d bytes, at least 1024 are needed", c.BodyBytesMax)
 	bad(c.EventsMax < 1, "events in one request: at least 1 must be allowed")
 	bad(c.ExplainMax < 1, "decisions read to explain one: at least 1 must be allowed")

@@ -1,5 +1,8 @@
 package api
 
+// Routes are the patterns of all routes, such as "GET /v1/customers/{customer}/lots".
+func (s *Server) Routes() []string { return s.patterns }
+
 // AppendBalance is the hot route's JSON.
 func AppendBalance(dst []byte, b *Balance) []byte {
 	return appendBalanceTail(appendSummary(dst, b), []byte(b.Position), b.AsOf)

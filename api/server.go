@@ -7,9 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"slices"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -38,7 +36,7 @@ type Server struct {
 	commands, reads singleflight.Group
 	// wasReady is set by the first answer of /readyz that said so.
 	wasReady atomic.Bool
-	// patterns are the routes; doc describes them.
+	// patterns are the routes, for the test that doc describes them all.
 	patterns []string
 	doc      *huma.OpenAPI
 }
@@ -69,22 +67,6 @@ func New(cfg Config, parts Parts, log *slog.Logger, reg Registry) (*Server, erro
 
 // Handler returns the handler of all routes.
 func (s *Server) Handler() http.Handler { return s.handler }
-
-// Routes returns the patterns of all routes, such as "GET /v1/customers/{customer}/lots".
-func (s *Server) Routes() []string { return slices.Clone(s.patterns) }
-
-// Listen opens the configured address, and says so plainly when somebody else has it. It needs no server: where an
-// instance can be reached must be known before its engine joins the group.
-func (c Config) Listen(ctx context.Context) (net.Listener, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Addr)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s is in use by another program: stop it, or listen on another address: %w", c.Addr, err)
-	case err != nil:
-		return nil, fmt.Errorf("listening on %s: %w", c.Addr, err)
-	}
-	return l, nil
-}
 
 // Serve answers on l until ctx ends, then lets running requests finish. It closes l.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {

@@ -139,7 +139,7 @@ func (i *instance) serve(ctx context.Context, c *cluster, cfg instanceConfig, ec
 		return err
 	}
 	ac := api.DefaultConfig()
-	ac.Addr, ac.Version = cfg.listen, versionOf()
+	ac.Version = versionOf()
 	ac.HashKey = api.Secret(cfg.hashKey)
 	if cfg.now != nil {
 		ac.Now = cfg.now
