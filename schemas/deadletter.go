@@ -46,11 +46,6 @@ type DeadLetter struct {
 	Omitted int64
 }
 
-// NewDeadLetter describes a record of topic (its whole name) that err made unreadable.
-func NewDeadLetter(topic string, partition int32, offset int64, at events.Instant, err error) DeadLetter {
-	return DeadLetter{Reason: string(CodeOf(err)), Detail: err.Error(), Topic: topic, Partition: partition, Offset: offset, Time: at}
-}
-
 // Headers returns l as record headers.
 func (l *DeadLetter) Headers() []Header {
 	detail := l.Detail

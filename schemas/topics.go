@@ -45,16 +45,6 @@ func Inputs() []Topic {
 		TopicTransfers, TopicSignals, TopicClock}
 }
 
-// Input reports whether the engine decides t's records.
-func (t Topic) Input() bool {
-	switch t {
-	case TopicProgram, TopicLedger, TopicNotifications, TopicDeadLetter:
-		return false
-	default:
-		return true
-	}
-}
-
 // Internal reports whether only accrue itself writes to t.
 func (t Topic) Internal() bool {
 	switch t {
