@@ -31,6 +31,9 @@ const (
 	retryPause = 50 * time.Millisecond
 	// unknownTopicWait is how long a topic may be unknown after it was created.
 	unknownTopicWait = 3 * time.Second
+	// awayMax is how long a leader may be out of reach: longer than brokers take to restart, or to name another. Beyond it
+	// an address or the network is wrong, and somebody should hear of it.
+	awayMax = time.Minute
 )
 
 // Reader reads topics by position, committed records only. It is safe for concurrent use.
@@ -124,7 +127,7 @@ func (r *Reader) Fetch(ctx context.Context, topic string, partition int32, at in
 }
 
 // persist repeats fn while its errors are of those that pass by themselves. A topic that does not exist is given the time
-// that the brokers may need to hear of it.
+// that the brokers may need to hear of it; a leader that is away, to come back or be replaced.
 func (r *Reader) persist(ctx context.Context, topic string, fn func() error) error {
 	began := time.Now()
 	for {
@@ -134,7 +137,8 @@ func (r *Reader) persist(ctx context.Context, topic string, fn func() error) err
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case !passing(err), errors.Is(err, kerr.UnknownTopicOrPartition) && time.Since(began) > unknownTopicWait:
+		case !passing(err), errors.Is(err, kerr.UnknownTopicOrPartition) && time.Since(began) > unknownTopicWait,
+			errors.Is(err, errAway) && time.Since(began) > awayMax:
 			return err
 		}
 		r.forget(topic)
@@ -149,7 +153,7 @@ func (r *Reader) persist(ctx context.Context, topic string, fn func() error) err
 func (r *Reader) fetchOnce(ctx context.Context, topic string, partition int32, at int64, bytesMax int32) (Chunk, error) {
 	place, err := r.place(ctx, topic)
 	if err != nil {
-		return Chunk{}, err
+		return Chunk{}, away(err)
 	}
 	if int(partition) >= len(place.leaders) {
 		return Chunk{}, fmt.Errorf("the topic has %d partitions", len(place.leaders))
@@ -169,9 +173,10 @@ func (r *Reader) fetchOnce(ctx context.Context, topic string, partition int32, a
 	t.Partitions = append(t.Partitions, p)
 	req.Topics = append(req.Topics, t)
 
-	answer, err := r.client.Broker(int(place.leaders[partition])).RetriableRequest(ctx, req)
+	// Not repeated by the client, which would stay with this broker: who leads now is asked first.
+	answer, err := r.client.Broker(int(place.leaders[partition])).Request(ctx, req)
 	if err != nil {
-		return Chunk{}, err
+		return Chunk{}, away(err)
 	}
 	resp := answer.(*kmsg.FetchResponse)
 	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
@@ -203,13 +208,25 @@ func (r *Reader) parse(topic string, rp *kmsg.FetchResponseTopicPartition, at in
 	return Chunk{Records: fp.Records, Next: max(next, at), End: fp.HighWatermark, Stable: fp.LastStableOffset}, nil
 }
 
+// errAway is wrapped by errors of a fetch that are no broker's answer.
+var errAway = errors.New("the brokers do not answer")
+
+// away tells apart what a broker has answered.
+func away(err error) error {
+	var ke *kerr.Error
+	if errors.As(err, &ke) || errors.Is(err, kgo.ErrClientClosed) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errAway, err)
+}
+
 // passing reports whether an error of a fetch goes away by itself.
 func passing(err error) bool {
 	var ke *kerr.Error
 	if errors.As(err, &ke) {
 		return ke.Retriable
 	}
-	return kgo.IsRetryableBrokerErr(err)
+	return errors.Is(err, errAway) || kgo.IsRetryableBrokerErr(err)
 }
 
 func (r *Reader) forget(topic string) {

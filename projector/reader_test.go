@@ -1,0 +1,95 @@
+package projector_test
+
+import (
+	"context"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/accrue-loyalty/accrue/projector"
+)
+
+// TestALeaderThatIsGoneIsForgotten takes the leader of two topics out of the cluster. First it can't be found by its name
+// for a while, as a container that is started anew; then the metadata names it no longer.
+func TestALeaderThatIsGoneIsForgotten(t *testing.T) {
+	t.Parallel()
+	topics := []string{"ledger", "orders"}
+	c, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.SeedTopics(1, topics...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	const leader, next = 2, 0
+	addresses := c.ListenAddrs()
+	var (
+		mu   sync.Mutex
+		open []net.Conn // to the leader
+		lost int        // so many dials of it fail
+	)
+	cl, err := kgo.NewClient(kgo.SeedBrokers(addresses[next]), kgo.Dialer(func(ctx context.Context, network, address string) (net.Conn, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if address != addresses[leader] {
+			return new(net.Dialer).DialContext(ctx, network, address)
+		}
+		if lost > 0 {
+			lost--
+			return nil, &net.OpError{Op: "dial", Net: network, Err: &net.DNSError{Err: "no such host", Name: address, IsNotFound: true}}
+		}
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err == nil {
+			open = append(open, conn)
+		}
+		return conn, err
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cl.Close)
+	r := projector.NewReader(cl)
+	move := func(to int32) {
+		t.Helper()
+		for _, topic := range topics {
+			if err := c.MoveTopicPartition(topic, 0, to); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	read := func(what string) {
+		t.Helper()
+		for _, topic := range topics {
+			chunk, err := r.Fetch(ctx, topic, 0, 0, 1<<20)
+			if err != nil || len(chunk.Records) != 1 {
+				t.Errorf("%s: %d records of %s, %v", what, len(chunk.Records), topic, err)
+			}
+		}
+	}
+	move(leader)
+	for _, topic := range topics {
+		if err := cl.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: []byte("x")}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read("with its first leader")
+	mu.Lock()
+	lost = 2
+	for _, conn := range open {
+		_ = conn.Close()
+	}
+	mu.Unlock()
+	read("while its name is not known")
+	if lost > 0 {
+		t.Errorf("%d dials less than were to fail", lost)
+	}
+	move(next)
+	if err := c.RemoveNode(leader); err != nil {
+		t.Fatal(err)
+	}
+	read("with the next leader")
+}
