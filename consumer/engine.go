@@ -121,10 +121,13 @@ func (e *Engine) prepare(ctx context.Context) (err error) {
 // noProgramReminder is how often an engine without rules says so.
 const noProgramReminder = time.Minute
 
-// awaitProgram returns when there is a program, or with ctx's error.
+// awaitProgram returns when there is a program, with an error when the first can't be decided by, or with ctx's error.
 func (e *Engine) awaitProgram(ctx context.Context) error {
 	for {
 		changed := e.cfg.Programs.Changed()
+		if err := e.programsErr(); err != nil {
+			return err
+		}
 		if len(e.cfg.Programs.History()) > 0 {
 			return nil
 		}
@@ -142,8 +145,8 @@ func (e *Engine) awaitProgram(ctx context.Context) error {
 func (e *Engine) watchPrograms(ctx context.Context) error {
 	for {
 		changed := e.cfg.Programs.Changed()
-		if err := e.cfg.Programs.Err(); err != nil {
-			return fmt.Errorf("the engine cannot go on: %w", err)
+		if err := e.programsErr(); err != nil {
+			return err
 		}
 		select {
 		case <-ctx.Done():
@@ -151,6 +154,13 @@ func (e *Engine) watchPrograms(ctx context.Context) error {
 		case <-changed:
 		}
 	}
+}
+
+func (e *Engine) programsErr() error {
+	if err := e.cfg.Programs.Err(); err != nil {
+		return fmt.Errorf("the engine cannot go on: %w", err)
+	}
+	return nil
 }
 
 // tenure is this instance's time as the owner of a partition, as everyone but its worker sees it.

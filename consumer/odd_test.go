@@ -279,3 +279,27 @@ func TestAStrangeRecordInTheProgramTopicIsLeftOut(t *testing.T) {
 	}
 	w.audit()
 }
+
+// An engine that started before there were rules hears that it can't decide by the first ones.
+func TestAFirstProgramThatCannotBeUsedEndsTheEngine(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	i := w.start("one", "")
+	source := strings.Replace(plainProgram, "revision: 1", "revision: 99", 1)
+	value, err := w.codec.AppendProgram(nil, &events.ProgramPublished{Version: 1, EffectiveAt: 1, PublishedAt: 1, Source: source})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.producer.ProduceSync(w.ctx(), &kgo.Record{Topic: w.client.Name(schemas.TopicProgram), Value: value}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-i.done:
+		if err == nil || !strings.Contains(err.Error(), "cannot be used by this accrue") {
+			t.Errorf("it ended with %v", err)
+		}
+		i.done <- nil // for stop
+	case <-time.After(10 * time.Second):
+		t.Error("it goes on waiting for a program")
+	}
+}
