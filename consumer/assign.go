@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
@@ -36,13 +37,14 @@ func (w *worker) assigned(ctx context.Context, offsets map[string]map[int32]kgo.
 	g, taking := errgroup.WithContext(ctx)
 	g.SetLimit(takeOversAtOnce)
 	taken := make(chan *partition, len(ids))
+	var again atomic.Bool
 	for id := range ids {
-		w.e.begin(id, w)
+		tenure := w.e.begin(id, w)
 		g.Go(func() error {
 			if err := w.e.hold(taking, id); err != nil {
 				return err
 			}
-			p, err := w.takeOver(taking, id, committed)
+			p, err := w.takeOver(taking, id, tenure, committed)
 			if err == nil {
 				taken <- p
 				return nil
@@ -51,8 +53,8 @@ func (w *worker) assigned(ctx context.Context, offsets map[string]map[int32]kgo.
 			if taking.Err() != nil {
 				return taking.Err()
 			}
-			if errors.Is(err, state.ErrDiskFull) || errors.Is(err, state.ErrQuarantined) || errors.Is(err, state.ErrRefused) {
-				w.retryAfter(diskPause)
+			if !forGood(err) {
+				again.Store(true)
 			}
 			w.e.stopped(id, w, err)
 			return nil
@@ -66,6 +68,7 @@ func (w *worker) assigned(ctx context.Context, offsets map[string]map[int32]kgo.
 		}
 		return nil, err
 	}
+	w.tookOver(!again.Load())
 	start := make(map[string]map[int32]kgo.Offset)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -146,20 +149,26 @@ func (w *worker) dropStale() {
 }
 
 // begin notes that the worker takes a partition over.
-func (e *Engine) begin(id int32, w *worker) {
+func (e *Engine) begin(id int32, w *worker) *tenure {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.owned[id] = &tenure{worker: w, status: PartitionStatus{Partition: id, Phase: Restoring}}
+	t := &tenure{worker: w, status: PartitionStatus{Partition: id, Phase: Restoring}}
+	e.owned[id] = t
+	return t
 }
 
-// end notes that the worker no longer owns a partition.
+// end notes that the worker no longer owns a partition. Who waits for its decisions may do so at another worker by now.
 func (e *Engine) end(id int32, w *worker) {
 	e.mu.Lock()
-	if t := e.owned[id]; t != nil && t.worker == w {
+	t := e.owned[id]
+	mine := t != nil && t.worker == w
+	if mine {
 		delete(e.owned, id)
 	}
 	e.mu.Unlock()
-	e.waiters.lost(id)
+	if mine {
+		e.waiters.lost(id)
+	}
 }
 
 // stopped notes that a partition can't be decided here.
@@ -170,26 +179,16 @@ func (e *Engine) stopped(id int32, w *worker, reason error) {
 	e.mu.Unlock()
 	if t != nil && t.worker == w {
 		t.set(func(s *PartitionStatus) { s.Phase, s.Err = Stopped, reason.Error() })
+		e.waiters.lost(id)
 	}
-	e.waiters.lost(id)
-}
-
-func (e *Engine) tenureOf(id int32) *tenure {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.owned[id]
 }
 
 // takeOver restores a partition and works out where its inputs go on.
-func (w *worker) takeOver(ctx context.Context, id int32, committed offsetsCommitted) (*partition, error) {
+func (w *worker) takeOver(ctx context.Context, id int32, tenure *tenure, committed offsetsCommitted) (*partition, error) {
 	e := w.e
 	store, err := e.openState(id)
 	if err != nil {
 		return nil, err
-	}
-	tenure := e.tenureOf(id)
-	if tenure == nil {
-		return nil, errors.New("the partition was lost before it was taken over")
 	}
 	err = e.projector.Restore(ctx, store, func(position, end int64) {
 		tenure.set(func(s *PartitionStatus) { s.Ledger, s.End = position, end })

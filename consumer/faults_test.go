@@ -3,6 +3,7 @@ package consumer_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -134,6 +135,23 @@ func TestFaultsChangeNothing(t *testing.T) {
 			sameAccounts(t, want, i.accounts(names))
 		})
 	}
+}
+
+// TestATakeOverThatFailsIsTriedAgain has the broker refuse one question of a take-over, with an answer that says nothing.
+func TestATakeOverThatFailsIsTriedAgain(t *testing.T) {
+	t.Parallel() // it mostly waits
+	w := newWorld(t, 1)
+	w.publish(plainProgram)
+	w.send(order("c", "o", t0, 1000))
+	w.cluster.Inject(embedded.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Topic: schemas.TopicLedger.Name(w.prefix), Err: kerr.UnknownServerError, Count: 1})
+	i := w.start("one", "", oneWorker)
+	eventually(t, "the partition is stopped, and says why", func() bool {
+		s := i.engine.Status()
+		return len(s) == 1 && s[0].Phase == consumer.Stopped && strings.Contains(s[0].Err, kerr.UnknownServerError.Message)
+	})
+	eventually(t, "the partition runs", func() bool { return running(i, 1) })
+	w.decided()
+	w.audit()
 }
 
 func TestPartitionsMoveBetweenInstances(t *testing.T) {

@@ -3,19 +3,43 @@ package consumer
 import (
 	"errors"
 	"time"
+
+	"github.com/accrue-loyalty/accrue/projector"
+	"github.com/accrue-loyalty/accrue/schemas"
 )
 
-// brokenPause is how long a partition whose state broke is left alone before it is restored; diskPause, how long one that
-// could not be opened is: somebody has to see to the disk first.
+// brokenPause is how long a partition whose state broke is left alone before it is restored. Where a partition can't be
+// taken over the pause grows to takeOverPauseMax: each try disturbs the worker's other partitions.
 const (
-	brokenPause = 5 * time.Second
-	diskPause   = 20 * time.Second
+	brokenPause      = 5 * time.Second
+	takeOverPauseMax = time.Minute
 )
 
-// retryAfter has the session begin anew after a pause, or sooner if it was to do so sooner.
-func (w *worker) retryAfter(pause time.Duration) {
+// forGood reports whether what stops a partition stays until somebody has mended it and started the instance again. All
+// else may have passed by the next try: brokers and the registry come back, a disk is given room.
+func forGood(reason error) bool {
+	for _, lasting := range []error{errStopped, projector.ErrChain, projector.ErrOtherLedger, projector.ErrLedgerCut, schemas.ErrUnreadable} {
+		if errors.Is(reason, lasting) {
+			return true
+		}
+	}
+	return false
+}
+
+// tookOver has the partitions that could not be taken over, if there are any, tried again after a pause.
+func (w *worker) tookOver(all bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if all {
+		w.takeOverPause = 0
+		return
+	}
+	w.takeOverPause = min(max(2*w.takeOverPause, brokenPause), takeOverPauseMax)
+	w.retryAfter(w.takeOverPause)
+}
+
+// retryAfter has the session begin anew after a pause, or sooner if it was to do so sooner. The caller holds mu.
+func (w *worker) retryAfter(pause time.Duration) {
 	if at := time.Now().Add(pause); w.retryAt.IsZero() || at.Before(w.retryAt) {
 		w.retryAt = at
 	}
@@ -32,13 +56,13 @@ func (w *worker) retries() bool {
 	return true
 }
 
-// stop gives a partition up and says why. The others go on. A partition whose state broke, and nothing else, is restored
-// from the ledger after a while.
+// stop gives a partition up and says why. The others go on. Unless the reason is for good, the partition is restored from
+// the ledger after a while.
 func (w *worker) stop(partition int32, reason error) {
-	if !errors.Is(reason, errStopped) {
+	w.mu.Lock()
+	if !forGood(reason) {
 		w.retryAfter(brokenPause)
 	}
-	w.mu.Lock()
 	had := w.parts[partition] != nil
 	delete(w.parts, partition)
 	w.mu.Unlock()

@@ -35,8 +35,10 @@ type worker struct {
 	// mu guards what follows: the client's callbacks add and remove partitions.
 	mu    sync.Mutex
 	parts map[int32]*partition
-	// retryAt is when a session begins anew to take up partitions whose state broke or had no room; zero: none did.
-	retryAt time.Time
+	// retryAt is when a session begins anew to take up partitions that were given up; zero: none were. takeOverPause is what
+	// was waited after the last assignment of which some could not be taken over.
+	retryAt       time.Time
+	takeOverPause time.Duration
 
 	out outbox
 	// committedAt is when offsets were last committed, with or without decisions; lastBatch, how many decisions went

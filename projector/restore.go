@@ -12,9 +12,14 @@ import (
 	"github.com/accrue-loyalty/accrue/state"
 )
 
-// ErrOtherLedger means that the state's folder does not belong to this ledger: it reflects records that the ledger lacks
-// or has otherwise.
-var ErrOtherLedger = errors.New("the state was folded from another ledger")
+// When restoring.
+var (
+	// ErrOtherLedger means that the state's folder does not belong to this ledger: it reflects records that the ledger
+	// lacks or has otherwise.
+	ErrOtherLedger = errors.New("the state was folded from another ledger")
+	// ErrLedgerCut means that retention has deleted records of the ledger which the state does not reflect.
+	ErrLedgerCut = errors.New("the ledger lacks its beginning")
+)
 
 // bulkFrom is the number of ledger offsets from which on a restore folds in memory and writes sorted tables. Below it,
 // accounts are worked on like by the engine, and what is cached stays.
@@ -55,7 +60,7 @@ func (p *Projector) checkBelongs(ctx context.Context, partition int32, at *state
 	case at.Ledger > span.End:
 		return fmt.Errorf("%w: it reflects %s-%d to offset %d, but the ledger ends at %d; delete the state's folder to rebuild it, if this is the right cluster", ErrOtherLedger, p.topic, partition, at.Ledger, span.End)
 	case at.Ledger < span.Start:
-		return fmt.Errorf("%s-%d begins at offset %d, but the state has it to %d only: the ledger must be kept for ever", p.topic, partition, span.Start, at.Ledger)
+		return fmt.Errorf("%w: %s-%d begins at offset %d, but the state has it to %d only: the ledger must be kept for ever", ErrLedgerCut, p.topic, partition, span.Start, at.Ledger)
 	case at.Ledger == 0 || at.Ledger == span.Start:
 		return nil
 	}
