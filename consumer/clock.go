@@ -43,6 +43,9 @@ type clockLog struct {
 	// history is what was driven through last, "" once the wall clock counts; open, that it is not through.
 	history string
 	open    bool
+	// since is the offset from which on the records tell all of this: the last one's that said who drives through what, or
+	// that the wall clock does.
+	since int64
 }
 
 // clockRecord is a record of the clock topic.
@@ -63,7 +66,7 @@ func (c *clockLog) admit(r *clockRecord) bool {
 	if r.driver == "" {
 		counts := !held && !c.open && r.tick != nil
 		if counts {
-			c.history = ""
+			c.history, c.since = "", r.offset
 		}
 		return counts
 	}
@@ -79,6 +82,9 @@ func (c *clockLog) admit(r *clockRecord) bool {
 	// A claim says nothing of the history yet.
 	if r.history != "" {
 		c.history, c.open = r.history, r.open
+		if r.lease >= 0 {
+			c.since = r.offset
+		}
 	}
 	return r.tick != nil
 }

@@ -3,6 +3,7 @@ package consumer_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/events"
@@ -275,18 +277,136 @@ func TestOneDrivesTheClock(t *testing.T) {
 	w.audit()
 }
 
-// tickNow sends a tick for at that carries the present time, as the wall clock's do.
-func (w *world) tickNow(at events.Instant) {
+// tickNow sends ticks that carry the present time, as the wall clock's do.
+func (w *world) tickNow(ats ...events.Instant) {
 	w.t.Helper()
 	var wg sync.WaitGroup
-	for p := range w.partitions {
+	ctx := w.ctx()
+	for _, at := range ats {
 		value, err := w.codec.AppendEvent(nil, &events.Tick{Header: events.Header{ID: "tick-" + at.String(), At: at}})
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		w.sendRecord(w.ctx(), &wg, schemas.TopicClock, &kgo.Record{Value: value, Partition: p, Timestamp: time.Now()})
+		for p := range w.partitions {
+			w.sendRecord(ctx, &wg, schemas.TopicClock, &kgo.Record{Value: value, Partition: p, Timestamp: time.Now()})
+		}
 	}
 	wg.Wait()
+}
+
+// secondsFrom returns n times, a second apart.
+func secondsFrom(at events.Instant, n int) []events.Instant {
+	all := make([]events.Instant, n)
+	for i := range all {
+		all[i] = at + events.Instant(1000*i)
+	}
+	return all
+}
+
+// lowestFetched returns the lowest offset of the topic that was asked for from now on.
+func (w *world) lowestFetched(topic schemas.Topic) func() int64 {
+	w.t.Helper()
+	name := topic.Name(w.prefix)
+	id, err := w.client.Reader().TopicID(w.ctx(), name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var mu sync.Mutex
+	lowest := int64(math.MaxInt64)
+	w.cluster.Fake().ControlKey(int16(kmsg.Fetch), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		w.cluster.Fake().KeepControl()
+		mu.Lock()
+		defer mu.Unlock()
+		for _, t := range req.(*kmsg.FetchRequest).Topics {
+			for _, p := range t.Partitions {
+				if t.Topic == name || t.TopicID == id {
+					lowest = min(lowest, p.FetchOffset)
+				}
+			}
+		}
+		return nil, nil, false
+	})
+	return func() int64 { mu.Lock(); defer mu.Unlock(); return lowest }
+}
+
+// TestATakeOverDoesNotReadOldTicks ticks for a while with nothing to do. That leaves no trace in the ledger.
+func TestATakeOverDoesNotReadOldTicks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.publish(plainProgram)
+	i := w.start("one", "", oneWorker)
+	w.send(order("c", "o", t0, 1000))
+	w.decided()
+	const n = 100
+	ticks := secondsFrom(t0+minute, n)
+	last := ticks[n-1]
+	w.tickNow(ticks...)
+	eventually(t, "all ticks are taken", func() bool { return i.clock(0) == last })
+	w.send(order("c", "p", last, 1000)) // the positions are committed with it
+	w.decided()
+	dir := i.dir
+	i.stop()
+	lowest := w.lowestFetched(schemas.TopicClock)
+	i = w.start("one", dir, oneWorker)
+	eventually(t, "the partition runs", func() bool { return running(i, 1) })
+	if at := i.clock(0); at != last {
+		t.Errorf("the clock stands at %s, want %s", at, last)
+	}
+	if at := lowest(); at < n-1 {
+		t.Errorf("the clock was read from offset %d, though its last tick is at %d", at, n-1)
+	}
+	w.audit()
+}
+
+// TestTheClockIsWhereItWasAfterARestart leaves the clock where many later records neither move it nor change who drives
+// it, and nothing is decided that would tell.
+func TestTheClockIsWhereItWasAfterARestart(t *testing.T) {
+	t.Parallel()
+	for name, through := range map[string]bool{"a history is open": false, "it was driven ahead": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 1)
+			w.publish(plainProgram)
+			i := w.start("one", "", oneWorker)
+			w.send(order("c", "o", t0, 1000))
+			w.decided()
+			driver, err := w.client.DriveClock(w.ctx(), t0, "shop")
+			if err == nil {
+				err = driver.Tick(w.ctx(), t0+day)
+			}
+			if err == nil {
+				err = driver.Close(w.ctx(), through)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			// More than are read back where nothing says which to read: earlier than the clock, or not to count.
+			from := t0 + 30*day
+			if through {
+				from = t0
+			}
+			w.tickNow(secondsFrom(from, 5000)...)
+			for range 2 {
+				w.decided() // the ticks' offsets are committed, too
+				dir := i.dir
+				i.stop()
+				i = w.start("one", dir, oneWorker)
+				eventually(t, "the partition runs", func() bool { return running(i, 1) })
+				if at := i.clock(0); at != t0+day {
+					t.Fatalf("the clock stands at %s, want %s", at, t0+day)
+				}
+			}
+			w.tickNow(t0 + 60*day)
+			want := t0 + day
+			if through {
+				want = t0 + 60*day
+			}
+			w.send(order("c", "p", t0+day, 1000))
+			w.decided()
+			eventually(t, fmt.Sprintf("after another tick the clock stands at %s", want), func() bool { return i.clock(0) == want })
+			w.audit()
+		})
+	}
 }
 
 // TestAnOpenHistoryKeepsTheWallClockWaiting lets an import end in the middle. A tick of today would make the rest stale.

@@ -80,6 +80,8 @@ type pendingTick struct {
 	// after is how far the other topics must have been polled before it is applied: what was known to be in them when
 	// the tick was read.
 	after [topicCount]int64
+	// since is the [clockLog]'s before the tick was read.
+	since int64
 }
 
 // origin names an input record.

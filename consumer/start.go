@@ -58,7 +58,8 @@ func (p *partition) startFrom(ctx context.Context, committed offsetsCommitted) e
 		p.fetched[t] = at
 		p.told[t] = -1
 	}
-	return p.recoverClock(ctx, spans[clockIndex])
+	group, _ := committed.Lookup(p.names[clockIndex], p.id)
+	return p.recoverClock(ctx, spans[clockIndex], group.Metadata)
 }
 
 // startOf returns the next offset of a topic to read. The ledger says which record was decided last. The group's offset
@@ -125,17 +126,30 @@ func (p *partition) fromLog(t int, at int64, span projector.Span) (int64, error)
 	}
 }
 
-// clockLookback is how many records of the clock topic before the position are read to learn who drives the clock: more
-// than the wall clock's ticks in the longest lease.
+// clockLookback is how many records of the clock topic before the position are read to learn who drives the clock, where
+// the group has no note of it: more than the wall clock's ticks in the longest lease.
 const clockLookback = 4096
 
 // recoverClock finds the tick that the clock stands at and who drives it. The clock is the ledger's last, or that of a
-// later tick that was consumed and had nothing to do.
-func (p *partition) recoverClock(ctx context.Context, span projector.Span) error {
+// later tick that was consumed and had nothing to do. Most have nothing to do, and leave no trace in the ledger, so that
+// looking for the last that had could mean to read the topic from its beginning: the group's note names what to read.
+func (p *partition) recoverClock(ctx context.Context, span projector.Span, noted string) error {
 	now := &p.now
 	now.clock = clock{at: now.position.Clock, offset: noTick}
 	to := p.fetched[clockIndex]
 	from := max(span.Start, min(to, now.position.Inputs[string(schemas.TopicClock)])-clockLookback)
+	if note, ok := parseClockNote(noted); ok && note.tick < to && note.since <= to {
+		from = max(span.Start, note.since)
+		err := p.readClock(ctx, max(span.Start, note.tick), min(note.tick+1, from), func(r *clockRecord) {
+			if r.tick != nil && r.tick.At >= now.clock.at {
+				now.clock.stand(r)
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	now.lease.since = from
 	err := p.readClock(ctx, from, to, func(r *clockRecord) {
 		if !now.lease.admit(r) {
 			return
@@ -178,8 +192,30 @@ func (p *partition) readClock(ctx context.Context, from, to int64, fn func(*cloc
 	})
 }
 
-// commitPrefix begins the note that goes with each committed offset. It names the position as far as decisions go: the
-// committed offset itself may be further, past markers and aborted records.
+// clockNote goes with the committed offset of the clock topic: the tick that the clock stands at, and the record from which
+// on those before the offset tell who drives it. There are few of them, however long ago it was: while a history is open
+// the wall clock sends none, and otherwise it is the wall clock's last.
+type clockNote struct{ tick, since int64 }
+
+// clockNote returns the note for the position of the course.
+func (c *course) clockNote() clockNote {
+	if len(c.ticks) > 0 { // the position is before it
+		return clockNote{c.clock.offset, c.ticks[0].since}
+	}
+	return clockNote{c.clock.offset, c.lease.since}
+}
+
+const clockNoteFormat = "tick=%d since=%d"
+
+func (n clockNote) String() string { return fmt.Sprintf(clockNoteFormat, n.tick, n.since) }
+
+func parseClockNote(note string) (n clockNote, ok bool) {
+	_, err := fmt.Sscanf(note, clockNoteFormat, &n.tick, &n.since)
+	return n, err == nil
+}
+
+// commitPrefix begins the note that goes with the other topics' committed offsets. It names the position as far as
+// decisions go: the committed offset itself may be further, past markers and aborted records.
 const commitPrefix = "decided="
 
 func commitNote(decided int64) string { return commitPrefix + strconv.FormatInt(decided, 10) }

@@ -21,7 +21,7 @@ func (d *decider) readTicks() error {
 	next := &d.p.next
 	queue := d.p.waiting[clockIndex]
 	for ; next.heads[clockIndex] < len(queue); next.heads[clockIndex]++ {
-		rec := queue[next.heads[clockIndex]]
+		rec, since := queue[next.heads[clockIndex]], next.lease.since
 		r, err := parseClock(d.p.e.client.codec.DecodeEvent, rec)
 		switch {
 		case errors.Is(err, schemas.ErrRegistryUnavailable):
@@ -32,7 +32,7 @@ func (d *decider) readTicks() error {
 				return err
 			}
 		case next.lease.admit(&r):
-			next.ticks = append(next.ticks, pendingTick{clockRecord: r, after: d.p.known})
+			next.ticks = append(next.ticks, pendingTick{clockRecord: r, after: d.p.known, since: since})
 		}
 	}
 	return nil

@@ -120,6 +120,9 @@ func (w *worker) writePositions(req *kmsg.TxnOffsetCommitRequest, batch []*decid
 				continue
 			}
 			note := commitNote(d.p.next.position.Inputs[string(name)])
+			if t == clockIndex {
+				note = d.p.next.clockNote().String()
+			}
 			p := kmsg.NewTxnOffsetCommitRequestTopicPartition()
 			p.Partition = d.p.id
 			p.Offset = at
