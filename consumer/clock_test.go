@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -102,6 +103,41 @@ func TestAHalfDoneTickCannotBeSeen(t *testing.T) {
 	}
 	if !interleaved {
 		t.Error("the tick was worked off in one piece: the test shows nothing")
+	}
+	w.audit()
+}
+
+// largestBatch keeps the size of the largest batch.
+type largestBatch struct {
+	consumer.NoMetrics
+	records atomic.Int64
+}
+
+func (m *largestBatch) Batch(records int, _, _ time.Duration) {
+	m.records.Store(max(m.records.Load(), int64(records))) // there is one worker
+}
+
+// TestThePartitionsOfAWorkerShareTheTimeForWhatIsDue gives them time for one look at the schedule.
+func TestThePartitionsOfAWorkerShareTheTimeForWhatIsDue(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 4)
+	w.publish(heldProgram)
+	var largest largestBatch
+	i := w.start("one", "", oneWorker, func(c *consumer.Config) { c.Limits.Due, c.Metrics = time.Nanosecond, &largest })
+	names := customers(3000)
+	w.send(orders(names, t0, 1000)...)
+	w.decided()
+	largest.records.Store(0)
+	w.tick(t0 + 7*day)
+	eventually(t, "the tick is done in all partitions", func() bool {
+		return !slices.ContainsFunc(i.engine.Status(), func(s consumer.PartitionStatus) bool { return s.Clock != t0+7*day || s.Sweeping })
+	})
+	if n := len(w.decisions()); n != 6000 {
+		t.Errorf("the ledger has %d decisions, want 6000", n)
+	}
+	const look = 256
+	if n := largest.records.Load(); n > look {
+		t.Errorf("a batch has %d decisions, want %d at most", n, look)
 	}
 	w.audit()
 }

@@ -52,7 +52,7 @@ type Limits struct {
 	// Records is how many records one transaction decides at most; 4,000 by default. Larger batches cost less a
 	// record and keep a lone event behind them waiting longer.
 	Records int
-	// Due is how long what a tick made due may keep the events of its worker waiting; 100 ms by default.
+	// Due is how long what a tick made due, in all partitions of a worker, may keep its events waiting; 100 ms by default.
 	Due time.Duration
 }
 

@@ -39,8 +39,8 @@ type decider struct {
 	history      loyalty.History
 	// before is where the batch ends, because too many that were like it broke before; nil: nowhere.
 	before *brokenError
-	// until is when sweeping must leave the worker to others.
-	until  time.Time
+	// due is how long the worker may still sweep before it commits, this partition and those after it.
+	due    *time.Duration
 	counts tally
 	// waited is set when somebody waits for events of the partition; awaited are the decisions that are waited for, with
 	// their number in the batch for an offset.

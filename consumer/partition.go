@@ -161,15 +161,15 @@ func (p *partition) auditGap(ctx context.Context, t int, to int64) error {
 }
 
 // decide takes what waits, in order, into the outbox, and returns the batch of state. What it did is undone by dropping
-// the batch, or made lasting by committed.
-func (p *partition) decide(out *outbox) (*decider, error) {
+// the batch, or made lasting by committed. What it sweeps it takes off due.
+func (p *partition) decide(out *outbox, due *time.Duration) (*decider, error) {
 	var before *brokenError
 	for again := 0; ; again++ {
 		p.next = p.now
 		p.next.position = p.now.position.Clone()
 		d := &decider{
 			p: p, b: p.store.Begin(), out: out, began: len(out.ledger),
-			history: p.e.cfg.Programs.History(), until: time.Now().Add(p.e.cfg.Limits.Due), waited: p.e.waiters.waited(p.id),
+			history: p.e.cfg.Programs.History(), due: due, waited: p.e.waiters.waited(p.id),
 			before: before,
 		}
 		start := out.mark()

@@ -82,7 +82,7 @@ const (
 	quietMax  = 100_000
 )
 
-// sweep works off what the clock has made due until there is nothing left or the time for it is over. What this batch's
+// sweep works off what the clock has made due until there is nothing left or the time for it is used up. What this batch's
 // own decisions made due shows on the schedule after its commit, so a sweep ends only at the beginning of a batch.
 func (d *decider) sweep() error {
 	next := &d.p.next
@@ -90,13 +90,15 @@ func (d *decider) sweep() error {
 		return nil
 	}
 	fresh := len(d.out.ledger) == d.began
-	for time.Now().Before(d.until) {
+	for *d.due > 0 {
+		began := time.Now()
 		customers, more, err := d.p.store.Due(next.clock.at, dueAtOnce+len(d.p.parkedCustomers))
 		if err != nil {
 			return fmt.Errorf("reading what is due: %w", err)
 		}
 		d.handed += len(customers)
 		moved, err := d.workOff(customers)
+		*d.due -= time.Since(began)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 // the outcome unknown.
 const endTimeout = 60 * time.Second
 
-// transact decides what waits in the partitions and commits it. An error means that the session must begin anew.
+// transact decides what waits in the partitions, of which there is one at least, and commits it. An error means that the session must begin anew.
 func (w *worker) transact(ctx context.Context, parts []*partition) error {
 	began := time.Now()
 	w.out.reset()
@@ -25,8 +26,9 @@ func (w *worker) transact(ctx context.Context, parts []*partition) error {
 			d.b.Discard()
 		}
 	}
-	for _, p := range parts {
-		d, err := p.decide(&w.out)
+	due := w.e.cfg.Limits.Due
+	for _, p := range w.inTurn(parts) {
+		d, err := p.decide(&w.out, &due)
 		if err != nil {
 			// The state of the partition can't be used; it is restored here or elsewhere.
 			w.stop(p.id, err)
@@ -36,7 +38,8 @@ func (w *worker) transact(ctx context.Context, parts []*partition) error {
 	}
 	if len(w.out.records) == 0 && time.Since(w.committedAt) < offsetsEvery && !driven(batch) {
 		// Only time has passed. The positions are committed with the next decisions, or soon.
-		return w.settle(batch, nil)
+		w.settle(batch, nil)
+		return nil
 	}
 	if len(batch) == 0 {
 		return nil
@@ -62,7 +65,16 @@ func (w *worker) transact(ctx context.Context, parts []*partition) error {
 	}
 	w.committedAt, w.lastBatch = time.Now(), len(w.out.ledger)
 	w.e.cfg.Metrics.Batch(len(w.out.ledger), decided.Sub(began), w.committedAt.Sub(decided))
-	return w.settle(batch, &w.out)
+	w.settle(batch, &w.out)
+	return nil
+}
+
+// inTurn has another of the partitions begin each time: at midnight the first uses up what time there is for sweeping.
+func (w *worker) inTurn(parts []*partition) []*partition {
+	first, _ := slices.BinarySearchFunc(parts, w.turn, func(p *partition, id int32) int { return cmp.Compare(p.id, id) })
+	first %= len(parts)
+	w.turn = parts[first].id + 1
+	return slices.Concat(parts[first:], parts[:first])
 }
 
 // driven reports whether the batch applied a tick of somebody who drives the clock through history: he waits for it to be
@@ -137,7 +149,7 @@ func (w *worker) writePositions(req *kmsg.TxnOffsetCommitRequest, batch []*decid
 }
 
 // settle makes batches lasting: those that decided nothing (out is nil), or those that Kafka has committed.
-func (w *worker) settle(batch []*decider, out *outbox) error {
+func (w *worker) settle(batch []*decider, out *outbox) {
 	for _, d := range batch {
 		var offsets []int64
 		if out != nil {
@@ -160,7 +172,6 @@ func (w *worker) settle(batch []*decider, out *outbox) error {
 		d.p.committed()
 		w.report(d, offsets)
 	}
-	return nil
 }
 
 // catchingUpFrom is the backlog from which on state may write less often.

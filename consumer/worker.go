@@ -45,6 +45,8 @@ type worker struct {
 	// with them.
 	committedAt time.Time
 	lastBatch   int
+	// turn is the partition, or one before it, with which the next batch begins.
+	turn int32
 }
 
 func newWorker(e *Engine, n int) *worker {
