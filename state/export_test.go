@@ -19,3 +19,15 @@ func (c Compactions) Join(db pebble.DBForCompaction) (part pebble.CompactionSche
 	one.Register(1, db)
 	return one, one.abandon
 }
+
+// BeginRead does what a reader does up to where it has the account from the disk, and returns the rest.
+func (p *Partition) BeginRead(customer string) (end func(), err error) {
+	sh := p.shardOf(customer)
+	_, evictions := sh.cached(customer)
+	s, err := p.fetch(customer)
+	return func() {
+		if s != nil {
+			sh.fill(customer, s, evictions, p.store.accountsPerShard())
+		}
+	}, err
+}

@@ -64,7 +64,9 @@ func (p *Partition) Restore(ctx context.Context, decisions int64, decode func(re
 	}, nil
 }
 
-// dropCache forgets the decoded accounts, which a restore is about to make old. Everything is written.
+// dropCache forgets the decoded accounts, which a restore is about to make old, or has just made so: readers fill the cache
+// meanwhile. One that has read the disk before the restore wrote to it, and has not filled the cache yet, finds that slots
+// have left since and doesn't. Everything is written.
 func (p *Partition) dropCache() {
 	for i := range p.shards {
 		sh := &p.shards[i]
@@ -149,6 +151,7 @@ func (r *Restore) write(ctx context.Context, position Position) error {
 	if err := p.ingest(t.paths); err != nil {
 		return errors.Join(err, t.remove())
 	}
+	p.dropCache()
 	p.position.Store(&position)
 	p.mu.Lock()
 	p.flushed = p.schedule.flushes

@@ -146,3 +146,51 @@ func TestTablesOfAKilledRestoreAreRemoved(t *testing.T) {
 		}
 	}
 }
+
+// TestReadsDuringARestoreLeaveNoOldAccount has one reader fill the cache while a restore gathers, and another one that has
+// read the disk by then fill it after the restore has written.
+func TestReadsDuringARestoreLeaveNoOldAccount(t *testing.T) {
+	prog := parseProgram(t)
+	live := memoryPartition(t, func(c *state.Config) { c.NextDue = dueBy(prog) })
+	e := newEngine(t, live, prog, 11, 20)
+	e.run(400)
+	p := memoryPartition(t, func(c *state.Config) { c.NextDue = dueBy(prog) })
+	for _, part := range [][]events.Decision{e.ledger[:200], e.ledger[200:]} {
+		r := restoring(t, p, codec.DecodeDecision)
+		var late []func()
+		for i := range 20 {
+			customer := fmt.Sprintf("customer-%05d", i)
+			end, err := p.BeginRead(customer)
+			if err == nil && i%2 == 0 {
+				_, _, err = p.Account(customer)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			late = append(late, end)
+		}
+		for i := range part {
+			addTo(t, r, &part[i])
+		}
+		if err := r.Finish(t.Context(), state.Position{Ledger: part[len(part)-1].Offset + 1}); err != nil {
+			t.Fatal(err)
+		}
+		for _, end := range late {
+			end()
+		}
+	}
+	for i := range 20 {
+		customer := fmt.Sprintf("customer-%05d", i)
+		want, _, err := live.Account(customer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, at, err := p.Account(customer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (got == nil) != (want == nil) || got != nil && !sameAccount(got, want) {
+			t.Errorf("the account of %s is read as of offset %d, the position is %d", customer, at, p.Position().Ledger)
+		}
+	}
+}
