@@ -129,19 +129,29 @@ func (p *Partition) list(slot *slot, after events.Instant, s *snapshot) {
 	if p.store.cfg.NextDue == nil {
 		return
 	}
-	if until, ok := p.schedule.handed[slot.customer]; ok {
+	handed, ok := p.schedule.handed[slot.customer]
+	if ok {
 		// What stood for it on the schedule was taken off when it was handed out.
 		delete(p.schedule.handed, slot.customer)
-		after = max(after, until)
-		if slot.listed <= until {
+		after = max(after, handed.until)
+		if slot.listed <= handed.until {
 			slot.listed = 0
 		}
 	}
 	due := p.store.cfg.NextDue(&s.account, after)
-	if due != 0 && (slot.listed == 0 || due < slot.listed) {
-		slot.listed = due
-		p.schedule.add(due, slot.customer)
+	if due == 0 {
+		return
 	}
+	// What stays overdue, as of a parked customer, moves along with the days, so that those behind can leave the disk.
+	if due = max(due, p.schedule.begun()); slot.listed != 0 && due >= slot.listed {
+		return
+	}
+	slot.listed = due
+	if ok && handed.day == dayOf(due) {
+		p.schedule.push(listing{due, slot.customer}) // the disk has it for that day
+		return
+	}
+	p.schedule.add(due, slot.customer)
 }
 
 // settleDue lists the customers anew that were handed out and had nothing to decide. The caller holds mu.

@@ -1,6 +1,7 @@
 package state_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -199,5 +200,64 @@ func TestAFlushBeforeTheCommitKeepsWhatWasHandedOut(t *testing.T) {
 	defer s.Close()
 	if named, _ := workOff(t, openPartition(t, s, 0), until, 100); named != 10 {
 		t.Errorf("%d customers were named after the restart, want 10", named)
+	}
+}
+
+// TestACustomerWhoStaysOverdueIsListedOnceADay has a customer handed out with every tick and left alone, as the engine does
+// with those that are parked, while others are worked off.
+func TestACustomerWhoStaysOverdueIsListedOnceADay(t *testing.T) {
+	const day, days = 86_400_000, 40
+	cfg := smallConfig(vfs.NewMem())
+	cfg.NextDue = nextPending
+	s := openStore(t, cfg)
+	defer func() { _ = s.Close() }()
+	p := openPartition(t, s, 0)
+	withLots(t, p, days, func(i int) events.Instant { return midnight + events.Instant(i*day) })
+	const parked = "customer-0000000"
+	until := midnight
+	for range days {
+		for range 10 {
+			b := p.Begin()
+			customers, _, err := p.Due(until, 1000)
+			if err != nil || !slices.Contains(customers, parked) {
+				t.Fatalf("at %v Due names %v, %v", until, customers, err)
+			}
+			next := p.Position().Clone()
+			next.Clock = until
+			for _, c := range customers {
+				if c == parked {
+					continue
+				}
+				a, _, err := b.Account(c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				a.Lots = nil
+				b.Decided(&events.Decision{Customer: c, Result: events.Applied, Offset: next.Ledger})
+				next.Ledger++
+			}
+			if err := errors.Join(b.Commit(next, nil), p.Flush(), p.CheckSchedule()); err != nil {
+				t.Fatal(err)
+			}
+			until += day / 10
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, cfg)
+	p = openPartition(t, s, 0)
+	if err := p.CheckSchedule(); err != nil {
+		t.Error(err)
+	}
+	if n, err := p.Listings(); err != nil || n > 3 {
+		t.Errorf("%d listings are on the disk, %v", n, err)
+	}
+	// No longer parked, it is found.
+	if named, _ := workOff(t, p, until, 100); named == 0 {
+		t.Error("nobody is named after the restart")
+	}
+	if err := p.CheckSchedule(); err != nil {
+		t.Error(err)
 	}
 }

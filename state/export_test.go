@@ -31,3 +31,15 @@ func (p *Partition) BeginRead(customer string) (end func(), err error) {
 		}
 	}, err
 }
+
+// Listings counts what the schedule has on the disk.
+func (p *Partition) Listings() (n int, err error) {
+	err = p.scan([]byte{keySchedule, 'd'}, func(key, value []byte) {
+		s := schedule{cursor: key}
+		if _, failed := s.take(value, len(value)); failed != nil {
+			panic(failed)
+		}
+		n += len(s.waiting)
+	})
+	return n, err
+}

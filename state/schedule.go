@@ -22,7 +22,8 @@ import (
 // none lists it again. Nothing is ever taken out of a day: once the clock is past it and all of it has been worked off, the
 // day is deleted as a whole, in the same write as the accounts that were worked off.
 //
-// Days are read when they come up: what is due then is handed out, the rest of the day waits in memory.
+// Days are read when they come up: what is due then is handed out, the rest of the day waits in memory. A customer who still
+// has something due after being handed out is listed for the day at hand, once for each day.
 
 const (
 	dayMillis = 24 * 60 * 60 * 1000
@@ -36,6 +37,12 @@ type listing struct {
 	customer string
 }
 
+// handout is how a customer was handed out: the instant that was asked for, and the day of the listing.
+type handout struct {
+	until events.Instant
+	day   int64
+}
+
 // schedule is the part of it in memory. Guarded by Partition.mu.
 type schedule struct {
 	// unwritten are listings committed since the last flush began, writing those of the flush under way; by day.
@@ -44,9 +51,8 @@ type schedule struct {
 	// waiting, by time.
 	today   int64
 	waiting listings
-	// handed are the customers handed out since the last commit, with the instant that was asked for; pending are the
-	// listings that named them.
-	handed  map[string]events.Instant
+	// handed are the customers handed out since the last commit; pending are the listings that named them.
+	handed  map[string]handout
 	pending []listing
 	// cursor is the key where reading today goes on, with offset bytes of its value already read; nil: all of today has
 	// been read.
@@ -83,7 +89,7 @@ func flushCounterKey() []byte { return []byte{keySchedule, 'n'} }
 // loadSchedule makes Due begin at the earliest day on the disk.
 func (p *Partition) loadSchedule() error {
 	s := &p.schedule
-	*s = schedule{today: -1, unwritten: map[int64][]listing{}, handed: map[string]events.Instant{}}
+	*s = schedule{today: -1, unwritten: map[int64][]listing{}, handed: map[string]handout{}}
 	v, err := p.read(flushCounterKey())
 	if err != nil || v == nil {
 		return err
@@ -93,6 +99,9 @@ func (p *Partition) loadSchedule() error {
 	p.flushed = s.flushes
 	return d.done("flush counter")
 }
+
+// begun returns when the day began that is being worked off. All that is due by then is named by the next look.
+func (s *schedule) begun() events.Instant { return events.Instant(max(s.today, 0) * dayMillis) }
 
 // add lists a customer. The caller holds Partition.mu.
 func (s *schedule) add(due events.Instant, customer string) {
@@ -144,7 +153,7 @@ func (p *Partition) Due(until events.Instant, limit int) (customers []string, mo
 			if _, twice := s.handed[l.customer]; !twice {
 				customers = append(customers, l.customer)
 			}
-			s.handed[l.customer] = until
+			s.handed[l.customer] = handout{until, dayOf(l.due)}
 		}
 		if s.cursor == nil && s.ahead > dayOf(until) {
 			return customers, false, nil
