@@ -190,6 +190,7 @@ func (w *worker) takeOver(ctx context.Context, id int32, tenure *tenure, committ
 	if err != nil {
 		return nil, err
 	}
+	programs, fresh := e.cfg.Programs.history.Load(), store.Position().Ledger == 0
 	err = e.projector.Restore(ctx, store, func(position, end int64) {
 		tenure.set(func(s *PartitionStatus) { s.Ledger, s.End = position, end })
 		e.cfg.Metrics.Restored(id, position, end)
@@ -204,7 +205,10 @@ func (w *worker) takeOver(ctx context.Context, id int32, tenure *tenure, committ
 	for t, name := range inputNames {
 		p.names[t] = e.client.Name(name)
 	}
-	if programs := e.cfg.Programs.history.Load(); len(*programs) == 1 {
+	if fresh {
+		store.SetListedBy(listingBy(*programs))
+	}
+	if len(*programs) == 1 {
 		p.listedBy = programs // the folder can't have been listed by any other
 	}
 	if err := p.startFrom(ctx, committed); err != nil {

@@ -1,11 +1,14 @@
 package consumer
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/loyalty"
 	"github.com/accrue-loyalty/accrue/schemas"
 )
 
@@ -158,7 +161,7 @@ const rescheduleAtOnce = 1000
 // things due, such as reviews of tiers. No batch is open.
 func (p *partition) reschedule() error {
 	if now := p.e.cfg.Programs.history.Load(); p.listedBy != now {
-		p.listedBy, p.listing, p.listAfter = now, true, nil
+		p.listedBy, p.listing, p.listAfter = now, p.store.ListedBy() != listingBy(*now), nil
 	}
 	if !p.listing {
 		return nil
@@ -168,5 +171,19 @@ func (p *partition) reschedule() error {
 		return fmt.Errorf("listing what is due anew: %w", err)
 	}
 	p.listAfter, p.listing = next, next != nil
+	if !p.listing {
+		p.store.SetListedBy(listingBy(*p.listedBy))
+	}
 	return nil
+}
+
+// listingBy names what decides when accounts are due: the versions of the program, and what this binary makes of them.
+func listingBy(h loyalty.History) events.Hash {
+	b := binary.AppendUvarint(nil, loyalty.RevisionNewest)
+	for _, version := range h {
+		b = append(b, version.Hash[:]...)
+		b = binary.AppendVarint(b, int64(version.Version))
+		b = binary.AppendVarint(b, int64(version.EffectiveAt))
+	}
+	return sha256.Sum256(b)
 }

@@ -18,6 +18,15 @@ type waiting struct {
 	hashes []uint64
 	moved  bool
 	since  time.Time
+	// listedBy is set when that has changed.
+	listedBy *events.Hash
+}
+
+// move says that there is something to write.
+func (w *waiting) move() {
+	if !w.moved {
+		w.moved, w.since = true, time.Now()
+	}
 }
 
 // Commit publishes the batch, after Kafka has committed its decisions at the given ledger offsets, one for each call of
@@ -49,11 +58,8 @@ func (b *Batch) Commit(next Position, offsets []int64) error {
 	}
 	err = p.settleDue()
 	p.position.Store(&next)
-	w := &p.waiting
-	if !w.moved {
-		w.moved, w.since = true, time.Now()
-	}
-	w.decisions += len(offsets)
+	p.waiting.move()
+	p.waiting.decisions += len(offsets)
 	p.stats.decisions.Add(int64(len(offsets)))
 	p.stats.batches.Add(1)
 	b.end()

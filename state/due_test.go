@@ -261,3 +261,34 @@ func TestACustomerWhoStaysOverdueIsListedOnceADay(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestWhatAccountsAreListedByIsKeptUntilTheyAreListedAnew(t *testing.T) {
+	cfg := smallConfig(vfs.NewMem())
+	cfg.NextDue = nextPending
+	var by events.Hash
+	reopened := func(do func(p *state.Partition)) events.Hash {
+		s := openStore(t, cfg)
+		do(openPartition(t, s, 0))
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = openStore(t, cfg)
+		defer s.Close()
+		return openPartition(t, s, 0).ListedBy()
+	}
+	if got := reopened(func(p *state.Partition) { withLots(t, p, 10, func(int) events.Instant { return midnight }) }); got != by {
+		t.Errorf("accounts that nobody spoke of are said to be listed by %v", got)
+	}
+	by[0] = 1
+	if got := reopened(func(p *state.Partition) { p.SetListedBy(by) }); got != by {
+		t.Errorf("after SetListedBy and a restart it is %v", got)
+	}
+	got := reopened(func(p *state.Partition) {
+		if next, err := p.Reschedule(nil, 5); next == nil || err != nil {
+			t.Errorf("half of the listing ends at %q, %v", next, err)
+		}
+	})
+	if got != (events.Hash{}) {
+		t.Errorf("in the midst of a listing it is still %v", got)
+	}
+}

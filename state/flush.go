@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/accrue-loyalty/accrue/events"
 )
 
 const (
@@ -45,6 +47,7 @@ type flush struct {
 	// file and still in the database.
 	number, dropHashes uint64
 	hashes             []uint64
+	listedBy           *events.Hash // nil: as before
 	// done is closed when err is known.
 	done chan struct{}
 	err  error
@@ -220,7 +223,7 @@ func (p *Partition) capture() *flush {
 	f := &flush{
 		position: p.position.Load(), slots: w.slots, decisions: w.decisions, recordBytes: w.recordBytes,
 		listings: s.unwritten, dropFrom: s.dropped, doneBefore: s.doneBefore(), number: s.flushes,
-		hashes: w.hashes, done: make(chan struct{}),
+		hashes: w.hashes, listedBy: w.listedBy, done: make(chan struct{}),
 	}
 	if p.filterKept > p.filterDropped {
 		f.dropHashes, p.filterDropped = p.filterKept, p.filterKept
@@ -327,6 +330,9 @@ func (p *Partition) encode(b *batchRepr, f *flush) {
 	b.set(filterKey(f.number), appendHashes(nil, f.hashes))
 	if f.dropHashes > 0 {
 		b.deleteRange([]byte{keyFilter}, filterKey(f.dropHashes+1))
+	}
+	if f.listedBy != nil {
+		b.set(listedByKey(), f.listedBy[:])
 	}
 	b.set(flushCounterKey(), appendCounter(nil, f.number))
 	b.set([]byte(metaPosition), appendPosition(nil, f.position))

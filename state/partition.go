@@ -12,7 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// Partition is the state of one partition. Begin, Due, Reschedule and Restore belong to the goroutine that owns the
+// Partition is the state of one partition. Begin, Due, Reschedule, SetListedBy and Restore belong to the goroutine that owns the
 // partition; everything else may be called from any.
 type Partition struct {
 	store  *Store

@@ -3,9 +3,10 @@ package state
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/accrue-loyalty/accrue/events"
 )
 
 // Reschedule lists up to limit accounts anew, those whose keys follow after, and returns where to go on: nil when that
@@ -34,8 +35,9 @@ func (p *Partition) Reschedule(after []byte, limit int) (next []byte, err error)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	defer p.arm()
-	if w := &p.waiting; !w.moved {
-		w.moved, w.since = true, time.Now()
+	p.waiting.move()
+	if p.schedule.listedBy != (events.Hash{}) {
+		p.setListedBy(events.Hash{})
 	}
 	for iter.First(); iter.Valid(); iter.Next() {
 		if limit--; limit < 0 {
@@ -58,3 +60,24 @@ func (p *Partition) Reschedule(after []byte, limit int) (next []byte, err error)
 	}
 	return nil, p.iterError(iter)
 }
+
+// ListedBy returns what SetListedBy was told last, also before the partition was opened; zero when accounts were to be
+// listed anew since.
+func (p *Partition) ListedBy() events.Hash {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.schedule.listedBy
+}
+
+// SetListedBy says that every account is listed by what by stands for, after a Reschedule that has gone through. It is
+// written together with the listings, or after them.
+func (p *Partition) SetListedBy(by events.Hash) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	defer p.arm()
+	p.waiting.move()
+	p.setListedBy(by)
+}
+
+// setListedBy is SetListedBy for those who hold mu.
+func (p *Partition) setListedBy(by events.Hash) { p.schedule.listedBy, p.waiting.listedBy = by, &by }

@@ -17,6 +17,7 @@ import (
 //
 //	keySchedule, 'd', day (4 bytes), number of the flush (8 bytes) → instant within the day, customer, …
 //	keySchedule, 'n' → number of the last flush
+//	keySchedule, 'p' → what Partition.SetListedBy was told, zeros while accounts are listed anew
 //
 // A customer is listed when its next due instant is earlier than every time it is known to stand there for; who knows
 // none lists it again. Nothing is ever taken out of a day: once the clock is past it and all of it has been worked off, the
@@ -63,6 +64,8 @@ type schedule struct {
 	// flushes counts flushes; dropped is the day below which everything was deleted.
 	flushes uint64
 	dropped int64
+	// listedBy is what every account is listed by.
+	listedBy events.Hash
 }
 
 func dayOf(i events.Instant) int64 { return int64(max(i, 0)) / dayMillis }
@@ -86,12 +89,18 @@ func appendCounter(b []byte, flushes uint64) []byte { return binary.AppendUvarin
 
 func flushCounterKey() []byte { return []byte{keySchedule, 'n'} }
 
+func listedByKey() []byte { return []byte{keySchedule, 'p'} }
+
 // loadSchedule makes Due begin at the earliest day on the disk.
 func (p *Partition) loadSchedule() error {
 	s := &p.schedule
 	*s = schedule{today: -1, unwritten: map[int64][]listing{}, handed: map[string]handout{}}
-	v, err := p.read(flushCounterKey())
-	if err != nil || v == nil {
+	v, err := p.read(listedByKey())
+	if err != nil {
+		return err
+	}
+	copy(s.listedBy[:], v)
+	if v, err = p.read(flushCounterKey()); err != nil || v == nil {
 		return err
 	}
 	d := decoder{b: v}
