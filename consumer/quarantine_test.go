@@ -50,6 +50,35 @@ func TestAPartitionWhoseStateBreaksIsRebuiltFromTheLedger(t *testing.T) {
 	sameAccounts(t, want, i.accounts(names))
 }
 
+// TestAPartitionThatCantBeReadIsRebuiltFromTheLedger makes a bad spot of one partition's tables, which the operating system
+// can't read however often it is asked.
+func TestAPartitionThatCantBeReadIsRebuiltFromTheLedger(t *testing.T) {
+	t.Parallel()
+	names := customers(400)
+	w := newWorld(t, 2)
+	w.disk = faultydisk.New("/st/001/")
+	w.publish(plainProgram)
+	i := w.start("one", filepath.Join(t.TempDir(), "st"), oneWorker)
+	w.send(orders(names, t0, 1000)...)
+	w.decided()
+	i.stop()
+	i = w.start("one", i.dir, oneWorker)
+	eventually(t, "both partitions run", func() bool { return running(i, 2) })
+
+	w.disk.Spoil()
+	for _, c := range names {
+		w.send(order(c, "again-"+c, t0+minute, 1000))
+	}
+	w.decided()
+	eventually(t, "both partitions run again", func() bool { return running(i, 2) })
+	w.audit()
+	for _, c := range names {
+		if got := i.active(c); got != 20 {
+			t.Errorf("%s has %d points, want 20", c, got)
+		}
+	}
+}
+
 // TestAPartitionWhoseFolderIsDamagedIsRebuiltFromTheLedger spoils a folder between two starts, so that it can't be opened.
 func TestAPartitionWhoseFolderIsDamagedIsRebuiltFromTheLedger(t *testing.T) {
 	t.Parallel()

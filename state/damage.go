@@ -5,11 +5,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/record"
+
+	"github.com/accrue-loyalty/accrue/loyalty"
 )
 
 // notOpened tells apart why a partition can't be opened, and returns what its owner is told. What the operating system
@@ -22,7 +26,7 @@ func (p *Partition) notOpened(err error) error {
 		if p.db != nil {
 			closed = p.db.Close()
 		}
-		if refused(err) || errors.Is(err, ErrFormat) {
+		if p.mayPass(err) || errors.Is(err, ErrFormat) {
 			return errors.Join(named(err), closed)
 		}
 		p.quarantine(fmt.Errorf("its files are damaged: %w", err))
@@ -31,18 +35,61 @@ func (p *Partition) notOpened(err error) error {
 	return p.Err()
 }
 
-// refused reports whether the operating system is behind an error, other than by missing a file.
-func refused(err error) bool {
+// readError is notOpened for an error of reading later on.
+func (p *Partition) readError(err error) error {
+	switch {
+	case pebble.IsCorruptionError(err):
+	case p.opening.Load():
+		return err // to notOpened
+	case p.mayPass(err):
+		return fmt.Errorf("reading partition %d: %w", p.number, named(err))
+	}
+	p.quarantine(fmt.Errorf("reading it: %w", err))
+	return p.Err()
+}
+
+// checked quarantines the partition when the error says that a value is not what was written, and returns what the caller
+// is told.
+func (p *Partition) checked(err error) error {
+	if !p.opening.Load() && (errors.Is(err, errValue) || errors.Is(err, loyalty.ErrEncoding)) {
+		p.quarantine(err)
+		return p.Err()
+	}
+	return err
+}
+
+// mayPass reports whether an error is the operating system's and the files may be well. What it has trouble to read may be
+// read the next time, but not for ever: a bad spot of the disk stays.
+func (p *Partition) mayPass(err error) bool {
 	var number syscall.Errno
-	return errors.As(err, &number) && number != syscall.ENOENT
+	if !errors.As(err, &number) || number == syscall.ENOENT {
+		return false
+	}
+	limits := []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.ENOMEM, syscall.EROFS, syscall.EBUSY}
+	return slices.Contains(limits, number) || number.Is(os.ErrPermission) || number.Temporary() || !p.store.troubled(p.folder)
+}
+
+// sameTrouble is how long errors of reading count as one: when a disk stumbles, many readers hear of it at once.
+const sameTrouble = time.Second
+
+// troubled takes note that the disk had trouble to read a folder's files. It reports whether it had before.
+func (s *Store) troubled(folder string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first, before := s.trouble[folder]
+	if !before {
+		s.trouble[folder] = time.Now()
+	}
+	return before && time.Since(first) >= sameTrouble
 }
 
 // named adds what the package calls an error of the operating system.
 func named(err error) error {
+	var number syscall.Errno
 	switch {
 	case errors.Is(err, syscall.ENOSPC):
 		return fmt.Errorf("%w: %w", ErrDiskFull, err)
-	case refused(err):
+	case errors.As(err, &number) && number != syscall.ENOENT:
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	return err

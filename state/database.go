@@ -77,7 +77,8 @@ func (e *fatalError) Error() string { return e.text }
 func (e *fatalError) Unwrap() error { return e.cause }
 
 // backgroundError hears of failed flushes and compactions, which Pebble tries again for ever. Room on the disk may come
-// back; other errors don't go away. Whoever opens a database would wait for either.
+// back, and so may what else the operating system refuses; other errors don't go away. Whoever opens a database would wait
+// for either.
 func (p *Partition) backgroundError(err error) {
 	switch {
 	case errors.Is(err, pebble.ErrCancelledCompaction), errors.Is(err, context.Canceled), p.closing.Load():
@@ -85,6 +86,8 @@ func (p *Partition) backgroundError(err error) {
 		p.quarantine(fmt.Errorf("opening it: %w", err))
 	case errors.Is(err, syscall.ENOSPC):
 		p.log.Error("disk is full; the database tries again", slog.Any("error", err))
+	case !pebble.IsCorruptionError(err) && p.mayPass(err):
+		p.log.Error("the operating system refuses something; the database tries again", slog.Any("error", err))
 	default:
 		p.quarantine(fmt.Errorf("in the background: %w", err))
 	}

@@ -19,8 +19,8 @@ var (
 	ErrClosed = errors.New("partition is closed")
 	// ErrQuarantined means that the partition's database broke. It wraps the reason; [Store.Drop] and a restore mend it.
 	ErrQuarantined = errors.New("partition is quarantined")
-	// ErrRefused means that the operating system does not let a partition be opened. Nothing was deleted, and it may be
-	// tried again.
+	// ErrRefused means that the operating system does not let a partition be opened or read. Nothing was deleted, and it
+	// may be tried again.
 	ErrRefused = errors.New("the operating system refuses the partition's folder, which is left as it is; see to what it says (permissions, open files, the disk, another process)")
 	// ErrDiskFull means that the disk has no room for the next write.
 	ErrDiskFull = errors.New("disk is full")

@@ -210,14 +210,6 @@ func (p *Partition) read(key []byte) ([]byte, error) {
 	return append(make([]byte, 0, len(v)), v...), nil
 }
 
-func (p *Partition) readError(err error) error {
-	if pebble.IsCorruptionError(err) {
-		p.quarantine(err)
-		return p.Err()
-	}
-	return fmt.Errorf("reading partition %d: %w", p.number, err)
-}
-
 // Close writes what is in memory and closes the partition. Calls that come later get [ErrClosed]. The owner must have
 // ended its batch.
 func (p *Partition) Close() error {

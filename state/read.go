@@ -35,7 +35,8 @@ func (p *Partition) fetch(customer string) (*snapshot, error) {
 	if err != nil || v == nil {
 		return nil, err
 	}
-	return decodeSnapshot(customer, v)
+	s, err := decodeSnapshot(customer, v)
+	return s, p.checked(err)
 }
 
 // snapshot is find for readers: what it reads from the disk is cached.

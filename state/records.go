@@ -89,7 +89,7 @@ func (r *Records) Err() error { return r.err }
 
 func (r *Records) fail(err error) {
 	if r.err == nil {
-		r.err = fmt.Errorf("records of %q: %w", r.customer, err)
+		r.err = r.p.checked(fmt.Errorf("records of %q: %w", r.customer, err))
 	}
 }
 

@@ -53,7 +53,7 @@ func (p *Partition) Reschedule(after []byte, limit int) (next []byte, err error)
 			s = slot.state.Load()
 		} else {
 			if s, err = decodeSnapshot(customer, value); err != nil {
-				return nil, fmt.Errorf("listing accounts of partition %d: %w", p.number, err)
+				return nil, p.checked(fmt.Errorf("listing accounts of partition %d: %w", p.number, err))
 			}
 		}
 		p.list(p.slotOf(customer), s.account.Clock, s)

@@ -153,7 +153,7 @@ func (f *restoreFold) customer(t *tables, g *gathering, c *chain, stored storedA
 	f.key = appendKey(f.key[:0], keyAccount, c.customer)
 	if stored.to > 0 {
 		if err := s.decode(c.customer, f.values[stored.from:stored.to]); err != nil {
-			return err
+			return p.checked(err)
 		}
 	} else {
 		p.filter.add(hashKey(f.key))

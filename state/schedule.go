@@ -221,7 +221,7 @@ func (p *Partition) readSchedule(last int64, budget int) (used int, err error) {
 		}
 		n, err := s.take(value, budget-used)
 		if err != nil {
-			return used, err
+			return used, p.checked(err)
 		}
 		used += n
 		if s.offset < len(value) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -45,6 +46,8 @@ type Store struct {
 	spare []*gathering
 	// abandoned are folders whose quarantined database may still be writing; they are removed by the next Open.
 	abandoned map[string]bool
+	// trouble is when the disk first had trouble to read a folder's files.
+	trouble map[string]time.Time
 }
 
 // Open opens the folder and locks it: a second Store with the same folder gets [ErrInUse]. Partitions are opened by
@@ -76,6 +79,7 @@ func Open(cfg Config, log *slog.Logger) (*Store, error) {
 		partitions:  map[int32]*Partition{},
 		turns:       map[int32]*sync.Mutex{},
 		abandoned:   map[string]bool{},
+		trouble:     map[string]time.Time{},
 		compactions: newCompactions(),
 		restores:    make(chan struct{}, cfg.RestoresMax),
 		writing:     make(chan *batchRepr, flushesMax),

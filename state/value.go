@@ -77,7 +77,7 @@ func decodeSnapshot(customer string, b []byte) (*snapshot, error) {
 func (s *snapshot) decode(customer string, b []byte) error {
 	d := decoder{b: b}
 	if err := loyalty.DecodeAccountInto(&s.account, d.take(d.count())); err != nil {
-		return fmt.Errorf("account of %q: %w", customer, err)
+		return fmt.Errorf("%w: account of %q: %w", errValue, customer, err)
 	}
 	s.account.Customer = customer
 	s.chunks, s.last = uint32(d.uint()), d.int()
