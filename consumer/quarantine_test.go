@@ -21,9 +21,9 @@ func TestAPartitionWhoseStateBreaksIsRebuiltFromTheLedger(t *testing.T) {
 	want := undisturbed(t, all, names)
 
 	w := newWorld(t, 4)
-	w.disk = faultydisk.New("/001/")
+	w.disk = faultydisk.New("/st/001/") // a test's own folder is named 001, too
 	w.publish(plainProgram)
-	i := w.start("one", "", oneWorker)
+	i := w.start("one", filepath.Join(t.TempDir(), "st"), oneWorker)
 	w.send(all[:300]...)
 	w.decided()
 
