@@ -1,11 +1,17 @@
 package state_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/internal/racetest"
@@ -111,4 +117,70 @@ func TestADamagedFilterIsNotUsed(t *testing.T) {
 			t.Fatalf("e%d was forgotten", i)
 		}
 	}
+}
+
+// TestAFilterIsFilledThoughAnotherPartitionHangs has a read hang while one partition's filter is filled, and that partition
+// break.
+func TestAFilterIsFilledThoughAnotherPartitionHangs(t *testing.T) {
+	t.Parallel()
+	fs := vfs.NewMem()
+	cfg := smallConfig(fs)
+	for i := range 2 { // the second start drops what the file has
+		s := openStore(t, cfg)
+		for number := range int32(2) {
+			for c := range 200 {
+				if err := commitOne(openPartition(t, s, number), fmt.Sprint("customer", c), fmt.Sprint("e", i)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"state/000.filter", "state/001.filter"} {
+		f, err := fs.Create(name, vfs.WriteCategoryUnspecified)
+		if err == nil {
+			err = f.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var armed atomic.Bool
+	var once sync.Once
+	hanging, end := make(chan struct{}), make(chan struct{})
+	cfg.FS = errorfs.Wrap(fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		switch {
+		case !armed.Load() || !strings.Contains(op.Path, "/000/"):
+		case op.Kind.ReadOrWrite() == errorfs.OpIsWrite:
+			return errors.New("the disk is on fire")
+		case strings.HasSuffix(op.Path, ".sst"):
+			once.Do(func() { close(hanging) })
+			<-end
+		}
+		return nil
+	}))
+	s := openStore(t, cfg)
+	defer s.Close()
+	defer close(end)
+	broken := openPartition(t, s, 0)
+	time.Sleep(500 * time.Millisecond) // Pebble has looked at its tables by then, the filling has not begun
+	armed.Store(true)
+	<-hanging
+	well := openPartition(t, s, 1)
+	if broken.Stats().FilterWhole || well.Stats().FilterWhole {
+		t.Fatal("the filters need not be filled: the test shows nothing")
+	}
+	b := broken.Begin()
+	b.Decided(&events.Decision{Result: events.Unreadable})
+	large := map[string]int64{strings.Repeat("x", 64<<10): 1} // so that the log is written now
+	_ = errors.Join(b.Commit(state.Position{Ledger: 401, Inputs: large}, nil), broken.Flush())
+	for range 500 {
+		if broken.Err() != nil && well.Stats().FilterWhole {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("after 5 s the first is in the state %v, the other's filter is not filled", broken.Err())
 }

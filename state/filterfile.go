@@ -174,14 +174,33 @@ func (p *Partition) writeFilter(last uint64) error {
 	return p.store.fs.Rename(name+newSuffix, name)
 }
 
-// fillDelay is how long a filter that lacks keys is not filled: the processors are first needed to serve again.
-const fillDelay = time.Second
+// fillDelay is how long a filter that lacks keys is not filled: the processors are first needed to serve again. fillPause is
+// how long the operating system is left alone when it does not let it be filled.
+const (
+	fillDelay = time.Second
+	fillPause = 10 * time.Second
+)
 
 // fillFilter adds every key to the filter of a partition that lacks some, in the background and one partition at a time.
 func (p *Partition) fillFilter() {
-	time.Sleep(fillDelay)
-	p.store.filling.Lock()
-	defer p.store.filling.Unlock()
+	for pause := fillDelay; ; pause = fillPause {
+		time.Sleep(pause)
+		p.store.filling.Lock()
+		// Whatever hangs in a broken database must not keep the others waiting.
+		err := p.guarded(p.fillFilterWhole)
+		p.store.filling.Unlock()
+		if err == nil {
+			p.keepFilterOpen()
+			return
+		}
+		if errors.Is(err, ErrClosed) || p.Err() != nil {
+			return
+		}
+		p.log.Warn("filling the filter; it will be tried again", slog.Any("error", err))
+	}
+}
+
+func (p *Partition) fillFilterWhole() error {
 	began := time.Now()
 	n := 0
 	p.filter.expect(p.position.Load().Ledger * filterKeysPerDecision)
@@ -191,17 +210,14 @@ func (p *Partition) fillFilter() {
 			var err error
 			var added int
 			if from, added, err = p.fillFilterFrom(kind, from); err != nil {
-				if !errors.Is(err, ErrClosed) {
-					p.log.Warn("filling the filter", slog.Any("error", err))
-				}
-				return
+				return err
 			}
 			n += added
 		}
 	}
 	p.filter.whole.Store(true)
-	p.keepFilterOpen()
 	p.log.Info("filter is filled", slog.Int("keys", n), slog.Duration("took", time.Since(began)))
+	return nil
 }
 
 // fillFilterFrom adds a stretch of keys and returns where the next begins; nil: nowhere.
@@ -216,7 +232,7 @@ func (p *Partition) fillFilterFrom(kind byte, from []byte) (next []byte, n int, 
 	}
 	iter, err := p.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: []byte{kind + 1}})
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, p.readError(err)
 	}
 	defer func() { err = errors.Join(err, iter.Close()) }()
 	var key []byte
@@ -231,12 +247,12 @@ func (p *Partition) fillFilterFrom(kind byte, from []byte) (next []byte, n int, 
 		}
 		customer, _, ok := splitKey(iter.Key())
 		value, err := iter.ValueAndErr()
-		if err != nil || !ok {
-			return nil, n, errors.Join(err, errValue)
+		if err != nil {
+			return nil, n, p.readError(err)
 		}
 		entries, orders, err := decodeChunk(customer, value)
-		if err != nil {
-			return nil, n, err
+		if err != nil || !ok {
+			return nil, n, p.checked(fmt.Errorf("%w: chunk of %q", errValue, customer))
 		}
 		for i := range entries {
 			if entries[i].seen {
@@ -249,5 +265,5 @@ func (p *Partition) fillFilterFrom(kind byte, from []byte) (next []byte, n int, 
 			p.filter.add(hashKey(key))
 		}
 	}
-	return nil, n, iter.Error()
+	return nil, n, p.iterError(iter)
 }
