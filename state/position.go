@@ -19,8 +19,6 @@ type Position struct {
 	Clock events.Instant
 	// Inputs are the next offsets to decide, by topic without prefix. The map is not written to once it was handed over.
 	Inputs map[string]int64
-	// Epoch is raised by each new owner of the partition.
-	Epoch int64
 }
 
 // Clone returns a copy whose Inputs may be written to.
@@ -39,8 +37,6 @@ func (p *Position) follows(before *Position) error {
 		return fmt.Errorf("%w: ledger from %d to %d", ErrBackwards, before.Ledger, p.Ledger)
 	case p.Clock < before.Clock:
 		return fmt.Errorf("%w: clock from %v to %v", ErrBackwards, before.Clock, p.Clock)
-	case p.Epoch < before.Epoch:
-		return fmt.Errorf("%w: epoch from %d to %d", ErrBackwards, before.Epoch, p.Epoch)
 	}
 	for topic, offset := range before.Inputs {
 		if p.Inputs[topic] < offset {
@@ -54,7 +50,7 @@ func appendPosition(b []byte, p *Position) []byte {
 	b = binary.AppendVarint(b, p.Ledger)
 	b = append(b, p.Chain[:]...)
 	b = binary.AppendVarint(b, int64(p.Clock))
-	b = binary.AppendVarint(b, p.Epoch)
+	b = append(b, 0) // was for owners to count themselves, which none did
 	b = binary.AppendUvarint(b, uint64(len(p.Inputs)))
 	for _, topic := range slices.Sorted(maps.Keys(p.Inputs)) {
 		b = appendText(b, topic)
@@ -67,7 +63,8 @@ func decodePosition(b []byte) (*Position, error) {
 	d := decoder{b: b}
 	p := &Position{Ledger: d.int()}
 	copy(p.Chain[:], d.take(len(p.Chain)))
-	p.Clock, p.Epoch = events.Instant(d.int()), d.int()
+	p.Clock = events.Instant(d.int())
+	d.take(1)
 	n := d.count()
 	p.Inputs = make(map[string]int64, n)
 	for range n {

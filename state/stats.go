@@ -47,7 +47,6 @@ type Stats struct {
 	CompactionDebtBytes                uint64
 	CompactionsTotal                   int64
 	WriteAmplification                 float64
-	WriteStallsTotal                   int64
 }
 
 // Stats returns the partition's figures.

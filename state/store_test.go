@@ -190,14 +190,13 @@ func TestDecisionsReachTheDiskInTime(t *testing.T) {
 
 func TestAPositionThatGoesBackIsRefused(t *testing.T) {
 	p := memoryPartition(t, nil)
-	position := state.Position{Ledger: 5, Clock: 10, Epoch: 2, Inputs: map[string]int64{"orders": 7}}
+	position := state.Position{Ledger: 5, Clock: 10, Inputs: map[string]int64{"orders": 7}}
 	if err := p.Begin().Commit(position, nil); err != nil {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*state.Position){
 		"ledger": func(p *state.Position) { p.Ledger-- },
 		"clock":  func(p *state.Position) { p.Clock-- },
-		"epoch":  func(p *state.Position) { p.Epoch-- },
 		"input":  func(p *state.Position) { p.Inputs["orders"]-- },
 	} {
 		next := position.Clone()
