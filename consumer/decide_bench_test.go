@@ -65,6 +65,7 @@ func BenchmarkDecideBacklog(b *testing.B) {
 		for n := range workers {
 			wg.Go(func() {
 				w := newWorker(e, n)
+				w.out = &outbox{}
 				var parts []*partition
 				for id := int32(n); id < partitions; id += workers {
 					s, err := store.Partition(id)
@@ -90,7 +91,7 @@ func BenchmarkDecideBacklog(b *testing.B) {
 					var batch []*decider
 					due := e.cfg.Limits.Due
 					for _, p := range parts {
-						d, err := p.decide(&w.out, &due)
+						d, err := p.decide(w.out, &due)
 						if err != nil {
 							b.Error(err)
 							return
@@ -98,10 +99,10 @@ func BenchmarkDecideBacklog(b *testing.B) {
 						batch = append(batch, d)
 					}
 					for i := range w.out.records {
-						rec := &w.out.records[i]
+						rec := w.out.records[i]
 						rec.Offset = parts[rec.Partition/workers].now.position.Ledger + int64(i)
 					}
-					w.settle(batch, &w.out)
+					w.settle(batch, w.out)
 				}
 				for _, p := range parts {
 					if err := p.store.Flush(); err != nil {

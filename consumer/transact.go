@@ -16,7 +16,8 @@ import (
 // the outcome unknown.
 const endTimeout = 60 * time.Second
 
-// transact decides what waits in the partitions, of which there is one at least, and commits it. An error means that the session must begin anew.
+// transact decides what waits in the partitions, of which there is one at least, and commits it. An error means that the
+// session must begin anew.
 func (w *worker) transact(ctx context.Context, parts []*partition) error {
 	began := time.Now()
 	w.out.reset()
@@ -28,7 +29,7 @@ func (w *worker) transact(ctx context.Context, parts []*partition) error {
 	}
 	due := w.e.cfg.Limits.Due
 	for _, p := range w.inTurn(parts) {
-		d, err := p.decide(&w.out, &due)
+		d, err := p.decide(w.out, &due)
 		if err != nil {
 			// The state of the partition can't be used; it is restored here or elsewhere.
 			w.stop(p.id, err)
@@ -65,7 +66,7 @@ func (w *worker) transact(ctx context.Context, parts []*partition) error {
 	}
 	w.committedAt, w.lastBatch = time.Now(), len(w.out.ledger)
 	w.e.cfg.Metrics.Batch(len(w.out.ledger), decided.Sub(began), w.committedAt.Sub(decided))
-	w.settle(batch, &w.out)
+	w.settle(batch, w.out)
 	return nil
 }
 

@@ -40,7 +40,8 @@ type worker struct {
 	retryAt       time.Time
 	takeOverPause time.Duration
 
-	out outbox
+	// out is the session's own: the client of one that ended may still tell of its records.
+	out *outbox
 	// committedAt is when offsets were last committed, with or without decisions; lastBatch, how many decisions went
 	// with them.
 	committedAt time.Time
@@ -180,7 +181,7 @@ const outboxMax = 1 << 20
 
 // runSession works until ctx is done or the session can't go on.
 func (w *worker) runSession(ctx context.Context) error {
-	w.opened, w.working = make(chan struct{}), ctx
+	w.opened, w.working, w.out = make(chan struct{}), ctx, &outbox{}
 	session, err := w.open()
 	if err != nil {
 		return fmt.Errorf("opening a session: %w", err)
