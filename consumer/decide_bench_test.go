@@ -99,7 +99,7 @@ func BenchmarkDecideBacklog(b *testing.B) {
 						batch = append(batch, d)
 					}
 					for i := range w.out.records {
-						rec := w.out.records[i]
+						rec := &w.out.records[i]
 						rec.Offset = parts[rec.Partition/workers].now.position.Ledger + int64(i)
 					}
 					w.settle(batch, w.out)
