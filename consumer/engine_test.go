@@ -335,11 +335,10 @@ func TestAnInstanceEndsWhileTheGroupRebalances(t *testing.T) {
 // that way must not answer for it beside its new owner.
 func TestAPartitionHasOneOwnerWhenRebalancesFollowEachOther(t *testing.T) {
 	t.Parallel()
-	alone := func(c *consumer.Config) { c.Workers = 1 }
 	for range 4 {
 		w := newWorld(t, 1)
 		w.publish(plainProgram)
-		b := w.start("b", "", alone)
+		b := w.start("b", "", oneWorker)
 		eventually(t, "it is the owner", func() bool { return b.engine.Authoritative(0) })
 		// Who comes behind it gets nothing, and the owner stays.
 		joined := make(chan struct{}, 16)
@@ -353,7 +352,7 @@ func TestAPartitionHasOneOwnerWhenRebalancesFollowEachOther(t *testing.T) {
 		}
 		<-joined
 		eventually(t, "it is the owner again", func() bool { return b.engine.Authoritative(0) })
-		a := w.start("a", "", alone)
+		a := w.start("a", "", oneWorker)
 		eventually(t, "the partition has moved", func() bool {
 			if a.engine.Authoritative(0) && b.engine.Authoritative(0) && a.engine.Authoritative(0) {
 				t.Error("both answer for the partition")

@@ -3,6 +3,7 @@ package consumer_test
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -50,6 +51,10 @@ func TestMain(m *testing.M) {
 		}
 		fmt.Fprintln(os.Stderr, "child:", err)
 		os.Exit(1)
+	}
+	// Most tests wait most of the time. Whoever says -parallel is heard.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
 	}
 	os.Exit(kafkatest.Run(m))
 }

@@ -103,20 +103,20 @@ func TestAnInstanceWhoseFolderWasCopiedEnds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 4)
 	w.publish(plainProgram)
-	// The embedded broker miscounts its members when one is replaced in the midst of a rebalance, and then waits a minute.
-	alone := func(c *consumer.Config) { c.Workers = 1 }
 	dir, replica := t.TempDir(), t.TempDir()
-	early := w.start("one", dir, alone)
+	// With several workers the embedded broker may replace one in the midst of a rebalance: it miscounts them then, and waits
+	// a minute.
+	early := w.start("one", dir, oneWorker)
 	w.send(orders(customers(20), t0, 1000)...)
 	w.decided()
 	early.stop()
 	if err := os.CopyFS(replica, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
 	}
-	early = w.start("one", dir, alone)
+	early = w.start("one", dir, oneWorker)
 	eventually(t, "the instance is back", func() bool { return running(early, 4) })
 
-	late := w.start("one", replica, alone)
+	late := w.start("one", replica, oneWorker)
 	select {
 	case err := <-early.done:
 		if !errors.Is(err, consumer.ErrFolderTaken) {

@@ -153,7 +153,7 @@ func TestAFolderWhoseLastRecordIsHiddenIsNotRefused(t *testing.T) {
 	t.Parallel() // it mostly waits
 	w := newWorld(t, 1)
 	w.publish(plainProgram)
-	i := w.start("one", "")
+	i := w.start("one", "", oneWorker) // no other takes the partition over meanwhile
 	eventually(t, "the engine runs", func() bool { return running(i, 1) })
 	other, err := kgo.NewClient(kgo.SeedBrokers(w.brokers...), kgo.TransactionalID("other"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
@@ -174,7 +174,7 @@ func TestAFolderWhoseLastRecordIsHiddenIsNotRefused(t *testing.T) {
 	})
 	i.stop()
 
-	i = w.start("one", i.dir)
+	i = w.start("one", i.dir, oneWorker)
 	time.Sleep(time.Second) // several times what one fetch waits
 	if s := i.engine.Status(); len(s) == 1 && s[0].Phase != consumer.Restoring {
 		t.Errorf("with the ledger's end hidden the partition is %v: %s", s[0].Phase, s[0].Err)
