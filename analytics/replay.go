@@ -37,6 +37,10 @@ func (p *progress) add(n int) {
 	}
 }
 
+// fetchBytesMax is more than the partitions' bounds together. An answer that is cut off by it lacks, from the embedded broker,
+// the list of transactions that were aborted: their records would pass for committed.
+const fetchBytesMax = 64 << 20
+
 // each reads the committed records of a topic, from its first to its last at the moment of the call, and gives them to
 // fn: those of one partition in order and one at a time, several partitions at once. It returns the number of
 // partitions and where each one ended.
@@ -44,7 +48,7 @@ func (s *Source) each(ctx context.Context, topic schemas.Topic, p *progress, fn 
 	name := topic.Name(s.Prefix)
 	cl, err := kgo.NewClient(append(append([]kgo.Opt{kgo.ClientID("accrue-analytics")}, s.Options...),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(),
-		kgo.FetchMaxBytes(32<<20), kgo.FetchMaxPartitionBytes(8<<20), kgo.MaxConcurrentFetches(2))...)
+		kgo.FetchMaxBytes(fetchBytesMax), kgo.FetchMaxPartitionBytes(1<<20), kgo.MaxConcurrentFetches(2))...)
 	if err != nil {
 		return nil, fmt.Errorf("making a Kafka client: %w", err)
 	}

@@ -3,8 +3,17 @@ package consumer
 import (
 	"math/bits"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+const (
+	// fetchMaxWait is how long a broker holds a fetch for which it has no records.
+	fetchMaxWait = 500 * time.Millisecond
+	// fetchPartitionBytes is what a fetch brings of one partition, several batches. All partitions together stay below what
+	// a fetch may bring in all (50 MB): see the projector's reader for why.
+	fetchPartitionBytes = 1 << 20
 )
 
 // fetchPools are memory for what is fetched: the client decompresses to it and makes its records in it, and gets it back

@@ -149,6 +149,7 @@ func (w *worker) open() (*kgo.GroupTransactSession, error) {
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		// A fetch that began before all partitions were assigned keeps the others waiting for as long.
 		kgo.FetchMaxWait(fetchMaxWait),
+		kgo.FetchMaxPartitionBytes(fetchPartitionBytes),
 		kgo.KeepControlRecords(),
 		kgo.WithPools(&w.e.fetched),
 		kgo.TransactionalID(w.transactionalID()),
@@ -172,9 +173,6 @@ func (w *worker) open() (*kgo.GroupTransactSession, error) {
 	w.abort = abort
 	return session, nil
 }
-
-// fetchMaxWait is how long a broker holds a fetch for which it has no records.
-const fetchMaxWait = 500 * time.Millisecond
 
 // outboxMax bounds what a transaction may produce; beyond it producing waits for the broker.
 const outboxMax = 1 << 20

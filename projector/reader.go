@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -162,7 +163,9 @@ func (r *Reader) fetchOnce(ctx context.Context, topic string, partition int32, a
 	req.ReplicaID = -1
 	req.MaxWaitMillis = int32(fetchWait.Milliseconds())
 	req.MinBytes = 1
-	req.MaxBytes = bytesMax
+	// The partition's bound is the one. An answer that this one cuts off lacks, from the embedded broker, the list of
+	// transactions that were aborted: their records would pass for committed.
+	req.MaxBytes = math.MaxInt32
 	req.IsolationLevel = 1
 	req.SessionEpoch = -1
 	t := kmsg.NewFetchRequestTopic()

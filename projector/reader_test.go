@@ -93,3 +93,46 @@ func TestALeaderThatIsGoneIsForgotten(t *testing.T) {
 	}
 	read("with the next leader")
 }
+
+// An answer with less than all that was aborted still leaves it out.
+func TestAbortedRecordsAreNotRead(t *testing.T) {
+	t.Parallel()
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "ledger"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	cl, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.TransactionalID("one"), kgo.DefaultProduceTopic("ledger"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cl.Close)
+	const batches = 5
+	for _, commit := range []kgo.TransactionEndTry{kgo.TryAbort, kgo.TryCommit} {
+		if err := cl.BeginTransaction(); err != nil {
+			t.Fatal(err)
+		}
+		for range batches {
+			if err := cl.ProduceSync(t.Context(), kgo.StringRecord("a decision")).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := cl.EndTransaction(t.Context(), commit); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := projector.NewReader(cl)
+	for at := range int64(2*batches + 2) {
+		for _, bytesMax := range []int32{1, 100, 300, 1 << 20} {
+			chunk, err := r.Fetch(t.Context(), "ledger", 0, at, bytesMax)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, rec := range chunk.Records {
+				if !rec.Attrs.IsControl() && rec.Offset <= batches {
+					t.Errorf("of %d bytes from offset %d on, the aborted record %d was read", bytesMax, at, rec.Offset)
+				}
+			}
+		}
+	}
+}
