@@ -450,7 +450,8 @@ func TestAnOpenHistoryKeepsTheWallClockWaiting(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 2)
 	w.publish(heldProgram)
-	i := w.start("one", "", func(c *consumer.Config) { c.Clock.Every = 10 * time.Millisecond })
+	ticking := func(c *consumer.Config) { c.Clock.Every = 10 * time.Millisecond }
+	i := w.start("one", "", ticking)
 	clocksAt := func(what string, at events.Instant) {
 		t.Helper()
 		eventually(t, what, func() bool {
@@ -473,8 +474,9 @@ func TestAnOpenHistoryKeepsTheWallClockWaiting(t *testing.T) {
 	w.tickNow(t0 + 90*day)
 	dir := i.dir
 	i.stop()
-	i = w.start("one", dir, func(c *consumer.Config) { c.Clock.Every = 10 * time.Millisecond })
+	i = w.start("one", dir, oneWorker, ticking) // taken over once: what is being taken over has no clock
 	eventually(t, "it is back", func() bool { return running(i, 2) })
+	clocksAt("the clock is where it was", t0+day)
 	time.Sleep(200 * time.Millisecond) // twenty ticks
 	for _, s := range i.engine.Status() {
 		if s.Clock != t0+day {

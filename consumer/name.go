@@ -14,8 +14,8 @@ import (
 // ErrNameTaken means that another instance has the same name, with another folder. They would fence each other for ever.
 var ErrNameTaken = errors.New("another instance has this name")
 
-// ErrFolderTaken means that another process has a copy of this instance's folder, and has come later. They would take each
-// other's place for ever.
+// ErrFolderTaken means that another process has a copy of this instance's folder. They would take each other's place for
+// ever, so who is told first ends.
 var ErrFolderTaken = errors.New("another process runs on a copy of this instance's state folder")
 
 // nameTaken names a folder other than ours that a member of the group with our instance's name has; "" when there is
