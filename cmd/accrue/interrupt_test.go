@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
 	"io"
 	"net"
 	"os"
@@ -23,6 +24,10 @@ const asProcess = "ACCRUE_TEST_AS_PROCESS"
 func TestMain(m *testing.M) {
 	if os.Getenv(asProcess) != "" {
 		os.Exit(main.Process())
+	}
+	// Many tests wait most of the time. Whoever says -parallel is heard.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }
