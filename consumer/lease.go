@@ -44,8 +44,9 @@ func (l *lease) held() bool {
 	return int64(now.Sub(l.started)) < l.monotonic.Load() && now.UnixNano() < l.wall.Load()
 }
 
-// heldIn reports whether the lease is held in a generation.
-func (l *lease) heldIn(generation int32) bool { return l.generation.Load() == generation && l.held() }
+// heldIn reports whether the lease is held in a generation. The generation is read last: it changes before the next
+// generation's lease begins, so the lease that was held is of the one that is read, or of one before it.
+func (l *lease) heldIn(generation int32) bool { return l.held() && l.generation.Load() == generation }
 
 // prolong makes the lease last for d from the moment sent, unless it has ended since: joins is what [lease.ends] said then.
 func (l *lease) prolong(joins int, generation int32, sent time.Time, d time.Duration) {
