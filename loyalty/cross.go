@@ -181,7 +181,7 @@ func (d *decider) rewardReferral(e *events.OrderPlaced) {
 	}
 	if n := d.p.Referral.Referrer; n > 0 {
 		d.out = append(d.out, &events.ReferralRewarded{
-			Header:  events.Header{ID: referralID(d.a.Customer, e.Order), Customer: d.a.Profile.ReferredBy, At: d.at},
+			Header:  events.Header{ID: "referral:" + sentID(d.a.Customer, e.Order), Customer: d.a.Profile.ReferredBy, At: d.at},
 			Referee: d.a.Customer, Order: e.Order, Points: n, EarnedAt: d.at,
 		})
 	}
@@ -194,8 +194,6 @@ func (d *decider) withholdReferral(order string, asked events.Points) {
 	d.result(events.Holdout, "control_group")
 	d.add(events.Entry{Type: events.Earn, Rule: referralRule, Asked: asked, Order: order})
 }
-
-func referralID(referee, order string) string { return "referral:" + sentID(referee, order) }
 
 // sentID names what an account sends another because of something of its own. No two customers' names are alike.
 func sentID(customer, own string) string { return idEscaper.Replace(customer) + ":" + own }
@@ -221,7 +219,7 @@ func (d *decider) reverseReferral(o *Order) {
 	}
 	order := cmp.Or(o.PlacedAs, o.ID)
 	d.out = append(d.out, &events.ReferralRewarded{
-		Header:  events.Header{ID: referralID(referee, order) + ":reversed", Customer: referrer, At: d.at},
+		Header:  events.Header{ID: "referral-reversed:" + sentID(referee, order), Customer: referrer, At: d.at},
 		Referee: referee, Order: order, Reversed: true, EarnedAt: d.at,
 	})
 }
