@@ -143,7 +143,7 @@ func (c *demoCommand) instance(ctx context.Context, w *world, dir string, now *d
 	if err != nil {
 		return nil, fmt.Errorf("reading the sample program: %w", err)
 	}
-	if _, err := publishProgram(ctx, w.cluster, program.Draft{Source: source, File: "demo/program.yaml", Now: events.InstantOf(time.Now())}); err != nil {
+	if _, _, err := publishProgram(ctx, w.cluster, program.Draft{Source: source, File: "demo/program.yaml", Now: events.InstantOf(time.Now())}); err != nil {
 		return nil, fmt.Errorf("publishing the sample program: %w", err)
 	}
 	return newInstance(ctx, w.cluster, instanceConfig{

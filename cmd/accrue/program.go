@@ -93,7 +93,7 @@ func (c *programPublishCommand) Run(r *run) error {
 		return err
 	}
 	defer cl.close()
-	published, err := publishProgram(r.ctx, cl, draft)
+	published, before, err := publishProgram(r.ctx, cl, draft)
 	switch {
 	case errors.Is(err, program.ErrUnchanged):
 		return c.unchanged(r, published, draft.EffectiveAt)
@@ -105,16 +105,11 @@ func (c *programPublishCommand) Run(r *run) error {
 	if r.json {
 		return r.printJSON(publishedAs(true, published))
 	}
-	if _, err := fmt.Fprintln(r.Stdout, textf("%s is version %d, in effect from %s", p.Name, published.Version, published.EffectiveAt)); err != nil {
-		return err
+	_, err = fmt.Fprintln(r.Stdout, textf("%s is version %d, in effect from %s", p.Name, published.Version, published.EffectiveAt))
+	if next := nextAfter(before, published.EffectiveAt); next != nil {
+		fmt.Fprintf(r.Stdout, "until %s: then version %d, which was published before, takes its place\n", next.EffectiveAt, next.Version)
 	}
-	// It is published, whether or not the others can be read.
-	if all, err := cl.client.ProgramSources(r.ctx); err == nil {
-		if next := nextAfter(all, published.EffectiveAt); next != nil {
-			fmt.Fprintf(r.Stdout, "until %s: then version %d, which was published before, takes its place\n", next.EffectiveAt, next.Version)
-		}
-	}
-	return nil
+	return err
 }
 
 // unchanged says that the latest version is this file already, and since when it holds; at is when it was to hold, 0 for any
@@ -151,32 +146,32 @@ func publishedAs(now bool, v events.ProgramPublished) map[string]any {
 	return map[string]any{"published": now, "version": v.Version, "hash": v.Hash, "effective_at": v.EffectiveAt}
 }
 
-// publishProgram publishes a draft. The first version of all need not give notice. With [program.ErrUnchanged] it returns
-// the version that there is.
-func publishProgram(ctx context.Context, cl *cluster, draft program.Draft) (events.ProgramPublished, error) {
+// publishProgram publishes a draft, and returns the versions before it, too. The first of all need not give notice. With
+// [program.ErrUnchanged] it returns the version that there is.
+func publishProgram(ctx context.Context, cl *cluster, draft program.Draft) (published events.ProgramPublished, before []events.ProgramPublished, err error) {
 	have, err := cl.client.ProgramSources(ctx)
 	if err != nil {
-		return events.ProgramPublished{}, err
+		return published, nil, err
 	}
 	if len(have) > 0 {
 		// Looked at first: that nothing is to do is so whenever the version was to take effect.
 		look := draft
 		look.Latest, look.Immediately = &have[len(have)-1], true
 		if _, _, err := program.Prepare(look); errors.Is(err, program.ErrUnchanged) {
-			return *look.Latest, err
+			return *look.Latest, have, err
 		}
 	}
 	draft.Immediately = draft.Immediately || len(have) == 0
-	published, err := cl.client.PublishProgram(ctx, draft)
+	published, err = cl.client.PublishProgram(ctx, draft)
 	if !errors.Is(err, program.ErrUnchanged) {
-		return published, err
+		return published, have, err
 	}
 	// Asked once more, because somebody else may have published it just now.
 	have, again := cl.client.ProgramSources(ctx)
 	if again != nil || len(have) == 0 {
-		return published, cmp.Or(again, err)
+		return published, have, cmp.Or(again, err)
 	}
-	return have[len(have)-1], err
+	return have[len(have)-1], have, err
 }
 
 type programShowCommand struct {
