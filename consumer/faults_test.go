@@ -14,6 +14,7 @@ import (
 	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/internal/embedded"
+	"github.com/accrue-loyalty/accrue/internal/racetest"
 	"github.com/accrue-loyalty/accrue/schemas"
 )
 
@@ -69,7 +70,7 @@ func oneWorker(c *consumer.Config) { c.Workers = 1 }
 // TestFaultsChangeNothing injects one kind of fault into a run under load and compares the end with a calm run.
 func TestFaultsChangeNothing(t *testing.T) {
 	names := customers(30)
-	all := shopping(7, 30, 1200)
+	all := shopping(7, 30, racetest.Of(1200, 700))
 	want := undisturbed(t, all, names)
 	const txn = schemas.DefaultPrefix + "engine.one.0"
 
