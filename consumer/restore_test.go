@@ -299,6 +299,36 @@ func TestVerifyFindsWhatWasPlanted(t *testing.T) {
 	}
 }
 
+func TestVerifyTellsWhatTheLedgerDoesNotHave(t *testing.T) {
+	w := newWorld(t, 1)
+	w.publish(plainProgram)
+	i := w.start("one", "")
+	w.send(orders(customers(4), t0, 1000)...)
+	w.decided()
+	i.stop()
+	w.send(orders(customers(3), t0+day, 1000)...)
+	verify := func() *consumer.VerifyReport {
+		report, err := w.client.Verify(w.ctx(), consumer.VerifyConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &report
+	}
+	if r := verify(); r.Undecided() != 3 || r.Differences() != nil {
+		t.Errorf("of 3 undecided orders verify counts %d, with the differences %v", r.Undecided(), r.Differences())
+	}
+	// The group says that one of them was decided.
+	var offsets kadm.Offsets
+	offsets.Add(kadm.Offset{Topic: schemas.TopicOrders.Name(w.prefix), Partition: 0, At: 5, LeaderEpoch: -1, Metadata: "decided=5"})
+	if _, err := w.admin.CommitOffsets(w.ctx(), w.prefix+"engine", offsets); err != nil {
+		t.Fatal(err)
+	}
+	found := verify().Differences()
+	if len(found) != 1 || found[0].Cause.Offset != 4 || !strings.Contains(found[0].What, "lacks decisions that were made") {
+		t.Errorf("of a decision that the ledger lacks verify finds %v", found)
+	}
+}
+
 func TestANewVersionWithTiersIsReviewedByTheClock(t *testing.T) {
 	w := newWorld(t, 2)
 	w.publish(plainProgram)

@@ -51,7 +51,7 @@ func newVerifier(c *Client, id, partitions int32, history loyalty.History) *veri
 // errDiffers ends the walk at the first difference.
 var errDiffers = errors.New("there is a difference")
 
-func (v *verifier) run(ctx context.Context, progress func(int32, int64, int64)) error {
+func (v *verifier) run(ctx context.Context, committed offsetsCommitted, progress func(int32, int64, int64)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ledger := v.c.Name(schemas.TopicLedger)
@@ -83,11 +83,36 @@ func (v *verifier) run(ctx context.Context, progress func(int32, int64, int64)) 
 		}
 		return nil
 	})
+	if err == nil {
+		err = v.rest(ctx, span.End, committed)
+	}
 	v.result.Customers = len(v.accounts)
 	if errors.Is(err, errDiffers) {
 		return nil
 	}
 	return err
+}
+
+// rest counts what the ledger, which ends at end, has not decided, and looks for decisions that it had.
+func (v *verifier) rest(ctx context.Context, end int64, committed offsetsCommitted) error {
+	for t, s := range v.sources {
+		if t == clockIndex {
+			continue // most ticks leave no decision
+		}
+		named := s.taken
+		group, _ := committed.Lookup(s.name, v.id)
+		if decided, ok := parseCommit(group.Metadata); ok && decided > named {
+			last := &events.Decision{Cause: events.Cause{Topic: string(inputNames[t]), Partition: v.id, Offset: decided - 1}}
+			return v.differs(&kgo.Record{Offset: end}, last, nil,
+				"the group has committed that topic's records below %d as decided, the ledger names those below %d only: it lacks decisions that were made", decided, named)
+		}
+		n, err := s.rest(ctx)
+		if err != nil {
+			return err
+		}
+		v.result.Undecided += n
+	}
+	return nil
 }
 
 // differs notes the difference and ends the walk.

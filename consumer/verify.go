@@ -2,14 +2,19 @@ package consumer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/accrue-loyalty/accrue/events"
 )
+
+// ErrNoPartition means that a partition was named that the topics do not have.
+var ErrNoPartition = errors.New("there is no partition")
 
 // VerifyConfig says what to verify.
 type VerifyConfig struct {
@@ -41,6 +46,14 @@ func (r *VerifyReport) Differences() []Difference {
 	return all
 }
 
+// Undecided sums what the partitions have not decided.
+func (r *VerifyReport) Undecided() (n int64) {
+	for i := range r.Partitions {
+		n += r.Partitions[i].Undecided
+	}
+	return n
+}
+
 // RecordsPerSecond is the speed over all partitions.
 func (r *VerifyReport) RecordsPerSecond() float64 {
 	if r.Took <= 0 {
@@ -54,6 +67,9 @@ type VerifiedPartition struct {
 	Partition int32 `json:"partition"`
 	Records   int64 `json:"records"`
 	Customers int   `json:"customers"`
+	// Undecided are records of the inputs that come after all that the ledger has decided. An engine decides them, or has
+	// done so while they were counted.
+	Undecided int64 `json:"undecided"`
 	// Rewritten are records whose bytes another schema wrote, and which say the same.
 	Rewritten int64 `json:"rewritten,omitempty"`
 	// Chain is the hash of the last record.
@@ -64,8 +80,9 @@ type VerifiedPartition struct {
 
 // Verify walks partitions of the ledger from their start, decides every record's cause once more, and compares bytes. It
 // also checks the chain, the accounts' invariants, that each input record has exactly one decision, in order, that the
-// clock never goes back and stands where a tick put it, and that nothing was decided for a customer before what was due
-// by then. It reads no state and needs no engine; records that come while it runs are not looked at.
+// clock never goes back and stands where a tick put it, that nothing was decided for a customer before what was due
+// by then, and that the ledger has all that the group has committed as decided. It reads no state and needs no engine;
+// records that come while it runs are not looked at.
 //
 // The error says why it could not be done, as when an input topic no longer has the causes. Differences are in the
 // report.
@@ -79,10 +96,21 @@ func (c *Client) Verify(ctx context.Context, cfg VerifyConfig) (VerifyReport, er
 	if err != nil {
 		return VerifyReport{}, err
 	}
+	// Asked for before the ledger's end, so that the ledger has all that they say was decided. Who may read the topics need
+	// not be allowed to see the group.
+	committed, err := c.committed(ctx)
+	if err != nil && !errors.Is(err, kerr.GroupAuthorizationFailed) {
+		return VerifyReport{}, err
+	}
 	ids := cfg.Partitions
 	if ids == nil {
 		for id := range n {
 			ids = append(ids, id)
+		}
+	}
+	for _, id := range ids {
+		if id < 0 || id >= n {
+			return VerifyReport{}, fmt.Errorf("%w %d: the ledger has 0 to %d", ErrNoPartition, id, n-1)
 		}
 	}
 	if cfg.AtOnce <= 0 {
@@ -93,11 +121,8 @@ func (c *Client) Verify(ctx context.Context, cfg VerifyConfig) (VerifyReport, er
 	g.SetLimit(cfg.AtOnce)
 	for i, id := range ids {
 		g.Go(func() error {
-			if id < 0 || id >= n {
-				return fmt.Errorf("there is no partition %d: the ledger has %d", id, n)
-			}
 			v := newVerifier(c, id, n, history)
-			err := v.run(ctx, cfg.Progress)
+			err := v.run(ctx, committed, cfg.Progress)
 			report.Partitions[i] = v.result
 			if err != nil {
 				return fmt.Errorf("verifying partition %d: %w", id, err)

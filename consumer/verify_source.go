@@ -22,6 +22,8 @@ type source struct {
 	chunks chan projector.Chunk
 	failed error // set before chunks is closed
 	at     []*kgo.Record
+	// taken is the offset behind the last record taken.
+	taken int64
 }
 
 // openSource begins to read. It ends with ctx.
@@ -76,9 +78,23 @@ func (s *source) peek(ctx context.Context) (*kgo.Record, error) {
 func (s *source) next(ctx context.Context) (*kgo.Record, error) {
 	rec, err := s.peek(ctx)
 	if err == nil {
-		s.at = s.at[1:]
+		s.at, s.taken = s.at[1:], rec.Offset+1
 	}
 	return rec, err
+}
+
+// rest takes all records that are left, and returns how many.
+func (s *source) rest(ctx context.Context) (n int64, err error) {
+	for {
+		_, err := s.next(ctx)
+		switch {
+		case errors.Is(err, errSourceEnds):
+			return n, nil
+		case err != nil:
+			return 0, err
+		}
+		n++
+	}
 }
 
 // ticks follows the clock topic as the engine did.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -17,8 +18,9 @@ type verifyCommand struct {
 // Help is shown by --help.
 func (verifyCommand) Help() string {
 	return `Walks the ledger from its first record, reads each record's cause from its topic, decides it once more under the
-program version that it names, and compares bytes; and checks the chain of hashes, the accounts' invariants, and that
-each input has exactly one decision. It needs the topics, and no engine.
+program version that it names, and compares bytes; and checks the chain of hashes, the accounts' invariants, that each
+input has exactly one decision, and that the ledger has all that was committed as decided. It needs the topics, and no
+engine. Inputs that come after all that is decided are counted: an engine has yet to decide them.
 
 Exit code 1 and the first difference of each partition, field by field, when something differs.
 
@@ -35,6 +37,9 @@ func (c *verifyCommand) Run(r *run) error {
 	}
 	defer cl.close()
 	report, err := verify(r, cl, c.Partition)
+	if errors.Is(err, consumer.ErrNoPartition) {
+		return wrongUsage(err)
+	}
 	if err != nil {
 		return topicsMissing(err)
 	}
@@ -79,11 +84,12 @@ type verification struct {
 	Seconds          float64                      `json:"seconds"`
 	RecordsPerSecond float64                      `json:"records_per_second"`
 	Differences      int                          `json:"differences"`
+	Undecided        int64                        `json:"undecided"`
 	Partitions       []consumer.VerifiedPartition `json:"partitions"`
 }
 
 func verified(r *consumer.VerifyReport) verification {
-	return verification{r.Records, r.Took.Seconds(), r.RecordsPerSecond(), len(r.Differences()), r.Partitions}
+	return verification{r.Records, r.Took.Seconds(), r.RecordsPerSecond(), len(r.Differences()), r.Undecided(), r.Partitions}
 }
 
 func printVerified(r *run, report *consumer.VerifyReport) {
@@ -94,4 +100,7 @@ func printVerified(r *run, report *consumer.VerifyReport) {
 	fmt.Fprintf(w, "%s of %s decided once more in %.1f s (%s a second): %s\n", grouped(report.Records, "record"),
 		plural(len(report.Partitions), "partition"), report.Took.Seconds(), thousands(int64(report.RecordsPerSecond())),
 		plural(len(report.Differences()), "difference"))
+	if n := report.Undecided(); n > 0 {
+		fmt.Fprintf(w, "%s not decided yet: an engine does that (`accrue run`).\n", grouped(n, "input record"))
+	}
 }
