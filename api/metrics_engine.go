@@ -1,7 +1,6 @@
 package api
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -10,7 +9,7 @@ import (
 )
 
 // EngineMetrics counts and times what the engine does, for Prometheus. It has the methods of the consumer's hook; labels
-// are types, results, reasons and partitions, never customers. Methods are safe for concurrent use and don't block.
+// are types, results and reasons, never customers. Methods are safe for concurrent use and don't block.
 type EngineMetrics struct {
 	decisions   *prometheus.CounterVec
 	points      *prometheus.CounterVec
@@ -19,21 +18,13 @@ type EngineMetrics struct {
 	committing  prometheus.Histogram
 	latency     prometheus.Histogram
 	outcomes    *prometheus.CounterVec
-	lagRecords  *prometheus.GaugeVec
-	lagSeconds  *prometheus.GaugeVec
-	restored    *prometheus.GaugeVec
-	target      *prometheus.GaugeVec
 	deadLetters *prometheus.CounterVec
-	due         *prometheus.GaugeVec
 }
 
 // NewEngineMetrics registers the engine's figures with reg.
 func NewEngineMetrics(reg prometheus.Registerer) (*EngineMetrics, error) {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "accrue", Name: name, Help: help}, labels)
-	}
-	gauge := func(name, help string) *prometheus.GaugeVec {
-		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "accrue", Name: name, Help: help}, []string{"partition"})
 	}
 	histogram := func(name, help string, from float64, n int) prometheus.Histogram {
 		return prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "accrue", Name: name, Help: help,
@@ -47,12 +38,7 @@ func NewEngineMetrics(reg prometheus.Registerer) (*EngineMetrics, error) {
 		committing:  histogram("committing_seconds", "Time to produce and commit a batch.", 0.001, 14),
 		latency:     histogram("event_to_commit_seconds", "Time from an event's record to the commit of its decision.", 0.001, 18),
 		outcomes:    counter("transactions_total", "Transactions, by outcome.", "outcome"),
-		lagRecords:  gauge("lag_records", "Records known to wait."),
-		lagSeconds:  gauge("lag_seconds", "Age of the last record taken."),
-		restored:    gauge("restore_position", "Ledger offset that a restore has come to."),
-		target:      gauge("restore_target", "Ledger offset that a restore ends at."),
 		deadLetters: counter("dead_letters_total", "Records sent to the dead letters, by reason.", "reason"),
-		due:         gauge("due_customers", "Customers that a tick has still to look at."),
 	}
 	for _, c := range m.collectors() {
 		if err := reg.Register(c); err != nil {
@@ -63,11 +49,8 @@ func NewEngineMetrics(reg prometheus.Registerer) (*EngineMetrics, error) {
 }
 
 func (m *EngineMetrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.decisions, m.points, m.batch, m.deciding, m.committing, m.latency, m.outcomes,
-		m.lagRecords, m.lagSeconds, m.restored, m.target, m.deadLetters, m.due}
+	return []prometheus.Collector{m.decisions, m.points, m.batch, m.deciding, m.committing, m.latency, m.outcomes, m.deadLetters}
 }
-
-func label(partition int32) string { return strconv.Itoa(int(partition)) }
 
 // Decided counts decisions of one type and result; type "" is a record that could not be read.
 func (m *EngineMetrics) Decided(t events.Type, r events.Result, n int) {
@@ -92,24 +75,7 @@ func (m *EngineMetrics) Latency(d time.Duration) { m.latency.Observe(d.Seconds()
 // Outcome counts the ends of transactions: committed, aborted, unknown.
 func (m *EngineMetrics) Outcome(outcome string) { m.outcomes.WithLabelValues(outcome).Inc() }
 
-// Lag is how far a partition is behind.
-func (m *EngineMetrics) Lag(partition int32, records int64, age time.Duration) {
-	m.lagRecords.WithLabelValues(label(partition)).Set(float64(records))
-	m.lagSeconds.WithLabelValues(label(partition)).Set(age.Seconds())
-}
-
-// Restored is the progress of taking a partition over, in ledger offsets.
-func (m *EngineMetrics) Restored(partition int32, position, end int64) {
-	m.restored.WithLabelValues(label(partition)).Set(float64(position))
-	m.target.WithLabelValues(label(partition)).Set(float64(end))
-}
-
 // DeadLetters counts records sent to the dead letters.
 func (m *EngineMetrics) DeadLetters(reason string, n int) {
 	m.deadLetters.WithLabelValues(reason).Add(float64(n))
-}
-
-// Due is how many customers a tick has still to look at in a partition.
-func (m *EngineMetrics) Due(partition int32, customers int) {
-	m.due.WithLabelValues(label(partition)).Set(float64(customers))
 }

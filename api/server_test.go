@@ -178,11 +178,16 @@ func TestNoLabelNamesACustomer(t *testing.T) {
 	}
 }
 
-func TestAPartitionWithoutStateHasAFigure(t *testing.T) {
+func TestPartitionMetrics(t *testing.T) {
 	s := open(t)
-	m := api.NewPartitionMetrics([]string{"running", "stopped"}, func() map[int32]string {
-		return map[int32]string{0: "running", 2: "stopped"}
-	})
+	decided := time.UnixMilli(1_000_000)
+	figures := []api.PartitionFigures{
+		{Partition: 0, Phase: "running", Ledger: 7, End: 7, Newest: events.InstantOf(decided), Due: 4},
+		{Partition: 2, Phase: "stopped", Ledger: 100, End: 200, Waiting: 12, Newest: events.InstantOf(decided)},
+		{Partition: 3, Phase: "running", Waiting: 1},
+	}
+	m := api.NewPartitionMetrics([]string{"running", "stopped"}, func() []api.PartitionFigures { return figures },
+		func() time.Time { return decided.Add(2 * time.Second) })
 	if err := s.reg.Register(m); err != nil {
 		t.Fatal(err)
 	}
@@ -192,10 +197,21 @@ func TestAPartitionWithoutStateHasAFigure(t *testing.T) {
 		`accrue_partition_phase{partition="0",phase="stopped"} 0`,
 		`accrue_partition_phase{partition="2",phase="running"} 0`,
 		`accrue_partition_phase{partition="2",phase="stopped"} 1`,
+		`accrue_lag_records{partition="2"} 12`,
+		`accrue_lag_seconds{partition="0"} 0`, // nothing waits, however long ago the last came
+		`accrue_lag_seconds{partition="2"} 2`,
+		`accrue_lag_seconds{partition="3"} 0`,
+		`accrue_restore_position{partition="2"} 100`,
+		`accrue_restore_target{partition="2"} 200`,
+		`accrue_due_customers{partition="0"} 4`,
 	} {
 		if !strings.Contains(text, line+"\n") {
 			t.Errorf("/metrics lacks %s", line)
 		}
+	}
+	figures = figures[:1] // the others have moved to another instance
+	if text := string(s.get("/metrics").is(http.StatusOK).body); strings.Contains(text, `partition="2"`) {
+		t.Error("/metrics still has figures of a partition that has moved")
 	}
 }
 
@@ -210,10 +226,7 @@ func TestEngineMetrics(t *testing.T) {
 	m.Batch(7, time.Millisecond, 5*time.Millisecond)
 	m.Latency(9 * time.Millisecond)
 	m.Outcome("committed")
-	m.Lag(3, 12, 2*time.Second)
-	m.Restored(3, 100, 200)
 	m.DeadLetters("unknown_schema", 1)
-	m.Due(3, 4)
 	text := string(s.get("/metrics").is(http.StatusOK).body)
 	for _, line := range []string{
 		`accrue_decisions_total{result="APPLIED",type="OrderPlaced"} 7`,
@@ -221,11 +234,7 @@ func TestEngineMetrics(t *testing.T) {
 		`accrue_batch_records_sum 7`,
 		`accrue_event_to_commit_seconds_count 1`,
 		`accrue_transactions_total{outcome="committed"} 1`,
-		`accrue_lag_records{partition="3"} 12`,
-		`accrue_lag_seconds{partition="3"} 2`,
-		`accrue_restore_target{partition="3"} 200`,
 		`accrue_dead_letters_total{reason="unknown_schema"} 1`,
-		`accrue_due_customers{partition="3"} 4`,
 	} {
 		if !strings.Contains(text, line+"\n") {
 			t.Errorf("/metrics lacks %s", line)

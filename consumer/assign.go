@@ -193,7 +193,6 @@ func (w *worker) takeOver(ctx context.Context, id int32, tenure *tenure, committ
 	programs, fresh := e.cfg.Programs.history.Load(), store.Position().Ledger == 0
 	err = e.projector.Restore(ctx, store, func(position, end int64) {
 		tenure.set(func(s *PartitionStatus) { s.Ledger, s.End = position, end })
-		e.cfg.Metrics.Restored(id, position, end)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("restoring from the ledger: %w", err)

@@ -225,8 +225,12 @@ type PartitionStatus struct {
 	Clock  events.Instant `json:"clock"`
 	// Waiting is how many input records are known to wait.
 	Waiting int64 `json:"waiting"`
-	// Sweeping is set while what the last tick made due is being worked off.
+	// Newest is the highest time that a record decided here has in its topic; 0: none was.
+	Newest events.Instant `json:"newest,omitempty"`
+	// Sweeping is set while what the last tick made due is being worked off. Due is how many customers the last
+	// transaction did that for.
 	Sweeping bool `json:"sweeping"`
+	Due      int  `json:"due,omitempty"`
 	// Driver is who drives the clock through history; "" is the wall clock.
 	Driver string `json:"driver,omitempty"`
 	Err    string `json:"error,omitempty"`

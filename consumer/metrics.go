@@ -6,7 +6,7 @@ import (
 	"github.com/accrue-loyalty/accrue/events"
 )
 
-// Metrics takes what the engine measures. Methods are called from the workers, concurrently, and must not block.
+// Metrics takes what the engine measures; where each partition stands is in [Engine.Status]. Methods are called from the workers, concurrently, and must not block.
 type Metrics interface {
 	// Decided counts decisions of one type and result; type "" is a record that could not be read.
 	Decided(t events.Type, r events.Result, n int)
@@ -18,14 +18,8 @@ type Metrics interface {
 	Latency(d time.Duration)
 	// Outcome counts the ends of transactions.
 	Outcome(o Outcome)
-	// Lag is how far a partition is behind: records known to wait, and the age of the last one taken.
-	Lag(partition int32, records int64, age time.Duration)
-	// Restored is the progress of taking a partition over, as ledger offsets.
-	Restored(partition int32, position, end int64)
 	// DeadLetters counts records sent to the dead letters, by reason.
 	DeadLetters(reason string, n int)
-	// Due is how many customers a tick has still to look at in a partition.
-	Due(partition int32, customers int)
 }
 
 // Outcome is how a transaction ended.
@@ -58,14 +52,5 @@ func (NoMetrics) Latency(time.Duration) {}
 // Outcome implements [Metrics].
 func (NoMetrics) Outcome(Outcome) {}
 
-// Lag implements [Metrics].
-func (NoMetrics) Lag(int32, int64, time.Duration) {}
-
-// Restored implements [Metrics].
-func (NoMetrics) Restored(int32, int64, int64) {}
-
 // DeadLetters implements [Metrics].
 func (NoMetrics) DeadLetters(string, int) {}
-
-// Due implements [Metrics].
-func (NoMetrics) Due(int32, int) {}

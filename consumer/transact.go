@@ -10,6 +10,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/accrue-loyalty/accrue/events"
 )
 
 // endTimeout bounds the end of a transaction. It is not tied to the engine's context: an end that is cut short leaves
@@ -185,10 +187,10 @@ func (w *worker) report(d *decider, offsets []int64) {
 	p.store.CatchingUp(waiting > catchingUpFrom)
 	p.tenure.set(func(s *PartitionStatus) {
 		s.Ledger, s.End = p.now.position.Ledger, p.now.position.Ledger
-		s.Clock, s.Waiting, s.Sweeping = p.now.clock.at, waiting, p.now.sweep
+		s.Clock, s.Waiting, s.Sweeping, s.Due = p.now.clock.at, waiting, p.now.sweep, d.handed
+		s.Newest = max(s.Newest, events.Instant(d.newest))
 	})
 	p.tenure.follow(p.now.lease, len(p.now.ticks))
-	w.e.cfg.Metrics.Due(p.id, d.handed)
 	if len(offsets) == 0 {
 		return
 	}
@@ -199,9 +201,7 @@ func (w *worker) report(d *decider, offsets []int64) {
 	}
 	d.counts.report(w.e.cfg.Metrics)
 	if d.newest != 0 {
-		age := time.Since(time.UnixMilli(d.newest))
-		w.e.cfg.Metrics.Latency(age)
-		w.e.cfg.Metrics.Lag(p.id, waiting, age)
+		w.e.cfg.Metrics.Latency(time.Since(time.UnixMilli(d.newest)))
 	}
 }
 

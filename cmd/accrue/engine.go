@@ -99,7 +99,7 @@ func newInstance(ctx context.Context, c *cluster, cfg instanceConfig, log *slog.
 	for _, phase := range consumer.Phases() {
 		phases = append(phases, string(phase))
 	}
-	if err := errors.Join(reg.Register(api.NewStateMetrics(i.store.Stats, i.stats)), reg.Register(api.NewPartitionMetrics(phases, i.phases))); err != nil {
+	if err := errors.Join(reg.Register(api.NewStateMetrics(i.store.Stats, i.stats)), reg.Register(api.NewPartitionMetrics(phases, i.figures, time.Now))); err != nil {
 		return nil, fmt.Errorf("registering metrics: %w", err)
 	}
 	return i, i.serve(ctx, c, cfg, ec, reg, log)
@@ -116,11 +116,12 @@ func (i *instance) stats() map[int32]state.Stats {
 	return all
 }
 
-// phases returns the phases of the partitions that the group has given to this instance.
-func (i *instance) phases() map[int32]string {
-	all := map[int32]string{}
+// figures returns where the partitions stand that the group has given to this instance.
+func (i *instance) figures() []api.PartitionFigures {
+	var all []api.PartitionFigures
 	for _, s := range i.engine.Status() {
-		all[s.Partition] = string(s.Phase)
+		all = append(all, api.PartitionFigures{Partition: s.Partition, Phase: string(s.Phase), Ledger: s.Ledger, End: s.End,
+			Waiting: s.Waiting, Newest: s.Newest, Due: s.Due})
 	}
 	return all
 }
