@@ -96,7 +96,6 @@ func (d *decider) close() (*events.Decision, []events.Event) {
 	if d.made.Result == "" {
 		d.settle()
 	}
-	// A deficit and spendable points never stand side by side.
 	d.repay()
 	d.finish()
 	t := &d.a.tally

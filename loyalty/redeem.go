@@ -73,9 +73,12 @@ func (d *decider) declinesReward(e *events.RedemptionRequested) string {
 	}
 }
 
-// spendable sums the active points that have not expired at now.
+// spendable sums the active points that have not expired at now. Who owes points has none to spend.
 func (a *Account) spendable(now events.Instant) events.Points {
 	var sum events.Points
+	if a.Deficit > 0 {
+		return 0
+	}
 	for i := range a.Lots {
 		sum += a.Lots[i].spendable(now)
 	}

@@ -282,13 +282,27 @@ func (a *Account) firstLot(fits func(*Lot) bool) *Lot {
 	return first
 }
 
-// repay takes an open deficit from whatever is spendable.
+// repay takes an open deficit from whatever is spendable, once something has become active, or a debt has come with a
+// merge. A lot that has expired at the time of one event is spendable again at that of an older one: that alone repays
+// nothing.
 func (d *decider) repay() {
-	for d.a.Deficit > 0 {
+	for d.a.Deficit > 0 && slices.ContainsFunc(d.made.Entries, repays) {
 		l := d.a.firstLot(func(l *Lot) bool { return l.spendable(d.now) > 0 })
 		if l == nil {
 			return
 		}
 		d.add(events.Entry{Type: events.DeficitRepaid, Lot: l.ID, Points: min(l.Active, d.a.Deficit)})
+	}
+}
+
+// repays reports whether an entry makes points active, or brings a debt.
+func repays(e events.Entry) bool {
+	switch e.Type {
+	case events.Earn:
+		return e.ActiveAt != 0 && e.ActiveAt <= e.EarnedAt
+	case events.Activate, events.Release, events.Reinstate, events.Adjust, events.TransferIn, events.TransferOut:
+		return true
+	default:
+		return false
 	}
 }
