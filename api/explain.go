@@ -1,245 +1,191 @@
 package api
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/loyalty"
 	"github.com/accrue-loyalty/accrue/schemas"
 )
 
-// explainText puts an explanation into words that a shop clerk understands.
-func explainText(x *Explanation, event events.Event, waited []string) string {
-	var b strings.Builder
-	d := &x.Decision
-	fmt.Fprintf(&b, "%s\n", Visible(heading(d, event)))
-	fmt.Fprintf(&b, "%s\n", verdict(x))
-	if len(x.Steps) > 0 {
-		b.WriteString("\nHow it was reckoned:\n")
-		for _, step := range x.Steps {
-			fmt.Fprintf(&b, "  %s\n", Visible(step.Subject+": "+step.Text))
-		}
-	}
-	if x.Missing != "" {
-		fmt.Fprintf(&b, "\nHow it was reckoned cannot be shown: %s.\n", x.Missing)
-	}
-	if len(d.Entries) > 0 {
-		b.WriteString("\nWhat moved:\n")
-		for i := range d.Entries {
-			fmt.Fprintf(&b, "  %s\n", Visible(entryWords(&d.Entries[i])))
-		}
-	}
-	if len(waited) > 0 {
-		b.WriteString("\nWhat had waited:\n")
-		for _, line := range waited {
-			fmt.Fprintf(&b, "  %s\n", Visible(line))
-		}
-	}
-	fmt.Fprintf(&b, "\nAfterwards: %s.\n", balanceWords(d))
-	b.WriteString(origin(x))
-	return b.String()
+// Explanation is the answer to GET …/explain/{event}: the decision, how it was reckoned, and the same in words.
+type Explanation struct {
+	Customer string              `json:"customer"`
+	Event    string              `json:"event"`
+	Decision events.Decision     `json:"decision"`
+	Program  *ProgramVersion     `json:"program,omitempty" doc:"The version that the decision is pinned to"`
+	Steps    []loyalty.TraceStep `json:"steps" nullable:"false" doc:"How the points were reckoned, in order"`
+	// Missing says why there are no steps.
+	Missing string `json:"missing,omitempty" doc:"Why the reckoning cannot be shown, if it cannot"`
+	// Ended is set for an event that waited and does so no longer.
+	Ended    *Ended `json:"ended,omitempty" doc:"What became of an event that waited for its order; absent while it waits"`
+	Lots     []Lot  `json:"lots" nullable:"false" doc:"The lots that the decision touched, after it"`
+	Text     string `json:"text" doc:"All of it in words"`
+	Position string `json:"position"`
 }
 
-// heading names the event and when it happened.
-func heading(d *events.Decision, event events.Event) string {
-	what := string(d.Facts.Type)
-	switch e := event.(type) {
-	case *events.OrderPlaced:
-		what = fmt.Sprintf("Order %s was placed", e.Order)
-	case *events.OrderFulfilled:
-		what = fmt.Sprintf("Order %s was fulfilled", e.Order)
-	case *events.OrderCancelled:
-		what = fmt.Sprintf("Order %s was cancelled", e.Order)
-	case *events.OrderReturned:
-		what = fmt.Sprintf("Return %s of order %s", e.Return, e.Order)
-	case *events.RedemptionRequested:
-		what = fmt.Sprintf("Redemption %s asked for %s", e.Redemption, count(e.Points))
-	case *events.RedemptionConfirmed:
-		what = fmt.Sprintf("Redemption %s was confirmed", e.Redemption)
-	case *events.RedemptionCancelled:
-		what = fmt.Sprintf("Redemption %s was cancelled", e.Redemption)
-	case *events.PointsAdjusted:
-		what = fmt.Sprintf("%s adjusted the points by %+d: %s", e.Actor, e.Points, e.Reason)
-	case *events.TransferRequested:
-		what = fmt.Sprintf("Transfer %s of %s to %s", e.Transfer, count(e.Points), e.To)
-	case *events.TransferCredited:
-		what = fmt.Sprintf("Transfer %s from %s", e.Transfer, e.From)
-	case *events.ReferralRewarded:
-		what = fmt.Sprintf("Reward for bringing %s", e.Referee)
-	case nil:
-		if d.Cause.Topic == string(schemas.TopicClock) {
-			what = "The clock moved on"
+type explainInput struct {
+	CustomerInput
+	Event string `path:"event" doc:"The event's id, or @ and a ledger offset: what the clock did has no event of its own"`
+}
+
+func (s *Server) registerExplain(h huma.API) {
+	huma.Register(h, s.readOperation("explain", "/v1/customers/{customer}/explain/{event}",
+		"Why an event earned what it did", ReasonUnknownEvent, ReasonTooLong, ReasonKafkaUnavailable), s.explain)
+}
+
+func (s *Server) explain(ctx context.Context, in *explainInput) (*answer[Explanation], error) {
+	r, err := in.find(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	offset, p := s.locate(&r, in.Customer, in.Event)
+	if p != nil {
+		return nil, p
+	}
+	history, p := s.history(ctx, &r, in.Customer, offset)
+	if p != nil {
+		return nil, p
+	}
+	d := history[len(history)-1]
+	x := Explanation{
+		Customer: in.Customer, Event: d.Cause.Event, Decision: d, Steps: []loyalty.TraceStep{}, Position: r.at().String(),
+	}
+	if x.Ended, p = s.ended(ctx, &r, &d); p != nil {
+		return nil, p
+	}
+	account, records := loyalty.NewAccount(x.Customer), loyalty.NewMemoryRecords()
+	for i := range history[:len(history)-1] {
+		loyalty.Evolve(account, records, &history[i])
+	}
+	waited := endingsWords(account, &d)
+	event := s.reckon(ctx, &x, account, records)
+	touched := func(l *loyalty.Lot) bool {
+		return slices.ContainsFunc(d.Entries, func(e events.Entry) bool { return e.Lot == l.ID })
+	}
+	x.Lots = lotsOf(&reader{account: account}, touched)
+	x.Text = explainText(&x, event, waited)
+	return answerOf(&r, x), nil
+}
+
+// locate finds the ledger offset of a decision by its event, or by itself.
+func (s *Server) locate(r *reader, customer, event string) (int64, *Problem) {
+	offset, ok, err := r.place.Store.Find(customer, event)
+	if err != nil {
+		return 0, s.storeProblem(r.place, err)
+	}
+	if ok {
+		return offset, nil
+	}
+	if p := s.still(r); p != nil {
+		return 0, p
+	}
+	if text, isOffset := strings.CutPrefix(event, "@"); isOffset {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 0 {
+			return 0, s.located(problem(ReasonUnknownEvent, "%q is not @ and a ledger offset", event), r)
 		}
+		found, err := r.place.Store.Statement(customer, n+1, 1)
+		if err != nil {
+			return 0, s.storeProblem(r.place, err)
+		}
+		if len(found) == 1 && found[0] == n {
+			return n, nil
+		}
+	}
+	return 0, s.missing(problem(ReasonUnknownEvent, "no decision on this event of the customer is known: it may not have "+
+		"been decided yet, or be too old to be remembered by its id; its statement has it by @offset"), r)
+}
+
+// statementPage is how many offsets of a statement are asked for at once.
+const statementPage = 1000
+
+// history reads the customer's decisions up to the offset, oldest first.
+func (s *Server) history(ctx context.Context, r *reader, customer string, offset int64) ([]events.Decision, *Problem) {
+	offsets, p := s.offsets(r, customer, -1, offset+1)
+	if p != nil {
+		return nil, p
+	}
+	if len(offsets) == 0 || offsets[0] != offset {
+		return nil, s.located(problem(ReasonUnknownEvent, "the customer's statement does not hold ledger offset %d", offset), r)
+	}
+	slices.Reverse(offsets)
+	return s.decisions(ctx, r.place, offsets)
+}
+
+// offsets lists the customer's decisions above the ledger offset after and below before (0: all), newest first.
+func (s *Server) offsets(r *reader, customer string, after, before int64) ([]int64, *Problem) {
+	var offsets []int64
+	for {
+		page, err := r.place.Store.Statement(customer, before, statementPage)
+		if err != nil {
+			return nil, s.storeProblem(r.place, err)
+		}
+		whole := len(page) == statementPage
+		page = slices.DeleteFunc(page, func(offset int64) bool { return offset <= after })
+		offsets = append(offsets, page...)
+		if len(offsets) > s.cfg.ExplainMax {
+			return nil, problem(ReasonTooLong, "the customer has more than %d decisions before or after this one: look at "+
+				"the decision itself in the statement", s.cfg.ExplainMax)
+		}
+		if !whole || len(page) < statementPage {
+			break
+		}
+		before = page[len(page)-1]
+	}
+	return offsets, s.still(r)
+}
+
+// reckon decides x's decision once more, with a trace, on the account as it was before it. It returns the event, and
+// leaves the account as it was after it.
+func (s *Server) reckon(ctx context.Context, x *Explanation, a *loyalty.Account, records loyalty.Records) events.Event {
+	last := &x.Decision
+	versions := s.parts.Programs.History()
+	program := versions.Version(last.Program.Version)
+	if program != nil {
+		v := versionOf(program)
+		x.Program = &v
+	}
+	var event events.Event
+	switch {
+	case last.Cause.Topic == string(schemas.TopicClock):
+		x.Missing = "the clock did this: nothing was reckoned"
+	case program == nil:
+		x.Missing = fmt.Sprintf("version %d of the program is not known here", last.Program.Version)
 	default:
+		event = s.cause(ctx, x, last.Cause)
 	}
-	return fmt.Sprintf("%s, at %s.", what, d.Facts.At)
+	if event == nil {
+		loyalty.Evolve(a, records, last)
+		return nil
+	}
+	trace := &loyalty.Trace{}
+	again, _ := loyalty.Decide(program, a, records, loyalty.Input{
+		Event: event, Cause: last.Cause, Clock: last.Clock, History: versions, Lenient: last.Result != events.Future,
+		Trace: trace,
+	})
+	x.Steps = append(x.Steps, trace.Steps...)
+	if again.Result != last.Result || again.Balance != last.Balance {
+		x.Missing = "deciding again gives another result than the ledger has: run accrue verify"
+	}
+	return event
 }
 
-// verdict says in one sentence what came of it.
-func verdict(x *Explanation) string {
-	d, why := &x.Decision, ""
-	if r := reasonOf(d); r != "" {
-		why = ": " + r.words()
+func (s *Server) cause(ctx context.Context, x *Explanation, c events.Cause) events.Event {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.PublishMax)
+	defer cancel()
+	event, err := s.parts.Ledger.Cause(ctx, c)
+	if err != nil {
+		s.log.Warn("reading the cause of a decision", "topic", c.Topic, "partition", c.Partition, "offset", c.Offset,
+			"error", err)
+		x.Missing = "the event itself is no longer in its topic, or cannot be read"
+		return nil
 	}
-	switch d.Result {
-	case events.Applied:
-		return sumWords(d)
-	case events.Nothing:
-		return "It changed no points" + why + "."
-	case events.Holdout:
-		return "It earned nothing" + why + "."
-	case events.Duplicate, events.Conflict, events.Stale, events.Future, events.Refused:
-		return "It was not carried out" + why + "."
-	case events.Waiting:
-		return waitWords(x.Ended)
-	case events.Held:
-		return "Its points are held" + why + "."
-	case events.Forwarded:
-		return "It was passed on" + why + "."
-	case events.Unreadable, events.Parked:
-		return "It could not be decided" + why + "."
-	}
-	return string(d.Result) + why
-}
-
-// sumWords adds the entries up by type.
-func sumWords(d *events.Decision) string {
-	var parts []string
-	for _, t := range events.EntryTypes() {
-		var sum events.Points
-		found := false
-		for i := range d.Entries {
-			if d.Entries[i].Type == t {
-				sum += d.Entries[i].Points
-				found = true
-			}
-		}
-		switch {
-		case t == events.TierChanged && found:
-			parts = append(parts, "tier "+d.Tier)
-		case sum > 0:
-			parts = append(parts, count(sum)+" "+participle(t))
-		}
-	}
-	if len(parts) == 0 {
-		return "It was carried out, and changed no points."
-	}
-	return "It was carried out: " + strings.Join(parts, ", ") + "."
-}
-
-func count(n events.Points) string {
-	if n == 1 {
-		return "1 point"
-	}
-	return strconv.FormatInt(int64(n), 10) + " points"
-}
-
-// participle says what happened to the points of an entry.
-func participle(t events.EntryType) string {
-	switch t {
-	case events.Earn:
-		return "earned"
-	case events.Activate:
-		return "became spendable"
-	case events.CancelPending:
-		return "taken back before they were spendable"
-	case events.Reserve:
-		return "set aside"
-	case events.Confirm:
-		return "spent"
-	case events.Release:
-		return "free again"
-	case events.Revoke:
-		return "taken back"
-	case events.Reinstate:
-		return "given back"
-	case events.Expire:
-		return "expired"
-	case events.Adjust:
-		return "added by hand"
-	case events.AdjustDown:
-		return "taken off by hand"
-	case events.TransferOut:
-		return "given to another customer"
-	case events.TransferIn:
-		return "received from another customer"
-	case events.DeficitOwed:
-		return "owed, because they were spent already"
-	case events.DeficitRepaid:
-		return "used to repay what was owed"
-	case events.Forfeit:
-		return "forfeited"
-	case events.TierChanged:
-		return "moved by a change of tier"
-	}
-	return string(t)
-}
-
-// entryWords describes one movement.
-func entryWords(e *events.Entry) string {
-	if e.Type == events.TierChanged {
-		return "the tier changed"
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s", count(e.Points), participle(e.Type))
-	if e.Rule != "" {
-		fmt.Fprintf(&b, ", by rule %s", e.Rule)
-	}
-	if e.Asked != 0 && e.Asked != e.Points {
-		fmt.Fprintf(&b, " (of %d asked for)", e.Asked)
-	}
-	if e.Lot != 0 {
-		fmt.Fprintf(&b, ", lot %d", e.Lot)
-	}
-	if e.Order != "" {
-		fmt.Fprintf(&b, ", order %s", e.Order)
-	}
-	if e.Redemption != "" {
-		fmt.Fprintf(&b, ", redemption %s", e.Redemption)
-	}
-	// What a cap or the control group left nothing of is in no lot, and will not be spendable at any time.
-	if e.Type == events.Earn && e.Lot != 0 {
-		b.WriteString(datesWords(e))
-	}
-	return b.String()
-}
-
-// datesWords says from when to when earned points can be spent.
-func datesWords(e *events.Entry) string {
-	text := ", spendable from " + e.ActiveAt.String()
-	if e.ActiveAt == 0 {
-		text = ", spendable some time after the order is fulfilled"
-	}
-	if e.ExpiresAt != 0 {
-		text += " until " + e.ExpiresAt.String()
-	}
-	return text
-}
-
-func balanceWords(d *events.Decision) string {
-	b := &d.Balance
-	text := fmt.Sprintf("%d spendable, %d pending, %d reserved", b.Active, b.Pending, b.Reserved)
-	if b.Deficit > 0 {
-		text += fmt.Sprintf(", %d owed", b.Deficit)
-	}
-	if d.Tier != "" {
-		text += ", tier " + d.Tier
-	}
-	return text
-}
-
-// origin says where it is written and what it stands on.
-func origin(x *Explanation) string {
-	d := &x.Decision
-	program := fmt.Sprintf("version %d", d.Program.Version)
-	if x.Program != nil {
-		program = fmt.Sprintf("%s, version %d (%.12s)", x.Program.Program, d.Program.Version, d.Program.Hash)
-	}
-	clock := d.Clock.String()
-	if clock == "" {
-		clock = "none yet"
-	}
-	return fmt.Sprintf("Program: %s. Clock: %s.\nLedger: partition %d, offset %d; decided on %s, partition %d, offset %d.\n",
-		program, clock, d.Partition, d.Offset, d.Cause.Topic, d.Cause.Partition, d.Cause.Offset)
+	return event
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -169,30 +168,4 @@ func (d decisions) Wait(ctx context.Context, customer, event string, send func()
 	case <-ctx.Done():
 		return events.Decision{}, ctx.Err()
 	}
-}
-
-// Publish implements [api.Producer]: the events go to their topics and are waited for.
-func (p *publisher) Publish(ctx context.Context, batch []events.Event) []api.Published {
-	out := make([]api.Published, len(batch))
-	done := make(chan struct{}, len(batch))
-	for i, e := range batch {
-		rec, err := p.record(e)
-		if err != nil {
-			out[i].Err = err
-			done <- struct{}{}
-			continue
-		}
-		out[i].Topic = string(schemas.TopicOf(e.EventType()))
-		p.produce(ctx, rec, func(partition int32, offset int64, err error) {
-			out[i].Partition, out[i].Offset = partition, offset
-			if err != nil {
-				out[i].Err = fmt.Errorf("publishing event %q: %w", e.Head().ID, err)
-			}
-			done <- struct{}{}
-		})
-	}
-	for range batch {
-		<-done
-	}
-	return out
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/accrue-loyalty/accrue/api"
 	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/schemas"
@@ -147,6 +148,32 @@ func (p *publisher) record(e events.Event) (*kgo.Record, error) {
 
 func (p *publisher) produce(ctx context.Context, rec *kgo.Record, then func(partition int32, offset int64, err error)) {
 	p.kafka.Produce(ctx, rec, func(rec *kgo.Record, err error) { then(rec.Partition, rec.Offset, err) })
+}
+
+// Publish implements [api.Producer]: the events go to their topics and are waited for.
+func (p *publisher) Publish(ctx context.Context, batch []events.Event) []api.Published {
+	out := make([]api.Published, len(batch))
+	done := make(chan struct{}, len(batch))
+	for i, e := range batch {
+		rec, err := p.record(e)
+		if err != nil {
+			out[i].Err = err
+			done <- struct{}{}
+			continue
+		}
+		out[i].Topic = string(schemas.TopicOf(e.EventType()))
+		p.produce(ctx, rec, func(partition int32, offset int64, err error) {
+			out[i].Partition, out[i].Offset = partition, offset
+			if err != nil {
+				out[i].Err = fmt.Errorf("publishing event %q: %w", e.Head().ID, err)
+			}
+			done <- struct{}{}
+		})
+	}
+	for range batch {
+		<-done
+	}
+	return out
 }
 
 // flush waits until Kafka has everything that was sent.
