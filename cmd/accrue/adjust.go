@@ -13,10 +13,10 @@ import (
 
 type adjustCommand struct {
 	customerFlags
-	Points int64  `required:"" placeholder:"N" help:"How many to add, or, below 0, to take."`
-	Reason string `required:"" help:"Why; it stays in the event, in the crm topic."`
-	Actor  string `env:"USER" required:"" help:"Who does it; it stays in the event, in the crm topic."`
-	ID     string `placeholder:"ID" help:"Idempotency key: the same one adjusts once, and a repeat is answered as the first time."`
+	Points int64   `required:"" placeholder:"N" help:"How many to add, or, below 0, to take."`
+	Reason string  `required:"" help:"Why; it stays in the event, in the crm topic."`
+	Actor  string  `env:"USER" required:"" help:"Who does it; it stays in the event, in the crm topic."`
+	ID     givenID `placeholder:"ID" help:"Idempotency key: the same one adjusts once, and a repeat is answered as the first time."`
 }
 
 // Help is shown by --help.
@@ -35,7 +35,7 @@ func (c *adjustCommand) Run(r *run) error {
 	now := time.Now()
 	if c.ID != "" {
 		// Sent again with the time of now, a repeat would be another event under a used id: a conflict, in the ledger for ever.
-		x, raw, err := c.decided(r, cl, c.ID)
+		x, raw, err := c.decided(r, cl)
 		switch {
 		case err == nil && api.Remembered(x.Decision.Result):
 			return c.answer(r, cl, x, raw)
@@ -43,7 +43,7 @@ func (c *adjustCommand) Run(r *run) error {
 			return err
 		}
 	} else {
-		c.ID = fmt.Sprintf("adjust:%s:%d", c.Actor, now.UnixNano())
+		c.ID = givenID(fmt.Sprintf("adjust:%s:%d", c.Actor, now.UnixNano()))
 	}
 	if err := c.mayAdjust(r, cl); err != nil {
 		return err
@@ -57,7 +57,7 @@ func (c *adjustCommand) Run(r *run) error {
 	} else if err != nil {
 		return err
 	}
-	x, raw, err := c.decided(r, cl, c.ID)
+	x, raw, err := c.decided(r, cl)
 	if answeredBy(err, api.ReasonErased) {
 		return err
 	} else if err != nil {
@@ -68,13 +68,13 @@ func (c *adjustCommand) Run(r *run) error {
 
 // event is what the command says, at a time.
 func (c *adjustCommand) event(at events.Instant) *events.PointsAdjusted {
-	return &events.PointsAdjusted{Header: events.Header{ID: c.ID, Customer: c.Customer, At: at}, Points: c.Points, Reason: c.Reason, Actor: c.Actor}
+	return &events.PointsAdjusted{Header: events.Header{ID: string(c.ID), Customer: c.Customer, At: at}, Points: c.Points, Reason: c.Reason, Actor: c.Actor}
 }
 
-// decided reads the decision on an event, as it came and decoded.
-func (c *adjustCommand) decided(r *run, cl *apiClient, id string) (*api.Explanation, json.RawMessage, error) {
+// decided reads the decision on the command's event, as it came and decoded.
+func (c *adjustCommand) decided(r *run, cl *apiClient) (*api.Explanation, json.RawMessage, error) {
 	var raw json.RawMessage
-	if err := cl.get(r.ctx, &raw, nil, "v1", "customers", c.Customer, "explain", id); err != nil {
+	if err := cl.get(r.ctx, &raw, nil, "v1", "customers", c.Customer, "explain", string(c.ID)); err != nil {
 		return nil, nil, err
 	}
 	x := &api.Explanation{}

@@ -12,17 +12,30 @@ import (
 // keyFlags name a command's event. Nothing does unless the user wants it: the redemption's id is what makes a repeat
 // safe, and a fixed key would answer every repeat with the first decision, however things stand by then.
 type keyFlags struct {
-	ID string `placeholder:"ID" help:"Idempotency key: under the same one the first answer is repeated, also a refusal."`
+	ID givenID `placeholder:"ID" help:"Idempotency key: under the same one the first answer is repeated, also a refusal."`
+}
+
+// givenID is an id that may be left out, but not be empty: a script's variable without a value would have the command go on
+// under an id that is made up, and a repeat under another one.
+type givenID string
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (id *givenID) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		return errors.New("is empty: give an id, or leave the flag out")
+	}
+	*id = givenID(text)
+	return nil
 }
 
 type redeemCommand struct {
 	customerFlags
 	keyFlags
-	Points     int64  `arg:"" help:"How many points to reserve."`
-	Redemption string `placeholder:"ID" help:"Your id of it; repeating the command with the same id reserves once."`
-	Order      string `placeholder:"ID" help:"The order that the points pay for."`
-	OrderTotal int64  `placeholder:"MINOR" help:"The order's total in minor units: bounds the share that points may pay."`
-	Reward     string `placeholder:"ID" help:"The reward that the points buy."`
+	Points     int64   `arg:"" help:"How many points to reserve."`
+	Redemption givenID `placeholder:"ID" help:"Your id of it; repeating the command with the same id reserves once."`
+	Order      givenID `placeholder:"ID" help:"The order that the points pay for."`
+	OrderTotal int64   `placeholder:"MINOR" help:"The order's total in minor units: bounds the share that points may pay."`
+	Reward     givenID `placeholder:"ID" help:"The reward that the points buy."`
 }
 
 // Help is shown by --help.
@@ -38,8 +51,8 @@ func (c *redeemCommand) Run(r *run) error {
 	if c.Points <= 0 {
 		return wrongUsage(fmt.Errorf("points: is %d, must be more than 0", c.Points))
 	}
-	req := api.RedeemRequest{ID: c.ID, Customer: c.Customer, Points: events.Points(c.Points), Redemption: c.Redemption, Order: c.Order,
-		OrderTotal: events.Money(c.OrderTotal), Reward: c.Reward}
+	req := api.RedeemRequest{ID: string(c.ID), Customer: c.Customer, Points: events.Points(c.Points), Redemption: string(c.Redemption),
+		Order: string(c.Order), OrderTotal: events.Money(c.OrderTotal), Reward: string(c.Reward)}
 	x, err := c.settle(r, req, "v1", "redemptions")
 	if err != nil {
 		return usedUp(err)
@@ -67,21 +80,17 @@ func usedUp(err error) error {
 type confirmCommand struct {
 	customerFlags
 	keyFlags
-	Redemption string `arg:"" help:"The redemption's id."`
-	Points     int64  `placeholder:"N" help:"Spend fewer; the rest is released."`
-	Order      string `placeholder:"ID" help:"The order that the points pay for."`
+	Redemption string         `arg:"" help:"The redemption's id."`
+	Points     *events.Points `placeholder:"N" help:"Spend fewer; the rest is released."`
+	Order      givenID        `placeholder:"ID" help:"The order that the points pay for."`
 }
 
 // Run implements the command.
 func (c *confirmCommand) Run(r *run) error {
-	if c.Points < 0 {
-		return wrongUsage(fmt.Errorf("--points: is %d, must be more than 0", c.Points))
+	if c.Points != nil && *c.Points <= 0 {
+		return wrongUsage(fmt.Errorf("--points: is %d, must be more than 0", *c.Points))
 	}
-	req := api.ConfirmRequest{SettleRequest: api.SettleRequest{Customer: c.Customer, ID: c.ID}, Order: c.Order}
-	if c.Points != 0 {
-		points := events.Points(c.Points)
-		req.Points = &points
-	}
+	req := api.ConfirmRequest{SettleRequest: api.SettleRequest{Customer: c.Customer, ID: string(c.ID)}, Points: c.Points, Order: string(c.Order)}
 	_, err := c.settle(r, req, "v1", "redemptions", c.Redemption, "confirm")
 	return err
 }
@@ -94,7 +103,7 @@ type cancelCommand struct {
 
 // Run implements the command.
 func (c *cancelCommand) Run(r *run) error {
-	_, err := c.settle(r, api.SettleRequest{Customer: c.Customer, ID: c.ID}, "v1", "redemptions", c.Redemption, "cancel")
+	_, err := c.settle(r, api.SettleRequest{Customer: c.Customer, ID: string(c.ID)}, "v1", "redemptions", c.Redemption, "cancel")
 	return err
 }
 

@@ -18,12 +18,13 @@ const (
 
 // Validate reports everything that is wrong with the flags.
 func (c *runCommand) Validate() error {
-	return errors.Join(append(c.check(), notNegative("--tick", c.Tick))...)
+	return errors.Join(append(c.check(), someFolder(c.Dir), notNegative("--tick", c.Tick))...)
 }
 
 // Validate reports everything that is wrong with the flags.
 func (c *devCommand) Validate() error {
 	return errors.Join(append(c.check(),
+		someFolder(c.Dir),
 		notNegative("--tick", c.Tick),
 		within("--port", int64(c.Port), 0, portMax),
 		within("--registry-port", int64(c.RegistryPort), 0, portMax),
@@ -60,6 +61,14 @@ func within(flag string, n, least, most int64) error {
 func notNegative(flag string, d time.Duration) error {
 	if d < 0 {
 		return fmt.Errorf("%s: is %s, want 0 or more", flag, d)
+	}
+	return nil
+}
+
+// someFolder refuses an empty --dir, which is a script's variable without a value.
+func someFolder(dir string) error {
+	if dir == "" {
+		return errors.New("--dir ($ACCRUE_DIR): is empty: name a folder, or leave it out")
 	}
 	return nil
 }

@@ -183,6 +183,8 @@ func TestWrongUsageSaysSo(t *testing.T) {
 	accrue(t, "", "redeem", "ann", "-5").want(t, 2, "points: is -5, must be more than 0")
 	accrue(t, "", "redeem", "ann", "--", "-5").want(t, 2, "points: is -5, must be more than 0")
 	accrue(t, "", "confirm", "ann", "r1", "--points", "-5").want(t, 2, "--points: is -5")
+	accrue(t, "", "confirm", "ann", "r1", "--points", "0").want(t, 2, "--points: is 0, must be more than 0")
+	accrue(t, "", "confirm", "ann", "r1", "--points", "x").want(t, 2, "--points")
 	accrue(t, "", "adjust", "ann", "-50", "--reason", "x").want(t, 2, "--points=-50")
 	accrue(t, "", "balance", "-5").want(t, 2, "Write -- before")
 }
@@ -233,10 +235,17 @@ func TestFlagsThatCannotBeMeantAreNamed(t *testing.T) {
 		"--port: is 70000":                {"dev", "--port", "70000"},
 		"--registry-port: is -1":          {"dev", "--registry-port", "-1"},
 		"--brokers ($ACCRUE_BROKERS): is": {"verify", "--brokers", ""},
+		"--dir ($ACCRUE_DIR): is empty":   {"dev", "--dir", ""},
+		"--redemption: is empty: give":    {"redeem", "ann", "5", "--redemption", ""},
+		"--reward: is empty":              {"redeem", "ann", "5", "--reward="},
+		"--order: is empty":               {"confirm", "ann", "r1", "--order", ""},
+		"--id: is empty":                  {"adjust", "ann", "--points=5", "--reason", "x", "--actor", "ada", "--id", ""},
 	} {
 		accrue(t, "", args...).want(t, 2, flag)
 	}
-	accrue(t, "", "dev", "--workers", "0", "--partitions", "0").want(t, 2,
+	t.Setenv("ACCRUE_DIR", "")
+	accrue(t, "", "run").want(t, 2, "--dir ($ACCRUE_DIR): is empty")
+	accrue(t, "", "dev", "--dir", "x", "--workers", "0", "--partitions", "0").want(t, 2,
 		"accrue: --workers: is 0, want 1 to 1024\n--partitions: is 0, want 1 to 10000\nTry `accrue dev --help`.\n")
 }
 
