@@ -58,7 +58,7 @@ type Cart struct {
 	Tax           events.Money   `json:"tax_minor,omitempty"`
 	Shipping      events.Money   `json:"shipping_minor,omitempty"`
 	PaidPoints    events.Money   `json:"paid_points_minor,omitempty" doc:"Paid with points before: counts against the share that points may pay"`
-	OrderTotal    *events.Money  `json:"order_total_minor,omitempty" doc:"What the customer is to pay, in the program's currency. Left out: lines less discounts, plus tax and shipping, converted"`
+	OrderTotal    *events.Money  `json:"order_total_minor,omitempty" minimum:"0" doc:"What the customer is to pay, in the program's currency. Left out: lines less discounts, plus tax and shipping, converted"`
 }
 
 func (s *Server) calculate(ctx context.Context, in *calculateInput) (*answer[Calculation], error) {
@@ -121,8 +121,8 @@ func (s *Server) decodeCart(body []byte) (order *events.OrderPlaced, total *even
 	}
 	const totalField = "order_total_minor" // an order has none
 	if raw, ok := fields[totalField]; ok {
-		if json.Unmarshal(raw, &total) != nil {
-			return nil, nil, problem(ReasonInvalidEvent, "%s: is not a whole number of minor units", totalField)
+		if json.Unmarshal(raw, &total) != nil || total != nil && *total < 0 {
+			return nil, nil, problem(ReasonInvalidEvent, "%s: is not a whole number of minor units, 0 or more", totalField)
 		}
 		delete(fields, totalField)
 	}

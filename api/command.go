@@ -17,6 +17,8 @@ type command struct {
 	// want is the state that the command asks for, status what its success answers with.
 	want   events.RedemptionState
 	status int
+	// free is set when the client says that the order costs nothing, which the event cannot: its 0 is a total not given.
+	free bool
 	// timed is set when the client gave the time, keyed when it gave the id.
 	timed, keyed bool
 }
@@ -82,6 +84,9 @@ func (s *Server) once(ctx context.Context, place Place, c command) (answered, *P
 		if p != nil || ok && Remembered(first.Result) {
 			return answered{first, true}, p
 		}
+	}
+	if p := s.refuseFree(place, c); p != nil {
+		return answered{}, p
 	}
 	d, p := s.decided(ctx, place, c.event)
 	return answered{d, false}, p
@@ -352,42 +357,4 @@ func (s *Server) forwarded(place Place, d events.Decision) *Problem {
 		"redemption there", into)
 	p.Into = into
 	return p
-}
-
-// declined says why the rules said no, and by which of their numbers.
-func (s *Server) declined(place Place, c command, d *events.Decision) *Problem {
-	p := Declined(d)
-	if detail := s.bound(place, c, d); detail != "" {
-		p.Detail = detail
-	}
-	*p.Balance = s.balanceAfter(d)
-	return p
-}
-
-// Declined is what a decision that did not carry out what was asked for says to who asked.
-func Declined(d *events.Decision) *Problem {
-	reason, ref, balance := reasonOf(d), refTo(d), d.Balance
-	p := problem(reason, "%s", reason.words())
-	p.Position, p.Decision, p.Balance = after(d), &ref, &balance
-	return p
-}
-
-// bound words a refusal with the number that the command did not keep to, of the program that decided; "" where there is
-// none.
-func (s *Server) bound(place Place, c command, d *events.Decision) string {
-	switch e := c.event.(type) {
-	case *events.RedemptionRequested:
-		if program := s.parts.Programs.History().Version(d.Program.Version); program != nil {
-			return boundWords(reasonOf(d), program, e)
-		}
-	case *events.RedemptionConfirmed:
-		if d.Reason != "invalid_points" {
-			break
-		}
-		if r, p := s.redemption(place, d.Customer, e.Redemption); p == nil && r != nil && r.State == events.StateReserved {
-			return fmt.Sprintf("the redemption has %s reserved: confirm 1 to %d", count(pointsOf(r)), pointsOf(r))
-		}
-	default:
-	}
-	return ""
 }

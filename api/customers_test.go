@@ -253,6 +253,7 @@ func TestCalculate(t *testing.T) {
 		}
 		s.post("/v1/calculate", `{"customer":"","currency":"USD","lines":[]}`).problem(http.StatusUnprocessableEntity, api.ReasonInvalidEvent)
 		s.post("/v1/calculate", fmt.Sprintf(cart, `,"order_total_minor":1.5`)).problem(http.StatusUnprocessableEntity, api.ReasonInvalidEvent)
+		s.post("/v1/calculate", fmt.Sprintf(cart, `,"order_total_minor":-1`)).problem(http.StatusUnprocessableEntity, api.ReasonInvalidEvent)
 		s.post("/v1/calculate", `[]`).problem(http.StatusUnprocessableEntity, api.ReasonInvalidRequest)
 		s.post("/v1/calculate", `null`).problem(http.StatusUnprocessableEntity, api.ReasonInvalidRequest)
 		s.post("/v1/calculate", `{`).problem(http.StatusBadRequest, api.ReasonInvalidJSON)

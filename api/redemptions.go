@@ -19,7 +19,7 @@ type RedeemRequest struct {
 	Redemption string         `json:"redemption,omitempty" doc:"Your id of the redemption; without one, the idempotency key, or one is made up"`
 	Points     events.Points  `json:"points" doc:"Above 0"`
 	Order      string         `json:"order,omitempty" doc:"The order that the points pay for"`
-	OrderTotal events.Money   `json:"order_total_minor,omitempty" doc:"What the customer is to pay for the order, in minor units of the program's currency: bounds the share that points may pay"`
+	OrderTotal *events.Money  `json:"order_total_minor,omitempty" minimum:"0" doc:"What the customer is to pay for the order, in minor units of the program's currency: bounds the share that points may pay, of 0 to nothing"`
 	Reward     string         `json:"reward,omitempty"`
 	At         events.Instant `json:"at,omitzero" doc:"Now, unless told otherwise"`
 }
@@ -102,11 +102,17 @@ func (s *Server) redeem(ctx context.Context, in *redeemInput) (*redemptionOutput
 	if req.Redemption == "" {
 		req.Redemption = head.ID
 	}
+	var total events.Money
+	if req.OrderTotal != nil {
+		if total = *req.OrderTotal; total < 0 {
+			return nil, problem(ReasonInvalidRequest, "order_total_minor: is %d, and no total is below 0", total)
+		}
+	}
 	return s.decide(ctx, command{
 		event: &events.RedemptionRequested{
-			Header: head, Redemption: req.Redemption, Points: req.Points, Order: req.Order, OrderTotal: req.OrderTotal,
-			Reward: req.Reward,
+			Header: head, Redemption: req.Redemption, Points: req.Points, Order: req.Order, OrderTotal: total, Reward: req.Reward,
 		},
+		free:       req.OrderTotal != nil && total == 0,
 		redemption: req.Redemption, want: events.StateReserved, status: statusRedeemed, timed: timed, keyed: req.ID+in.Key != "",
 	})
 }

@@ -70,6 +70,8 @@ func TestRedeem(t *testing.T) {
 			{redeem(15, ""), "below_minimum", "minimum of 20 points"},
 			{redeem(21, ""), "not_a_step", "steps of 5 only"},
 			{redeem(60, `,"order_total_minor":99`), "over_max_share", "0.5 of an order, and of a total of 99 minor units in USD that is 45 points at most"},
+			{redeem(20, `,"order_total_minor":0`), "over_max_share", "of a total of 0 minor units in USD that is 0 points at most"},
+			{redeem(0, `,"order_total_minor":0`), "invalid_points", "minimum of 20 points"},
 			{redeem(30, `,"reward":"mug"`), "reward_points_differ", "costs 33 points"},
 		} {
 			p := s.post("/v1/redemptions", c.request, "Idempotency-Key", c.request).problem(http.StatusConflict, api.Reason(c.reason))
@@ -85,6 +87,18 @@ func TestRedeem(t *testing.T) {
 		if p := s.post("/v1/redemptions", again, "Idempotency-Key", again).problem(http.StatusConflict, "below_minimum"); !strings.Contains(p.Detail, "20 points") {
 			t.Errorf("the detail %q is not of the program that decided", p.Detail)
 		}
+	})
+	t.Run("an order that costs nothing is paid with points where they may pay all of it", func(t *testing.T) {
+		s := rich(t)
+		free := redeem(60, `,"redemption":"r1","order_total_minor":0`)
+		s.post("/v1/redemptions", free, "Idempotency-Key", "k1").is(http.StatusCreated)
+		// It stays so when a version comes that sets a share.
+		s.edit(func() { s.history[0].Redemption.MaxShare = big.NewRat(1, 2) })
+		s.post("/v1/redemptions", free, "Idempotency-Key", "k1").is(http.StatusCreated)
+		s.post("/v1/redemptions", free).is(http.StatusCreated)
+		s.post("/v1/redemptions", redeem(10, `,"order_total_minor":0`)).problem(http.StatusConflict, "over_max_share")
+		s.post("/v1/redemptions", redeem(10, `,"order_total_minor":-1`)).problem(http.StatusUnprocessableEntity, api.ReasonInvalidRequest)
+		s.post("/v1/redemptions", redeem(10, "")).is(http.StatusCreated)
 	})
 	t.Run("declined for a customer nobody knows", func(t *testing.T) {
 		open(t).post("/v1/redemptions", redeem(10, "")).problem(http.StatusConflict, "balance_too_low")

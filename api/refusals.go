@@ -25,6 +25,62 @@ func reasonOf(d *events.Decision) Reason {
 	return lower(d.Result)
 }
 
+// declined says why the rules said no, and by which of their numbers.
+func (s *Server) declined(place Place, c command, d *events.Decision) *Problem {
+	p := Declined(d)
+	if detail := s.bound(place, c, d); detail != "" {
+		p.Detail = detail
+	}
+	*p.Balance = s.balanceAfter(d)
+	return p
+}
+
+// Declined is what a decision that did not carry out what was asked for says to who asked.
+func Declined(d *events.Decision) *Problem {
+	reason, ref, balance := reasonOf(d), refTo(d), d.Balance
+	p := problem(reason, "%s", reason.words())
+	p.Position, p.Decision, p.Balance = after(d), &ref, &balance
+	return p
+}
+
+// bound words a refusal with the number that the command did not keep to, of the program that decided; "" where there is
+// none.
+func (s *Server) bound(place Place, c command, d *events.Decision) string {
+	switch e := c.event.(type) {
+	case *events.RedemptionRequested:
+		if program := s.parts.Programs.History().Version(d.Program.Version); program != nil {
+			return boundWords(reasonOf(d), program, e)
+		}
+	case *events.RedemptionConfirmed:
+		if d.Reason != "invalid_points" {
+			break
+		}
+		if r, p := s.redemption(place, d.Customer, e.Redemption); p == nil && r != nil && r.State == events.StateReserved {
+			return fmt.Sprintf("the redemption has %s reserved: confirm 1 to %d", count(pointsOf(r)), pointsOf(r))
+		}
+	default:
+	}
+	return ""
+}
+
+// refuseFree refuses points for an order that costs nothing, where points may pay no more than a share of it. A redemption
+// that there is already is left to the rules.
+func (s *Server) refuseFree(place Place, c command) *Problem {
+	e, ok := c.event.(*events.RedemptionRequested)
+	if !ok || !c.free || e.Points <= 0 {
+		return nil
+	}
+	program := s.parts.Programs.History().At(e.At)
+	if program == nil || program.Redemption.MaxShare == nil {
+		return nil
+	}
+	r, p := s.redemption(place, e.Customer, e.Redemption)
+	if p != nil || r != nil && r.State != "" {
+		return p
+	}
+	return problem("over_max_share", "%s", boundWords("over_max_share", program, e))
+}
+
 // words explains the reason of a decision to people, and what can be done.
 func (r Reason) words() string {
 	if text := redemptionWords(r); text != "" {

@@ -31,11 +31,11 @@ func (id *givenID) UnmarshalText(text []byte) error {
 type redeemCommand struct {
 	customerFlags
 	keyFlags
-	Points     int64   `arg:"" help:"How many points to reserve."`
-	Redemption givenID `placeholder:"ID" help:"Your id of it; repeating the command with the same id reserves once."`
-	Order      givenID `placeholder:"ID" help:"The order that the points pay for."`
-	OrderTotal int64   `placeholder:"MINOR" help:"The order's total in minor units: bounds the share that points may pay."`
-	Reward     givenID `placeholder:"ID" help:"The reward that the points buy."`
+	Points     int64         `arg:"" help:"How many points to reserve."`
+	Redemption givenID       `placeholder:"ID" help:"Your id of it; repeating the command with the same id reserves once."`
+	Order      givenID       `placeholder:"ID" help:"The order that the points pay for."`
+	OrderTotal *events.Money `placeholder:"MINOR" help:"The order's total in minor units: bounds the share that points may pay."`
+	Reward     givenID       `placeholder:"ID" help:"The reward that the points buy."`
 }
 
 // Help is shown by --help.
@@ -51,8 +51,11 @@ func (c *redeemCommand) Run(r *run) error {
 	if c.Points <= 0 {
 		return wrongUsage(fmt.Errorf("points: is %d, must be more than 0", c.Points))
 	}
+	if c.OrderTotal != nil && *c.OrderTotal < 0 {
+		return wrongUsage(fmt.Errorf("--order-total: is %d, must be 0 or more", *c.OrderTotal))
+	}
 	req := api.RedeemRequest{ID: string(c.ID), Customer: c.Customer, Points: events.Points(c.Points), Redemption: string(c.Redemption),
-		Order: string(c.Order), OrderTotal: events.Money(c.OrderTotal), Reward: string(c.Reward)}
+		Order: string(c.Order), OrderTotal: c.OrderTotal, Reward: string(c.Reward)}
 	x, err := c.settle(r, req, "v1", "redemptions")
 	if err != nil {
 		return usedUp(err)

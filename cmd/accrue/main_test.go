@@ -181,6 +181,7 @@ func TestWrongUsageSaysSo(t *testing.T) {
 	accrue(t, "", "balance", "ann", "--url", "nowhere").want(t, 2, "--url", "http://127.0.0.1:8080")
 	accrue(t, "", "program", "validate", "x.yaml", "--bogus").want(t, 2, "Try `accrue program validate --help`.")
 	accrue(t, "", "redeem", "ann", "-5").want(t, 2, "points: is -5, must be more than 0")
+	accrue(t, "", "redeem", "ann", "5", "--order-total=-1").want(t, 2, "--order-total: is -1, must be 0 or more")
 	accrue(t, "", "redeem", "ann", "--", "-5").want(t, 2, "points: is -5, must be more than 0")
 	accrue(t, "", "confirm", "ann", "r1", "--points", "-5").want(t, 2, "--points: is -5")
 	accrue(t, "", "confirm", "ann", "r1", "--points", "0").want(t, 2, "--points: is 0, must be more than 0")
