@@ -124,7 +124,8 @@ func (s *Server) decided(ctx context.Context, place Place, e events.Event) (even
 		tried = true
 		err := s.parts.Producer.Publish(ctx, []events.Event{e})[0].Err
 		if err != nil {
-			unsent = s.notPublished(err)
+			s.log.Error("publishing a command", "error", err)
+			unsent = unconfirmed(head.ID)
 			return err
 		}
 		limit.Reset(s.cfg.DecideMax)

@@ -182,7 +182,7 @@ func (s *Server) send(ctx context.Context, batch []events.Event, index []int, re
 		t := &results[index[n]]
 		if out.Err != nil {
 			failed = append(failed, out.Err)
-			p := unconfirmed()
+			p := unconfirmed(t.Event)
 			t.Status, t.Reason, t.Detail = p.Status, p.Reason, p.Detail
 			continue
 		}
@@ -207,14 +207,10 @@ func advance(all []Position, p Position) []Position {
 	return all
 }
 
-func (s *Server) notPublished(err error) *Problem {
-	s.log.Error("publishing a command", "error", err)
-	return unconfirmed()
-}
-
-func unconfirmed() *Problem {
-	return problem(ReasonKafkaUnavailable, "Kafka did not confirm the event: send it again with the same id, it will not "+
-		"count twice")
+// unconfirmed answers for an event that Kafka may have taken or not. The client may not know its id, where we made it up.
+func unconfirmed(id string) *Problem {
+	return problem(ReasonKafkaUnavailable, "Kafka did not confirm the event, which it may have taken all the same: send it again "+
+		"with the same id %s, it will not count twice", id)
 }
 
 // taken answers: one event by its own status, several by 202 or 207.

@@ -126,7 +126,7 @@ func TestPublishRefusals(t *testing.T) {
 		s.edit(func() { s.publishErr = errors.New("no leader") })
 		r := s.post("/v1/events", session)
 		p := r.problem(http.StatusServiceUnavailable, api.ReasonKafkaUnavailable)
-		if r.header.Get("Retry-After") == "" || !strings.Contains(p.Detail, "same id") {
+		if r.header.Get("Retry-After") == "" || !strings.Contains(p.Detail, "may have taken all the same: send it again with the same id s1") {
 			t.Errorf("Retry-After %q, detail %q", r.header.Get("Retry-After"), p.Detail)
 		}
 		var all api.TakenAll

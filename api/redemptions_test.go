@@ -465,6 +465,9 @@ func TestCommandRefusals(t *testing.T) {
 	t.Run("Kafka does not take it", func(t *testing.T) {
 		s := rich(t)
 		s.edit(func() { s.publishErr = errors.New("no leader") })
-		s.post("/v1/redemptions", redeem(60, "")).problem(http.StatusServiceUnavailable, api.ReasonKafkaUnavailable)
+		p := s.post("/v1/redemptions", redeem(60, `,"id":"k1"`)).problem(http.StatusServiceUnavailable, api.ReasonKafkaUnavailable)
+		if !strings.Contains(p.Detail, "same id k1") {
+			t.Errorf("the detail does not say under which id to ask again: %s", p.Detail)
+		}
 	})
 }

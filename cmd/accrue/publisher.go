@@ -150,28 +150,39 @@ func (p *publisher) produce(ctx context.Context, rec *kgo.Record, then func(part
 	p.kafka.Produce(ctx, rec, func(rec *kgo.Record, err error) { then(rec.Partition, rec.Offset, err) })
 }
 
-// Publish implements [api.Producer]: the events go to their topics and are waited for.
+// errUnanswered is of events that were sent: Kafka has them, or will, or will not.
+var errUnanswered = errors.New("Kafka has not answered in time")
+
+// Publish implements [api.Producer]: the events go to their topics and are waited for, until ctx ends. The client does not
+// give up what is on its way to a broker, which may take it later.
 func (p *publisher) Publish(ctx context.Context, batch []events.Event) []api.Published {
 	out := make([]api.Published, len(batch))
-	done := make(chan struct{}, len(batch))
+	type answer struct {
+		index int
+		api.Published
+	}
+	answers := make(chan answer, len(batch)) // late ones are taken too
 	for i, e := range batch {
+		out[i].Err = errUnanswered
 		rec, err := p.record(e)
 		if err != nil {
-			out[i].Err = err
-			done <- struct{}{}
+			answers <- answer{i, api.Published{Err: err}}
 			continue
 		}
-		out[i].Topic = string(schemas.TopicOf(e.EventType()))
 		p.produce(ctx, rec, func(partition int32, offset int64, err error) {
-			out[i].Partition, out[i].Offset = partition, offset
 			if err != nil {
-				out[i].Err = fmt.Errorf("publishing event %q: %w", e.Head().ID, err)
+				err = fmt.Errorf("publishing event %q: %w", e.Head().ID, err)
 			}
-			done <- struct{}{}
+			answers <- answer{i, api.Published{Topic: string(schemas.TopicOf(e.EventType())), Partition: partition, Offset: offset, Err: err}}
 		})
 	}
 	for range batch {
-		<-done
+		select {
+		case a := <-answers:
+			out[a.index] = a.Published
+		case <-ctx.Done():
+			return out
+		}
 	}
 	return out
 }
