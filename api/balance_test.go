@@ -119,6 +119,14 @@ func TestBalanceRefusals(t *testing.T) {
 		s.post("/v1/events", `{"type":"ErasureRequested","id":"e","customer":"ann","at":"2026-11-22T09:30:00Z"}`).is(202)
 		s.get(path).problem(http.StatusNotFound, api.ReasonErased)
 	})
+	t.Run("a query that cannot be read", func(t *testing.T) {
+		s := open(t)
+		s.order("ann", "o1", 5)
+		for _, query := range []string{"min_offset=%zz", "min_offset=9;x=1"} {
+			s.get(path+"?"+query).problem(http.StatusUnprocessableEntity, api.ReasonInvalidRequest)
+			s.get("/v1/customers/ann/lots?"+query).problem(http.StatusUnprocessableEntity, api.ReasonInvalidRequest)
+		}
+	})
 	t.Run("another instance answers", func(t *testing.T) {
 		s := open(t)
 		everywhere(s, api.Place{State: api.Elsewhere, Owner: "http://10.0.0.7:8080"})
@@ -174,7 +182,7 @@ func TestBalanceRefusals(t *testing.T) {
 	t.Run("wrong method", func(t *testing.T) {
 		r := open(t).send(http.MethodDelete, path, "")
 		r.problem(http.StatusMethodNotAllowed, api.ReasonMethodNotAllowed)
-		if r.header.Get("Allow") != "GET" {
+		if r.header.Get("Allow") != "GET, HEAD" {
 			t.Errorf("Allow: %q", r.header.Get("Allow"))
 		}
 	})

@@ -185,9 +185,14 @@ func (s *Server) statement(ctx context.Context, in *statementInput) (*answer[Sta
 	if err != nil {
 		return nil, err
 	}
-	offsets, err := r.place.Store.Statement(in.Customer, in.Before, in.Limit)
+	offsets, err := r.place.Store.Statement(in.Customer, in.Before, in.Limit+1)
 	if err != nil {
 		return nil, s.storeProblem(r.place, err)
+	}
+	var next int64
+	if len(offsets) > in.Limit {
+		offsets = offsets[:in.Limit]
+		next = offsets[in.Limit-1]
 	}
 	if p := s.still(&r); p != nil {
 		return nil, p
@@ -197,10 +202,7 @@ func (s *Server) statement(ctx context.Context, in *statementInput) (*answer[Sta
 		return nil, p
 	}
 	body := Statement{
-		Customer: in.Customer, Decisions: decisions, MergedInto: r.account.MergedInto, Position: r.at().String(),
-	}
-	if len(offsets) == in.Limit {
-		body.Next = offsets[len(offsets)-1]
+		Customer: in.Customer, Decisions: decisions, Next: next, MergedInto: r.account.MergedInto, Position: r.at().String(),
 	}
 	return answerOf(&r, body), nil
 }

@@ -105,23 +105,25 @@ func TestStatement(t *testing.T) {
 		s.order("bob", fmt.Sprint("o", i), 10)
 	}
 	t.Run("pages go back to the first decision", func(t *testing.T) {
-		var ids []string
-		path, pages := "/v1/customers/ann/statement?limit=2", 0
-		for before := int64(0); ; pages++ {
-			var page api.Statement
-			s.get(path + fmt.Sprint("&before=", before)).is(http.StatusOK).into(&page)
-			for _, d := range page.Decisions {
-				if d.Customer != "ann" {
-					t.Errorf("a decision about %q", d.Customer)
+		for limit, wantPages := range map[int]int{2: 3, 5: 1, 6: 1, 500: 1} {
+			var ids []string
+			path, pages := fmt.Sprint("/v1/customers/ann/statement?limit=", limit), 1
+			for before := int64(0); ; pages++ {
+				var page api.Statement
+				s.get(path + fmt.Sprint("&before=", before)).is(http.StatusOK).into(&page)
+				for _, d := range page.Decisions {
+					if d.Customer != "ann" {
+						t.Errorf("a decision about %q", d.Customer)
+					}
+					ids = append(ids, d.Cause.Event)
 				}
-				ids = append(ids, d.Cause.Event)
+				if before = page.Next; before == 0 {
+					break
+				}
 			}
-			if before = page.Next; before == 0 {
-				break
+			if got := strings.Join(ids, " "); got != "placed-o4 placed-o3 placed-o2 placed-o1 placed-o0" || pages != wantPages {
+				t.Errorf("%d pages of %d with %s", pages, limit, got)
 			}
-		}
-		if got := strings.Join(ids, " "); got != "placed-o4 placed-o3 placed-o2 placed-o1 placed-o0" || pages != 2 {
-			t.Errorf("%d pages with %s", pages+1, got)
 		}
 	})
 	t.Run("a limit that is none is refused", func(t *testing.T) {

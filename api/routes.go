@@ -72,8 +72,8 @@ func (s *Server) humaConfig() huma.Config {
 	return c
 }
 
-// around is what every request passes through: it refuses bodies that no route would take, before reading them, turns
-// a panic into an answer, and measures.
+// around is what every request passes through: it refuses bodies that no route would take, before reading them, and what
+// cannot be read of an address, turns a panic into an answer, and measures.
 func (s *Server) around(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
@@ -98,6 +98,13 @@ func (s *Server) around(next http.Handler) http.Handler {
 		if unclean(r.URL) {
 			problem(ReasonNoSuchRoute, "a segment of the path is empty, or . or ..: an id is missing, or cannot stand in a path").write(rec)
 			return
+		}
+		// What is read of a query leaves out what cannot be, such as the position to wait for.
+		if r.URL.RawQuery != "" {
+			if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+				problem(ReasonInvalidRequest, "the query cannot be read: %s", err).write(rec)
+				return
+			}
 		}
 		next.ServeHTTP(rec, r)
 	})
@@ -146,7 +153,7 @@ func (s *Server) panicked(rec *recorder, r *http.Request, v any) {
 }
 
 // methods are those that any route has.
-var methods = [...]string{http.MethodGet, http.MethodPost}
+var methods = [...]string{http.MethodGet, http.MethodHead, http.MethodPost}
 
 // noRoute answers what no pattern matches: the path is unknown, or known under other methods.
 func noRoute(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
