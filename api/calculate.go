@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -148,6 +149,7 @@ func (s *Server) decodeCart(body []byte) (order *events.OrderPlaced, total *even
 	}
 	e, p := s.decodeEvent(raw)
 	if p != nil {
+		p.Detail = strings.NewReplacer("the event was", "the cart was", "OrderPlaced "+string(id)+": ", "").Replace(p.Detail)
 		return nil, nil, p
 	}
 	order, ok := e.(*events.OrderPlaced)

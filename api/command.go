@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -33,7 +34,8 @@ type answered struct {
 // decide publishes a command and answers with its decision.
 func (s *Server) decide(ctx context.Context, c command) (*redemptionOutput, error) {
 	if err := events.Validate(c.event); err != nil {
-		return nil, problem(ReasonInvalidRequest, "the command was not taken: %s", oneLine(err))
+		// The event that it names first is of our making, perhaps with its id.
+		return nil, problem(ReasonInvalidRequest, "the command was not taken: %s", oneLine(errors.Unwrap(err)))
 	}
 	head := c.event.Head()
 	place, p := s.own(head.Customer)
@@ -166,7 +168,7 @@ func (s *Server) original(ctx context.Context, place Place, c command, d answere
 	if d.Facts.Payload == (events.Fingerprint{}) || d.Facts.Payload == payloadAt(c, d.Facts.At) {
 		return d, nil
 	}
-	p := problem(ReasonConflict, "id %q was used before, for a %s of %s that is not this: send a new id", head.ID, d.Facts.Type, d.Facts.At)
+	p := problem(ReasonConflict, "id %q was used before, for the %s of %s, which is not this: send a new id", head.ID, d.Facts.Type, d.Facts.At)
 	p.Position = after(&d.Decision)
 	return d, p
 }

@@ -253,6 +253,10 @@ func TestCalculate(t *testing.T) {
 		if !strings.Contains(p.Detail, `"chanel"`) {
 			t.Errorf("detail %q", p.Detail)
 		}
+		p = s.post("/v1/calculate", `{"currency":"USD","lines":[{"sku":"x","quantity":1,"amount_minor":5}]}`).problem(http.StatusUnprocessableEntity, api.ReasonInvalidEvent)
+		if p.Detail != "the cart was not taken: lines[0].line: is missing" {
+			t.Errorf("detail %q", p.Detail)
+		}
 		s.post("/v1/calculate", `{"customer":"","currency":"USD","lines":[]}`).problem(http.StatusUnprocessableEntity, api.ReasonInvalidEvent)
 		s.post("/v1/calculate", fmt.Sprintf(cart, `,"order_total_minor":1.5`)).problem(http.StatusUnprocessableEntity, api.ReasonInvalidEvent)
 		s.post("/v1/calculate", fmt.Sprintf(cart, `,"order_total_minor":-1`)).problem(http.StatusUnprocessableEntity, api.ReasonInvalidEvent)

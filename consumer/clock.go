@@ -128,7 +128,7 @@ func parseClock(decode func([]byte) (events.Event, error), rec *kgo.Record) (clo
 	}
 	tick, ok := e.(*events.Tick)
 	if !ok {
-		return r, unreadable(reasonUnexpected, "a %s on the clock topic", e.EventType())
+		return r, unreadable(reasonUnexpected, "an event of type %s on the clock topic", e.EventType())
 	}
 	r.tick = tick
 	return r, nil

@@ -29,7 +29,7 @@ func (r *reading) event(t schemas.Topic, rec *kgo.Record, room *schemas.EventRoo
 	}
 	// Reports read an event's topic alone, and internal topics are believed.
 	if at := schemas.TopicOf(e.EventType()); at != t {
-		return nil, unreadable(reasonWrongTopic, "a %s on the topic %s: it belongs on %s", e.EventType(), t, at)
+		return nil, unreadable(reasonWrongTopic, "an event of type %s on the topic %s: it belongs on %s", e.EventType(), t, at)
 	}
 	return e, nil
 }

@@ -122,7 +122,7 @@ func (c *adjustCommand) answer(r *run, cl *apiClient, x *api.Explanation, raw js
 	d := &x.Decision
 	if d.Facts.Payload != (events.Fingerprint{}) && d.Facts.Payload != events.PayloadOf(c.event(d.Facts.At)) {
 		return &failure{code: exitNotSo, reason: string(api.ReasonConflict),
-			err: errors.New(textf("id %s was used before, for a %s of %s that is not this (%s)", c.ID, d.Facts.Type, d.Facts.At, api.ReasonConflict)),
+			err: errors.New(textf("id %s was used before, for the %s of %s, which is not this (%s)", c.ID, d.Facts.Type, d.Facts.At, api.ReasonConflict)),
 			hint: textf("Nothing of this was applied. Give it an id of its own by --id; `accrue explain %s %s` shows what has this one.",
 				c.Customer, c.ID)}
 	}

@@ -54,7 +54,7 @@ func drivenBy(s *consumer.ClockState) string {
 	case s.Open:
 		return "nobody: it waits for the rest of a history"
 	default:
-		return "the wall clock"
+		return "the wall clock, unless --tick is 0"
 	}
 }
 

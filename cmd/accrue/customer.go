@@ -87,7 +87,7 @@ func (c *lotsCommand) Run(r *run) error {
 
 type statementCommand struct {
 	customerFlags
-	Limit  int   `default:"20" help:"At most so many decisions, newest first."`
+	Limit  int   `default:"20" help:"At most so many decisions, 1 to 500, newest first."`
 	Before int64 `placeholder:"OFFSET" help:"Only decisions before this one."`
 }
 

@@ -12,8 +12,9 @@ const (
 	workersMax    = 1024
 	partitionsMax = 10_000
 	portMax       = 65_535
-	// hashKeyBytesMin is what the API asks for.
+	// hashKeyBytesMin and statementMost are what the API asks for.
 	hashKeyBytesMin = 16
+	statementMost   = 500
 )
 
 // Validate reports everything that is wrong with the flags.
@@ -33,6 +34,9 @@ func (c *devCommand) Validate() error {
 
 // Validate reports everything that is wrong with the flags.
 func (c *demoCommand) Validate() error { return errors.Join(listenable(c.Listen)) }
+
+// Validate refuses what the API would, in the flag's name.
+func (c *statementCommand) Validate() error { return within("--limit", int64(c.Limit), 1, statementMost) }
 
 func (f *serveFlags) check() []error {
 	problems := []error{

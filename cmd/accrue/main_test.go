@@ -188,6 +188,7 @@ func TestWrongUsageSaysSo(t *testing.T) {
 	accrue(t, "", "confirm", "ann", "r1", "--points", "x").want(t, 2, "--points")
 	accrue(t, "", "adjust", "ann", "-50", "--reason", "x").want(t, 2, "--points=-50")
 	accrue(t, "", "balance", "-5").want(t, 2, "Write -- before")
+	accrue(t, "", "report", "cohorts", "--discount", "NaN").want(t, 2, "--discount: is NaN")
 }
 
 func TestErrorsAreJSONWhereJSONIsAskedFor(t *testing.T) {
@@ -235,6 +236,8 @@ func TestFlagsThatCannotBeMeantAreNamed(t *testing.T) {
 		"--partitions: is 0":              {"dev", "--partitions", "0"},
 		"--port: is 70000":                {"dev", "--port", "70000"},
 		"--registry-port: is -1":          {"dev", "--registry-port", "-1"},
+		"--limit: is 0, want 1 to 500":    {"statement", "ann", "--limit", "0"},
+		"--limit: is 100000":              {"statement", "ann", "--limit", "100000"},
 		"--brokers ($ACCRUE_BROKERS): is": {"verify", "--brokers", ""},
 		"--dir ($ACCRUE_DIR): is empty":   {"dev", "--dir", ""},
 		"--redemption: is empty: give":    {"redeem", "ann", "5", "--redemption", ""},
@@ -306,12 +309,16 @@ func TestARefusalSaysWhatToDoNext(t *testing.T) {
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(reason.Status())
-			_ = json.NewEncoder(w).Encode(api.Problem{Status: reason.Status(), Reason: reason, Detail: "no"})
+			_ = json.NewEncoder(w).Encode(api.Problem{Status: reason.Status(), Reason: reason, Detail: "no", Errors: []string{"why"}})
 		}))
 		defer server.Close()
-		accrue(t, "", "redeem", "red", "7", "--url", server.URL).want(t, 1, "accrue: no ("+string(reason)+")\n", want)
+		accrue(t, "", "redeem", "red", "7", "--url", server.URL).want(t, 1, "accrue: no ("+string(reason)+")\n  why\n", want)
 		o := accrue(t, "", "redeem", "red", "7", "--url", server.URL, "-o", "json").want(t, 1)
-		if e := decode[struct{ Reason, Hint string }](t, o.stderr); e.Reason != string(reason) || !strings.Contains(e.Hint, want) {
+		e := decode[struct {
+			Reason, Hint string
+			Problems     []string
+		}](t, o.stderr)
+		if e.Reason != string(reason) || !strings.Contains(e.Hint, want) || len(e.Problems) != 1 {
 			t.Errorf("as JSON: %s", o.stderr)
 		}
 	}

@@ -44,7 +44,7 @@ func (c *reportCohortsCommand) Run(r *run) error {
 	if c.Heatmap != "" && !heatmap {
 		return wrongUsage(fmt.Errorf("--heatmap: %s ends neither in .svg nor in .html", c.Heatmap))
 	}
-	if c.Discount < 0 || c.Discount > 10 {
+	if !(c.Discount >= 0 && c.Discount <= 10) { // NaN is neither
 		return wrongUsage(fmt.Errorf("--discount: is %g, want a yearly rate such as 0.10", c.Discount))
 	}
 	cl, err := c.reach(r.ctx, false, nil, r.Kafka...)

@@ -106,10 +106,6 @@ func TestOneCustomerFromOrderToRedemption(t *testing.T) {
 	if e := decode[map[string]any](t, o.stderr); e["reason"] != "balance_too_low" || e["exit"] != 1.0 {
 		t.Errorf("the refusal as JSON is %s", o.stderr)
 	}
-	o = accrue(t, "", "statement", "ann", "--limit", "0", url, "-o", "json").want(t, 2)
-	if e := decode[map[string]any](t, o.stderr); e["reason"] != "invalid_request" || len(e["problems"].([]any)) != 1 {
-		t.Errorf("the wrong request as JSON is %s", o.stderr)
-	}
 	accrue(t, "", s.cluster("verify", "--partition", "0", "--partition", "1")...).want(t, 0)
 	accrue(t, "", s.cluster("verify", "--partition", "99")...).want(t, 3, "no partition 99")
 }
