@@ -127,7 +127,7 @@ type worldConfig struct {
 
 // startWorld starts the broker and the registry and makes the topics that are missing.
 func startWorld(ctx context.Context, cfg worldConfig, log *slog.Logger) (_ *world, err error) {
-	ec := embedded.Config{Port: cfg.port, RegistryPort: cfg.registryPort, FastWrites: cfg.fast}
+	ec := embedded.Config{Port: cfg.port, RegistryPort: cfg.registryPort, FastWrites: cfg.fast, Log: log}
 	if cfg.dir != "" {
 		ec.Dir = filepath.Join(cfg.dir, "broker")
 	}

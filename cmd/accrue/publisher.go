@@ -170,9 +170,6 @@ func (p *publisher) Publish(ctx context.Context, batch []events.Event) []api.Pub
 			continue
 		}
 		p.produce(ctx, rec, func(partition int32, offset int64, err error) {
-			if err != nil {
-				err = fmt.Errorf("publishing event %q: %w", e.Head().ID, err)
-			}
 			answers <- answer{i, api.Published{Topic: string(schemas.TopicOf(e.EventType())), Partition: partition, Offset: offset, Err: err}}
 		})
 	}

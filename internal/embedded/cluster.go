@@ -3,6 +3,8 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -29,6 +31,9 @@ type Config struct {
 	// each batch. A crash of the machine may then lose the last batches; a
 	// crash of the process alone does not. It matters only with Dir.
 	FastWrites bool
+
+	// Log is told when the broker cannot read or write Dir; nil: nobody is.
+	Log *slog.Logger
 }
 
 // Cluster is a running broker and registry. Its methods may be called from
@@ -66,6 +71,9 @@ func Start(cfg Config) (_ *Cluster, err error) {
 			return nil, err
 		}
 		opts = append(opts, kfake.DataDir(filepath.Join(cfg.Dir, "kafka")))
+		if cfg.Log != nil {
+			opts = append(opts, kfake.WithLogger(complaints{cfg.Log, cfg.Dir}))
+		}
 		if !cfg.FastWrites {
 			opts = append(opts, kfake.SyncWrites())
 		}
@@ -80,6 +88,23 @@ func Start(cfg Config) (_ *Cluster, err error) {
 		return nil, fmt.Errorf("starting the embedded schema registry on 127.0.0.1:%d: %w", cfg.RegistryPort, err)
 	}
 	return c, nil
+}
+
+// complaints are the broker's about its disk. Its clients hear no more of them than UNKNOWN_SERVER_ERROR.
+type complaints struct {
+	log *slog.Logger
+	dir string
+}
+
+// Logf implements [kfake.Logger]. What the broker says besides is of no use to anybody here.
+func (c complaints) Logf(_ kfake.LogLevel, _ string, args ...any) {
+	for _, arg := range args {
+		var failed *fs.PathError
+		if err, ok := arg.(error); ok && errors.As(err, &failed) {
+			// Without the path, which is one of many, it is one complaint.
+			c.log.Error("the embedded broker cannot read or write its folder", "dir", c.dir, "error", failed.Err)
+		}
+	}
 }
 
 // wantsNoMetrics answers clients that offer figures about themselves. The broker would ask for all of them, which every

@@ -1,10 +1,16 @@
 package embedded_test
 
 import (
+	"bytes"
+	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
 
 	"github.com/accrue-loyalty/accrue/internal/embedded"
@@ -33,6 +39,34 @@ func TestDurableClusterComesBack(t *testing.T) {
 	echo(t, session(t, two, "tx", "g", "in"), "out", 5)
 	if values, _ := readCommitted(t, two, "out"); len(values) != 25 {
 		t.Errorf("the group did not go on where it was: %d records, want 25", len(values))
+	}
+}
+
+func TestADiskThatCannotBeWrittenIsTold(t *testing.T) {
+	dir := t.TempDir()
+	var log bytes.Buffer
+	c := start(t, embedded.Config{Dir: dir, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	createTopics(t, c, 1, "in")
+	produce(t, c, "in", 1)
+	if log.Len() > 0 {
+		t.Errorf("a disk that can be written is complained of: %s", &log)
+	}
+	createTopics(t, c, 1, "out")
+	taken := filepath.Join(dir, "kafka", "partitions")
+	if err := os.Rename(taken, taken+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(taken, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cl, err := kgo.NewClient(kgo.SeedBrokers(c.Brokers()...), kgo.RecordRetries(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	err = cl.ProduceSync(t.Context(), &kgo.Record{Topic: "out"}).FirstErr()
+	if !errors.Is(err, kerr.UnknownServerError) || !strings.Contains(log.String(), "not a directory") {
+		t.Errorf("a batch was answered with %v, the log is %s", err, &log)
 	}
 }
 
