@@ -20,8 +20,10 @@ type Calculation struct {
 	// Currency is the program's, in which the worth of the points and the order's total are.
 	Currency string         `json:"currency" doc:"ISO 4217 code of the program's currency: redeemable_minor and order_total_minor are in it"`
 	Program  ProgramVersion `json:"program"`
-	Position string         `json:"position,omitempty"`
-	AsOf     events.Instant `json:"as_of"`
+	// MergedInto is set for an account that has ended: its orders are decided as the survivor's.
+	MergedInto string         `json:"merged_into,omitempty" doc:"The customer that took the account over, and that such an order would be decided for: ask for that one"`
+	Position   string         `json:"position,omitempty"`
+	AsOf       events.Instant `json:"as_of"`
 }
 
 type calculateInput struct {
@@ -94,7 +96,8 @@ func (s *Server) calculate(ctx context.Context, in *calculateInput) (*answer[Cal
 		return nil, p
 	}
 	return answerOf(&r, Calculation{
-		Customer: order.Customer, Quote: quote, Currency: program.Currency, Program: versionOf(program), Position: r.at().String(), AsOf: r.asOf,
+		Customer: order.Customer, Quote: quote, Currency: program.Currency, Program: versionOf(program),
+		MergedInto: r.account.MergedInto, Position: r.at().String(), AsOf: r.asOf,
 	}), nil
 }
 

@@ -88,6 +88,10 @@ func TestReadsOfAMergedCustomerNameTheSurvivor(t *testing.T) {
 			t.Errorf("%s of the survivor: %s", path, r.body)
 		}
 	}
+	r := s.post("/v1/calculate", `{"customer":"ann","currency":"USD","lines":[{"line":"1","sku":"mug","quantity":1,"amount_minor":100}]}`).is(http.StatusOK)
+	if !strings.Contains(string(r.body), `"result":"FORWARDED"`) || !strings.Contains(string(r.body), `"merged_into":"bob"`) {
+		t.Errorf("calculate does not say into whom: %s", r.body)
+	}
 	for path, reason := range map[string]api.Reason{
 		"orders/o1": api.ReasonUnknownOrder, "explain/never": api.ReasonUnknownEvent, "redemptions/r1": api.ReasonUnknownRedemption,
 	} {

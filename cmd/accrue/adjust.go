@@ -73,15 +73,9 @@ func (c *adjustCommand) event(at events.Instant) *events.PointsAdjusted {
 
 // decided reads the decision on the command's event, as it came and decoded.
 func (c *adjustCommand) decided(r *run, cl *apiClient) (*api.Explanation, json.RawMessage, error) {
-	var raw json.RawMessage
-	if err := cl.get(r.ctx, &raw, nil, "v1", "customers", c.Customer, "explain", string(c.ID)); err != nil {
-		return nil, nil, err
-	}
 	x := &api.Explanation{}
-	if err := json.Unmarshal(raw, x); err != nil {
-		return nil, nil, notAccrues(c.URL, err)
-	}
-	return x, raw, nil
+	err := cl.get(r.ctx, x, nil, "v1", "customers", c.Customer, "explain", string(c.ID))
+	return x, cl.raw, err
 }
 
 // answeredBy reports whether the API refused with one of the reasons.

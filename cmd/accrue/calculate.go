@@ -35,17 +35,16 @@ func (c *calculateCommand) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	var raw json.RawMessage
-	if err := cl.post(r.ctx, cart, &raw, "v1", "calculate"); err != nil {
+	var x api.Calculation
+	if err := cl.post(r.ctx, cart, &x, "v1", "calculate"); err != nil {
 		return err
 	}
-	var x api.Calculation
-	if err := json.Unmarshal(raw, &x); err != nil {
-		return notAccrues(c.URL, err)
-	}
-	if r.json {
-		err = r.raw(raw, nil)
-	} else if x.Result != events.Refused {
+	switch {
+	case r.json:
+		err = r.raw(cl.raw, nil)
+	case x.MergedInto != "":
+		c.printMerged(r, x.MergedInto)
+	case x.Result != events.Refused:
 		printCalculation(r.Stdout, &x)
 	}
 	if err == nil && x.Result == events.Refused {

@@ -27,8 +27,9 @@ const requestMax = 40 * time.Second
 type apiClient struct {
 	base string
 	http *http.Client
-	// position is the last answer's; reads are asked to reflect it.
+	// position is the last answer's; reads are asked to reflect it. raw is that answer as it came.
 	position string
+	raw      json.RawMessage
 }
 
 func (f *apiFlags) client() (*apiClient, error) {
@@ -61,6 +62,19 @@ func (c *apiClient) get(ctx context.Context, answer any, query url.Values, path 
 		target += "?" + query.Encode()
 	}
 	return c.do(ctx, http.MethodGet, target, nil, answer)
+}
+
+// zone returns where the program's days begin and end.
+func (c *apiClient) zone(ctx context.Context) (*time.Location, error) {
+	var p api.Program
+	if err := c.get(ctx, &p, nil, "v1", "program"); err != nil {
+		return nil, err
+	}
+	zone, err := time.LoadLocation(p.Timezone)
+	if err != nil {
+		return nil, fmt.Errorf("the program's timezone: %w", err)
+	}
+	return zone, nil
 }
 
 // post sends a body and reads the answer.
@@ -142,6 +156,7 @@ func (c *apiClient) once(ctx context.Context, method, target string, body []byte
 	if position := resp.Header.Get("Accrue-Position"); position != "" {
 		c.position = position
 	}
+	c.raw = b
 	if answer == nil {
 		return nil, nil
 	}

@@ -11,20 +11,14 @@ import (
 
 	"github.com/accrue-loyalty/accrue/api"
 	"github.com/accrue-loyalty/accrue/events"
-	"github.com/accrue-loyalty/accrue/loyalty"
 )
 
 // customerFlags name the customer and the API.
 type customerFlags struct {
 	Customer string `arg:"" help:"The customer's id."`
 	apiFlags
-}
-
-// balanceAnswer is what GET …/balance answers.
-type balanceAnswer struct {
-	loyalty.Summary
-	Position string         `json:"position"`
-	AsOf     events.Instant `json:"as_of"`
+	// zone is the program's, in which people are told days.
+	zone *time.Location
 }
 
 type balanceCommand struct{ customerFlags }
@@ -36,15 +30,15 @@ func (balanceCommand) Help() string {
 
 // Run implements the command.
 func (c *balanceCommand) Run(r *run) error {
-	var b balanceAnswer
-	raw, err := ask(r, &c.customerFlags, &b, nil, "balance")
+	var b api.Balance
+	raw, err := c.ask(r, &b, nil, "balance")
 	if err != nil || r.json {
 		return r.raw(raw, err)
 	}
-	return printBalance(r.Stdout, &b)
+	return printBalance(r.Stdout, &b, c.zone)
 }
 
-func printBalance(w io.Writer, b *balanceAnswer) error {
+func printBalance(w io.Writer, b *api.Balance, zone *time.Location) error {
 	fmt.Fprintf(w, "%s points to spend", thousands(int64(b.Active)))
 	for _, x := range []struct {
 		n    events.Points
@@ -59,7 +53,7 @@ func printBalance(w io.Writer, b *balanceAnswer) error {
 	}
 	fmt.Fprintln(w)
 	for _, e := range b.Expiring {
-		fmt.Fprintf(w, "  %s expire on %s\n", thousands(int64(e.Points)), day(e.At))
+		fmt.Fprintf(w, "  %s expire on %s\n", thousands(int64(e.Points)), day(e.At, zone))
 	}
 	t := b.Totals
 	_, err := fmt.Fprintf(w, "ever: %s issued, %s redeemed, %s expired, %s revoked (as of %s)\n",
@@ -72,13 +66,13 @@ type lotsCommand struct{ customerFlags }
 // Run implements the command.
 func (c *lotsCommand) Run(r *run) error {
 	var l api.Lots
-	raw, err := ask(r, &c.customerFlags, &l, nil, "lots")
+	raw, err := c.ask(r, &l, nil, "lots")
 	if err != nil || r.json {
 		return r.raw(raw, err)
 	}
 	rows := make([][]any, len(l.Lots))
 	for i, x := range l.Lots {
-		rows[i] = []any{x.Lot, x.Order, x.Pending, x.Active, x.Reserved, x.Redeemed, x.Expired + x.ExpiredDue, day(x.EarnedAt), day(x.ActiveAt), day(x.ExpiresAt)}
+		rows[i] = []any{x.Lot, x.Order, x.Pending, x.Active, x.Reserved, x.Redeemed, x.Expired + x.ExpiredDue, day(x.EarnedAt, c.zone), day(x.ActiveAt, c.zone), day(x.ExpiresAt, c.zone)}
 	}
 	printTable(r.Stdout, []column{{"lot", true}, {"order", false}, {"pending", true}, {"active", true}, {"reserved", true},
 		{"redeemed", true}, {"expired", true}, {"earned", false}, {"spendable", false}, {"expires", false}}, rows)
@@ -98,14 +92,14 @@ func (c *statementCommand) Run(r *run) error {
 		query.Set("before", fmt.Sprint(c.Before))
 	}
 	var s api.Statement
-	raw, err := ask(r, &c.customerFlags, &s, query, "statement")
+	raw, err := c.ask(r, &s, query, "statement")
 	if err != nil || r.json {
 		return r.raw(raw, err)
 	}
 	var rows [][]any
 	for i := range s.Decisions {
 		d := &s.Decisions[i]
-		rows = append(rows, []any{d.Offset, day(d.Facts.At), d.Cause.Event, string(d.Result), moved(d), d.Balance.Active, d.Balance.Pending})
+		rows = append(rows, []any{d.Offset, day(d.Facts.At, c.zone), d.Cause.Event, string(d.Result), moved(d), d.Balance.Active, d.Balance.Pending})
 	}
 	printTable(r.Stdout, []column{{"ledger", true}, {"when", false}, {"event", false}, {"result", false}, {"moved", false}, {"active", true}, {"pending", true}}, rows)
 	if s.Next > 0 {
@@ -143,7 +137,7 @@ type tierCommand struct{ customerFlags }
 // Run implements the command.
 func (c *tierCommand) Run(r *run) error {
 	var t api.Tier
-	raw, err := ask(r, &c.customerFlags, &t, nil, "tier")
+	raw, err := c.ask(r, &t, nil, "tier")
 	if err != nil || r.json {
 		return r.raw(raw, err)
 	}
@@ -160,7 +154,7 @@ func (c *tierCommand) Run(r *run) error {
 		fmt.Fprintln(r.Stdout, textf("%s more to %s, from %s", counted(&t, t.Next.Missing), t.Next.Name, counted(&t, t.Next.From)))
 	}
 	if t.GraceUntil != 0 {
-		fmt.Fprintf(r.Stdout, "to be earned again by %s\n", day(t.GraceUntil))
+		fmt.Fprintf(r.Stdout, "to be earned again by %s\n", day(t.GraceUntil, c.zone))
 	}
 	return nil
 }
@@ -187,7 +181,7 @@ func (explainCommand) Help() string {
 // Run implements the command.
 func (c *explainCommand) Run(r *run) error {
 	var x api.Explanation
-	raw, err := ask(r, &c.customerFlags, &x, nil, "explain", c.Event)
+	raw, err := c.ask(r, &x, nil, "explain", c.Event)
 	if err != nil || r.json {
 		return r.raw(raw, err)
 	}
@@ -203,20 +197,30 @@ func (f *customerFlags) client() (*apiClient, error) {
 	return f.apiFlags.client()
 }
 
-// ask reads one of a customer's resources, as it came and decoded.
-func ask(r *run, f *customerFlags, answer any, query url.Values, what ...string) (json.RawMessage, error) {
+// ask reads one of a customer's resources, and returns it as it came too. For people it also looks up the zone, and says of
+// an account that has ended who has its points.
+func (f *customerFlags) ask(r *run, answer any, query url.Values, what ...string) (json.RawMessage, error) {
 	c, err := f.client()
 	if err != nil {
 		return nil, err
 	}
-	var raw json.RawMessage
-	if err := c.get(r.ctx, &raw, query, append([]string{"v1", "customers", f.Customer}, what...)...); err != nil {
-		return nil, err
+	if err := c.get(r.ctx, answer, query, append([]string{"v1", "customers", f.Customer}, what...)...); err != nil || r.json {
+		return c.raw, err
 	}
-	if err := json.Unmarshal(raw, answer); err != nil {
-		return nil, notAccrues(f.URL, err)
+	var ended struct {
+		Into string `json:"merged_into"`
 	}
-	return raw, nil
+	if err := json.Unmarshal(c.raw, &ended); err == nil && ended.Into != "" {
+		f.printMerged(r, ended.Into)
+	}
+	raw := c.raw
+	f.zone, err = c.zone(r.ctx)
+	return raw, err
+}
+
+// printMerged says who has a customer's points.
+func (f *customerFlags) printMerged(r *run, into string) {
+	fmt.Fprintln(r.Stdout, textf("customer %s was merged into %s, who has the points now: ask for that one", f.Customer, into))
 }
 
 // raw prints an answer as it came.
@@ -231,10 +235,10 @@ func (r *run) raw(b json.RawMessage, err error) error {
 	return r.printJSON(v)
 }
 
-// day writes the date of an instant, "" for none.
-func day(i events.Instant) string {
+// day writes the date that an instant has in a zone, "" for none.
+func day(i events.Instant, zone *time.Location) string {
 	if i == 0 {
 		return ""
 	}
-	return i.Time().Format(time.DateOnly)
+	return i.Time().In(zone).Format(time.DateOnly)
 }

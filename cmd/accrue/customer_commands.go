@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -116,16 +115,12 @@ func (f *customerFlags) settle(r *run, body any, path ...string) (*api.Redemptio
 	if err != nil {
 		return nil, err
 	}
-	var raw json.RawMessage
-	if err := c.post(r.ctx, body, &raw, path...); err != nil {
+	x := &api.Redemption{}
+	if err := c.post(r.ctx, body, x, path...); err != nil {
 		return nil, err
 	}
-	x := &api.Redemption{}
-	if err := json.Unmarshal(raw, x); err != nil {
-		return nil, notAccrues(f.URL, err)
-	}
 	if r.json {
-		return x, r.raw(raw, nil)
+		return x, r.raw(c.raw, nil)
 	}
 	fmt.Fprintln(r.Stdout, textf("redemption %s: %s, %s points; balance %s, reserved %s", x.Redemption, x.State, thousands(int64(x.Points)),
 		thousands(int64(x.Balance.Active)), thousands(int64(x.Balance.Reserved))))

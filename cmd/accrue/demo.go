@@ -64,7 +64,7 @@ type demonstration struct {
 	Version    string             `json:"version"`
 	Addresses  Addresses          `json:"addresses"`
 	Import     imported           `json:"import"`
-	Balances   []balanceAnswer    `json:"balances"`
+	Balances   []api.Balance      `json:"balances"`
 	Explained  api.Explanation    `json:"explained"`
 	Redemption demoRedemption     `json:"redemption"`
 	Cohorts    *analytics.Cohorts `json:"cohorts"`
@@ -248,16 +248,20 @@ func (t *demoTour) client() *apiClient { return newAPIClient(t.instance.url) }
 
 func (t *demoTour) showBalances() error {
 	t.say("Balances, as of 1 July 1998 (GET %s/v1/customers/%s/balance):\n", t.instance.url, demoShopper)
+	zone, err := t.client().zone(t.ctx)
+	if err != nil {
+		return err
+	}
 	var rows [][]any
 	for _, customer := range demoCustomers {
-		var b balanceAnswer
+		var b api.Balance
 		if err := t.client().get(t.ctx, &b, nil, "v1", "customers", customer, "balance"); err != nil {
 			return err
 		}
 		t.found.Balances = append(t.found.Balances, b)
 		next := ""
 		if len(b.Expiring) > 0 {
-			next = fmt.Sprintf("%s on %s", thousands(int64(b.Expiring[0].Points)), day(b.Expiring[0].At))
+			next = fmt.Sprintf("%s on %s", thousands(int64(b.Expiring[0].Points)), day(b.Expiring[0].At, zone))
 		}
 		rows = append(rows, []any{customer, b.Tier, thousands(int64(b.Active)), thousands(int64(b.Pending)),
 			thousands(int64(b.Totals.Issued)), thousands(int64(b.Totals.Expired)), next})

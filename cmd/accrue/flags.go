@@ -36,7 +36,9 @@ func (c *devCommand) Validate() error {
 func (c *demoCommand) Validate() error { return errors.Join(listenable(c.Listen)) }
 
 // Validate refuses what the API would, in the flag's name.
-func (c *statementCommand) Validate() error { return within("--limit", int64(c.Limit), 1, statementMost) }
+func (c *statementCommand) Validate() error {
+	return within("--limit", int64(c.Limit), 1, statementMost)
+}
 
 func (f *serveFlags) check() []error {
 	problems := []error{

@@ -277,6 +277,35 @@ func TestATierIsToldInWhatItCounts(t *testing.T) {
 	}
 }
 
+// The days are Berlin's: both times are of the day before in UTC.
+func TestDaysAreTheProgramsAndAnEndedAccountNamesItsSurvivor(t *testing.T) {
+	answers := map[string]string{
+		"/v1/program":                 `{"timezone":"Europe/Berlin"}`,
+		"/v1/customers/ann/balance":   `{"active":0,"expiring":[{"at":"2027-12-31T23:00:00.000Z","points":5}],"merged_into":"bob"}`,
+		"/v1/customers/ann/lots":      `{"lots":[{"lot":1,"earned_at":"2026-11-22T23:30:00.000Z"}],"merged_into":"bob"}`,
+		"/v1/customers/ann/statement": `{"decisions":[{"facts":{"at":"2026-11-22T23:30:00.000Z"}}],"merged_into":"bob"}`,
+		"/v1/customers/ann/tier":      `{"tier":"Gold","multiplier":"1","grace_until":"2027-12-31T23:00:00.000Z","merged_into":"bob"}`,
+		"/v1/calculate":               `{"earns":0,"result":"FORWARDED","merged_into":"bob"}`,
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, answers[r.URL.Path])
+	}))
+	defer server.Close()
+	for command, day := range map[string]string{"balance": "2028-01-01", "lots": "2026-11-23", "statement": "2026-11-23", "tier": "2028-01-01"} {
+		o := accrue(t, "", command, "ann", "--url", server.URL).want(t, 0)
+		if !strings.Contains(o.stdout, day) || !strings.Contains(o.stdout, "customer ann was merged into bob") {
+			t.Errorf("%s printed %q, want %s in it, and bob", command, o.stdout, day)
+		}
+		o = accrue(t, "", command, "ann", "--url", server.URL, "-o", "json").want(t, 0)
+		if decode[map[string]any](t, o.stdout)["merged_into"] != "bob" {
+			t.Errorf("%s printed %s", command, o.stdout)
+		}
+	}
+	if o := accrue(t, "", "calculate", "ann", "--amount", "5", "--url", server.URL).want(t, 0); strings.Contains(o.stdout, "0 points") || !strings.Contains(o.stdout, "bob") {
+		t.Errorf("calculate printed %q", o.stdout)
+	}
+}
+
 func TestAServerThatIsNotAccrueIsNotQuoted(t *testing.T) {
 	status := http.StatusNotFound
 	foreign := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
