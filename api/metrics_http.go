@@ -28,12 +28,6 @@ func newHTTPMetrics() *httpMetrics {
 	return m
 }
 
-// Describe implements [prometheus.Collector].
-func (m *httpMetrics) Describe(ch chan<- *prometheus.Desc) { m.latency.Describe(ch) }
-
-// Collect implements [prometheus.Collector].
-func (m *httpMetrics) Collect(ch chan<- prometheus.Metric) { m.latency.Collect(ch) }
-
 func (m *httpMetrics) observe(route string, status int, d time.Duration) {
 	if status == 0 {
 		status = http.StatusOK

@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -142,24 +143,14 @@ func (s *Server) documentNulls() {
 	s.doc.Components.Schemas.Map()["Decision"].Properties["clock"].Nullable = true
 }
 
-// minOffsetAbout is what the tag of [CustomerInput] says of it.
-const minOffsetAbout = "Wait until the answer reflects this: a ledger offset of the customer's partition (every decision below it), " +
-	"or what an Accrue-Position may say"
-
-// documentBalance describes the hot route, which huma does not serve.
+// documentBalance describes the hot route, which huma does not serve. It takes what every read of a customer takes.
 func (s *Server) documentBalance() {
-	text := func(name, in, about string, required bool) *huma.Param {
-		return &huma.Param{Name: name, In: in, Required: required, Description: about,
-			Schema: &huma.Schema{Type: huma.TypeString}}
-	}
 	op := s.readOperation("balance", "/v1/customers/{customer}/balance",
 		"The customer's points, tier and totals, as of the moment of asking")
-	op.Parameters = []*huma.Param{
-		text("customer", "path", "The customer's id", true),
-		text("min_offset", "query", minOffsetAbout, false),
-		text(positionHeader, "header", "The Accrue-Position of an earlier answer: wait until this one reflects it", false),
-		text("If-None-Match", "header", "The ETag of an earlier answer: 304 when nothing has changed since", false),
-	}
+	op.Parameters = append(slices.Clone(s.doc.Paths["/v1/customers/{customer}/lots"].Get.Parameters), &huma.Param{
+		Name: "If-None-Match", In: "header", Description: "The ETag of an earlier answer: 304 when nothing has changed since",
+		Schema: &huma.Schema{Type: huma.TypeString},
+	})
 	headers := positionHeaders()
 	headers["ETag"] = &huma.Param{Schema: &huma.Schema{Type: huma.TypeString},
 		Description: "Names the account's ledger position and what else the answer depends on"}

@@ -58,7 +58,7 @@ func New(cfg Config, parts Parts, log *slog.Logger, reg Registry) (*Server, erro
 		return nil, errors.New("starting the API: a part is missing")
 	}
 	s := &Server{cfg: cfg, parts: parts, log: log, hasher: NewHasher(cfg.HashKey), metrics: newHTTPMetrics()}
-	if err := reg.Register(s.metrics); err != nil {
+	if err := reg.Register(s.metrics.latency); err != nil {
 		return nil, fmt.Errorf("registering the API's metrics: %w", err)
 	}
 	s.handler = s.routes(reg)
