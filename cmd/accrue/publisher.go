@@ -151,7 +151,7 @@ func (p *publisher) produce(ctx context.Context, rec *kgo.Record, then func(part
 }
 
 // errUnanswered is of events that were sent: Kafka has them, or will, or will not.
-var errUnanswered = errors.New("Kafka has not answered in time")
+var errUnanswered = errors.New("no answer from Kafka in time")
 
 // Publish implements [api.Producer]: the events go to their topics and are waited for, until ctx ends. The client does not
 // give up what is on its way to a broker, which may take it later.
