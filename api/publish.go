@@ -143,6 +143,9 @@ func (s *Server) decodeEvent(raw []byte) (events.Event, *Problem) {
 		p := problem(ReasonInvalidEvent, "the event was not taken: %s", oneLine(err))
 		return nil, p
 	}
+	if field := inClear(e); field != "" {
+		return nil, problem(ReasonInvalidEvent, "%s: is the value itself: send its hash, or the value as %s", field, strings.TrimSuffix(field, "_hash"))
+	}
 	if e.EventType().Internal() {
 		return nil, problem(ReasonInvalidEvent, "events of type %s are published by accrue itself", e.EventType())
 	}

@@ -262,12 +262,15 @@ func TestPersonalDataIsHashedOnTheWayIn(t *testing.T) {
 		publish(t, s, "bob", `,"email_hash":"abc"`)
 	})
 	for name, fields := range map[string]string{
-		"value and hash":  `,"email":"ann@example.com","email_hash":"abc"`,
-		"no e-mail":       `,"email":"verysecret"`,
-		"no IP address":   `,"ip":"verysecret"`,
-		"no text":         `,"address":["verysecret"]`,
-		"an empty one":    `,"address":" - "`,
-		"another's field": `,"EMail":"verysecret@example.com"`,
+		"value and hash":            `,"email":"ann@example.com","email_hash":"abc"`,
+		"no e-mail":                 `,"email":"verysecret"`,
+		"no IP address":             `,"ip":"verysecret"`,
+		"no text":                   `,"address":["verysecret"]`,
+		"an empty one":              `,"address":" - "`,
+		"an e-mail as its hash":     `,"email_hash":"verysecret@gmail.com"`,
+		"an IP address as its hash": `,"ip_hash":"2001:db8::5ec2"`,
+		"an address as its hash":    `,"address_hash":"1 verysecret Street"`,
+		"another's field":           `,"EMail":"verysecret@example.com"`,
 	} {
 		t.Run("refused without repeating it: "+name, func(t *testing.T) {
 			s := open(t)
