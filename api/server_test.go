@@ -378,7 +378,8 @@ func TestServe(t *testing.T) {
 	t.Run("lets a running request finish before it stops", func(t *testing.T) {
 		s, address, stop, ended := serve(t)
 		s.order("ann", "o1", 5)
-		answered := make(chan int, 1)
+		answered, waits := make(chan int, 1), make(chan struct{})
+		s.onPosition = func() { close(waits) }
 		go func() {
 			r, err := http.Get("http://" + address + "/v1/customers/ann/balance?min_offset=5000")
 			if err != nil {
@@ -389,7 +390,7 @@ func TestServe(t *testing.T) {
 			_ = r.Body.Close()
 			answered <- r.StatusCode
 		}()
-		time.Sleep(50 * time.Millisecond)
+		<-waits
 		stop()
 		if status := <-answered; status != http.StatusServiceUnavailable {
 			t.Errorf("the running request was answered with %d", status)

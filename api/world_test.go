@@ -50,7 +50,9 @@ type world struct {
 	onRead func()
 	// onLedger runs when the ledger is read, and fails it.
 	onLedger func(context.Context) error
-	waiters  map[string][]chan events.Decision
+	// onPosition runs when somebody begins to wait for a position.
+	onPosition func()
+	waiters    map[string][]chan events.Decision
 }
 
 type account struct {
@@ -147,6 +149,9 @@ func (w *world) Joined() bool { return !w.joining.Load() }
 
 // Wait implements [api.Places].
 func (w *world) Wait(ctx context.Context, p api.Position) error {
+	if w.onPosition != nil {
+		w.onPosition()
+	}
 	for {
 		w.mu.Lock()
 		have := int64(len(w.ledger[p.Partition]))
