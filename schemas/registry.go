@@ -17,9 +17,8 @@ import (
 type RegistryConfig struct {
 	// URLs are tried in turn when one cannot be reached. Required. Apicurio's end in /apis/ccompat/v7.
 	URLs []string
-	// User and Password are for basic authentication, Token is a bearer token; at most one of the two ways.
+	// User and Password are for basic authentication.
 	User, Password string
-	Token          string
 	// TLS is for https; nil is Go's default.
 	TLS *tls.Config
 	// Register creates subjects and versions that the registry lacks. Without it they must be there already, and
@@ -28,7 +27,8 @@ type RegistryConfig struct {
 	// Timeout bounds each request; DefaultRegistryConfig has 5 seconds.
 	Timeout time.Duration
 	// Pause is how long an id that could not be looked up is answered with ErrRegistryUnavailable before the
-	// registry is asked again; DefaultRegistryConfig has 500 milliseconds.
+	// registry is asked again; DefaultRegistryConfig has 500 milliseconds. That the registry does not know an id is
+	// believed for unknownPauses of these.
 	Pause time.Duration
 }
 
@@ -42,9 +42,6 @@ func (cfg *RegistryConfig) Validate() error {
 	var problems []error
 	if len(cfg.URLs) == 0 {
 		problems = append(problems, errors.New("registry: no URL is given"))
-	}
-	if cfg.User != "" && cfg.Token != "" {
-		problems = append(problems, errors.New("registry: user and token are both given, want one of them"))
 	}
 	if cfg.Timeout <= 0 {
 		problems = append(problems, fmt.Errorf("registry: timeout is %v, want more than 0", cfg.Timeout))
@@ -61,14 +58,18 @@ const (
 	writersMax = 10_000
 	// referencesMax bounds how many schemas one schema may refer to, also through others.
 	referencesMax = 64
+	// unknownPauses is how many of the configuration's pauses pass until the registry is asked again for what it did
+	// not know: a schema may be registered later than its first record is written.
+	unknownPauses = 60
 )
 
 // registry looks schema ids up. One request runs at a time: others mostly wait for the same id.
 type registry struct {
-	cfg     RegistryConfig
-	client  *sr.Client
-	mu      sync.Mutex
-	retryAt map[uint32]time.Time // ids that could not be looked up
+	cfg        RegistryConfig
+	client     *sr.Client
+	mu         sync.Mutex
+	retryAt    map[uint32]time.Time // ids that could not be looked up
+	askedTwice time.Time            // when an unknown id was last asked for twice
 }
 
 func newRegistry(cfg RegistryConfig) (*registry, error) {
@@ -85,9 +86,6 @@ func newRegistry(cfg RegistryConfig) (*registry, error) {
 	if cfg.User != "" {
 		opts = append(opts, sr.BasicAuth(cfg.User, cfg.Password))
 	}
-	if cfg.Token != "" {
-		opts = append(opts, sr.BearerToken(cfg.Token))
-	}
 	client, err := sr.NewClient(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("registry: %w", err)
@@ -96,9 +94,9 @@ func newRegistry(cfg RegistryConfig) (*registry, error) {
 }
 
 // writerByID returns the writer of a schema id, asking the registry for those not met before. Ids never change their
-// schema, so an answer is good for ever.
+// schema, so an answer is good for ever; that there is none is good for a while.
 func (c *Codec) writerByID(id uint32) (*writer, error) {
-	if w := (*c.byID.Load())[id]; w != nil {
+	if w := (*c.byID.Load())[id]; w != nil && !w.lapsed() {
 		return w, nil
 	}
 	if c.registry == nil {
@@ -109,7 +107,7 @@ func (c *Codec) writerByID(id uint32) (*writer, error) {
 	r := c.registry
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if w := (*c.byID.Load())[id]; w != nil {
+	if w := (*c.byID.Load())[id]; w != nil && !w.lapsed() {
 		return w, nil // another goroutine asked meanwhile
 	}
 	if time.Now().Before(r.retryAt[id]) {
@@ -141,15 +139,17 @@ func (c *Codec) remember(id uint32, w *writer) {
 }
 
 func (c *Codec) lookUp(id uint32) (*writer, error) {
-	ctx := context.Background() // each request has the client's timeout
-	s, err := c.registry.client.SchemaByID(ctx, int(id))
-	if isNotFound(err) {
-		// A schema that was just registered may not have reached this node of the registry: one more try.
-		time.Sleep(c.registry.cfg.Pause / 2)
-		s, err = c.registry.client.SchemaByID(ctx, int(id))
+	ctx, r := context.Background(), c.registry // each request has the client's timeout
+	s, err := r.client.SchemaByID(ctx, int(id))
+	if isNotFound(err) && time.Since(r.askedTwice) > r.cfg.Pause {
+		// A schema that was just registered may not have reached this node of the registry: one more try. One for all ids
+		// of a while, or a producer of plain numbers, each an id of its own, would hold its partition up.
+		time.Sleep(r.cfg.Pause / 2)
+		r.askedTwice = time.Now()
+		s, err = r.client.SchemaByID(ctx, int(id))
 	}
 	if isNotFound(err) {
-		return &writer{err: unreadable(CodeUnknownSchema, "the schema registry does not know the schema id %d", id)}, nil
+		return r.unknown(unreadable(CodeUnknownSchema, "the schema registry does not know the schema id %d", id)), nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("looking up schema id %d: %w: %v", id, ErrRegistryUnavailable, err)
@@ -158,7 +158,10 @@ func (c *Codec) lookUp(id uint32) (*writer, error) {
 		return &writer{err: unreadable(CodeUnknownSchema, "schema id %d is %v: expected Avro", id, s.Type)}, nil
 	}
 	var references []string
-	if err := c.registry.references(ctx, s.References, &references, 0); err != nil {
+	switch err := r.references(ctx, s.References, &references, 0); {
+	case errors.Is(err, ErrUnreadable):
+		return r.unknown(err), nil
+	case err != nil:
 		return nil, fmt.Errorf("looking up what schema id %d refers to: %w: %v", id, ErrRegistryUnavailable, err)
 	}
 	rec, err := parseRecord(s.Schema, references...)
@@ -168,13 +171,22 @@ func (c *Codec) lookUp(id uint32) (*writer, error) {
 	return c.writerOf(rec), nil
 }
 
-// references collects the texts that a schema needs, each after those that it needs itself.
+// unknown is the writer of an id whose schema the registry lacks, in whole or in part.
+func (r *registry) unknown(err error) *writer {
+	return &writer{err: err, until: time.Now().Add(unknownPauses * r.cfg.Pause)}
+}
+
+// references collects the texts that a schema needs, each after those that it needs itself. The error is [ErrUnreadable]
+// when they cannot be had.
 func (r *registry) references(ctx context.Context, refs []sr.SchemaReference, texts *[]string, depth int) error {
 	for _, ref := range refs {
 		if len(*texts) >= referencesMax || depth >= referencesMax {
-			return fmt.Errorf("it refers to over %d schemas", referencesMax)
+			return unreadable(CodeUnknownSchema, "the writer's schema refers to over %d schemas", referencesMax)
 		}
 		s, err := r.client.SchemaByVersion(ctx, ref.Subject, ref.Version)
+		if isNotFound(err) {
+			return unreadable(CodeUnknownSchema, "the writer's schema refers to version %d of %s, which the schema registry does not know", ref.Version, ref.Subject)
+		}
 		if err != nil {
 			return err
 		}
@@ -186,7 +198,9 @@ func (r *registry) references(ctx context.Context, refs []sr.SchemaReference, te
 	return nil
 }
 
+// isNotFound reports whether the registry itself says so, by a code of its own. Who stands before it answers 404 too,
+// a proxy that lacks its registry for example, and knows nothing of schemas.
 func isNotFound(err error) bool {
 	var e *sr.ResponseError
-	return errors.As(err, &e) && (e.StatusCode == http.StatusNotFound || sr.IsNotFoundError(e.ErrorCode))
+	return errors.As(err, &e) && sr.IsNotFoundError(e.ErrorCode)
 }

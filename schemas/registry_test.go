@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -178,15 +180,30 @@ func TestUnusableSchemaIdsAreUnreadable(t *testing.T) {
 	incompatible := seed("shop.Fulfilled", sr.Schema{Type: sr.TypeAvro, Schema: strings.Replace(schemas.Text("OrderFulfilled"), `{"name": "order", "type": "string"}`, `{"name": "order", "type": "long"}`, 1)})
 	micros := seed("shop.Micros", sr.Schema{Type: sr.TypeAvro, Schema: strings.Replace(schemas.Text("OrderFulfilled"), `millis`, `micros`, 1)})
 	plain := seed("shop.Text", sr.Schema{Type: sr.TypeAvro, Schema: `"string"`})
+	refers := func(id int, refs ...string) int {
+		f.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path != fmt.Sprintf("/schemas/ids/%d", id) {
+				return false
+			}
+			fmt.Fprintf(w, `{"schema": %q, "references": [%s]}`, schemas.Text("OrderFulfilled"), strings.Join(refs, ","))
+			f.requests.Add(1)
+			return true
+		})
+		return id
+	}
+	gone := refers(8001, `{"name": "x.Y", "subject": "gone", "version": 1}`)
+	many := refers(8002, slices.Repeat([]string{`{"name": "x.Y", "subject": "shop.Basket", "version": 1}`}, 65)...)
 	for name, tt := range map[string]struct {
 		id   int
 		code schemas.Code
 	}{
-		"an id that the registry does not have": {7777, schemas.CodeUnknownSchema},
-		"somebody else's record":                {foreign, schemas.CodeUnknownSchema},
-		"no record":                             {plain, schemas.CodeUnknownSchema},
-		"an incompatible record":                {incompatible, schemas.CodeIncompatible},
-		"times in microseconds":                 {micros, schemas.CodeIncompatible},
+		"an id that the registry does not have":    {7777, schemas.CodeUnknownSchema},
+		"somebody else's record":                   {foreign, schemas.CodeUnknownSchema},
+		"no record":                                {plain, schemas.CodeUnknownSchema},
+		"an incompatible record":                   {incompatible, schemas.CodeIncompatible},
+		"times in microseconds":                    {micros, schemas.CodeIncompatible},
+		"a schema that refers to one that is gone": {gone, schemas.CodeUnknownSchema},
+		"a schema that refers to too many":         {many, schemas.CodeUnknownSchema},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := c.DecodeEvent(framed(tt.id, []byte("\x02e")))
@@ -201,6 +218,86 @@ func TestUnusableSchemaIdsAreUnreadable(t *testing.T) {
 				t.Errorf("asked %d times again", n)
 			}
 		})
+	}
+}
+
+// unregistered returns the value of an event whose schema the registry has once register is called.
+func (f *fakeRegistry) unregistered(t *testing.T) (value []byte, register func()) {
+	newer := strings.Replace(schemas.Text("OrderFulfilled"), `"fields": [`, `"fields": [{"name": "x", "type": "long", "default": 0}, `, 1)
+	return framed(len(schemas.Names())+1, []byte("\x02\x02e\x02c\x0a\x04o1")), func() {
+		if _, _, err := f.RegisterSchema("accrue.OrderFulfilled", sr.Schema{Type: sr.TypeAvro, Schema: newer}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestSchemasThatAreRegisteredLaterAreFound(t *testing.T) {
+	f := startRegistry(t)
+	f.open(t, true)
+	value, register := f.unregistered(t)
+	cfg := f.config(false)
+	cfg.Pause = time.Millisecond
+	c, err := schemas.OpenCodec(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.DecodeEvent(value); schemas.CodeOf(err) != schemas.CodeUnknownSchema {
+		t.Fatalf("before: got %v", err)
+	}
+	register()
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		_, err := c.DecodeEvent(value)
+		if err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("afterwards: got %v", err)
+		}
+	}
+}
+
+// What stands before the registry answers 404 too, an ingress without a backend for example.
+func TestSomebodyElsesNotFoundIsNoAnswer(t *testing.T) {
+	f := startRegistry(t)
+	c := f.open(t, true)
+	value, register := f.unregistered(t)
+	register()
+	var away atomic.Bool
+	away.Store(true)
+	f.Intercept(func(w http.ResponseWriter, _ *http.Request) bool {
+		if away.Load() {
+			http.Error(w, "default backend - 404", http.StatusNotFound)
+		}
+		return away.Load()
+	})
+	if _, err := c.DecodeEvent(value); !errors.Is(err, schemas.ErrRegistryUnavailable) {
+		t.Errorf("meanwhile: got %v, want ErrRegistryUnavailable", err)
+	}
+	away.Store(false)
+	time.Sleep(f.config(false).Pause)
+	if _, err := c.DecodeEvent(value); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// A producer of plain numbers begins each record with a zero byte and another schema id.
+func TestManyUnknownIdsCostLittle(t *testing.T) {
+	f := startRegistry(t)
+	f.open(t, true)
+	cfg := f.config(false)
+	cfg.Pause = 500 * time.Millisecond
+	c, err := schemas.OpenCodec(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	for id := range 20 {
+		if _, err := c.DecodeEvent(framed(1_000_000+id, []byte{0})); schemas.CodeOf(err) != schemas.CodeUnknownSchema {
+			t.Fatal(err)
+		}
+	}
+	if took := time.Since(began); took > 4*cfg.Pause {
+		t.Errorf("20 records took %v", took)
 	}
 }
 
@@ -270,9 +367,9 @@ func TestSlowRegistryIsUnavailable(t *testing.T) {
 }
 
 func TestRegistryConfigReportsEverything(t *testing.T) {
-	cfg := schemas.RegistryConfig{User: "u", Token: "t", Pause: -1}
+	cfg := schemas.RegistryConfig{Pause: -1}
 	err := cfg.Validate()
-	for _, want := range []string{"no URL", "user and token", "timeout", "pause"} {
+	for _, want := range []string{"no URL", "timeout", "pause"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not mention %q", err, want)
 		}

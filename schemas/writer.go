@@ -3,6 +3,7 @@ package schemas
 import (
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/hamba/avro/v2"
 )
@@ -11,9 +12,12 @@ import (
 type writer struct {
 	name   string // of the record, without the namespace
 	schema *avro.RecordSchema
-	change rewrite // nil: the layout is ours
-	err    error   // not nil: nothing can be read
+	change rewrite   // nil: the layout is ours
+	err    error     // not nil: nothing can be read
+	until  time.Time // when the registry is asked again; zero: never
 }
+
+func (w *writer) lapsed() bool { return !w.until.IsZero() && time.Now().After(w.until) }
 
 // builtins are the schemas that came with the binary.
 type builtins struct {
