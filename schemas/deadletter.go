@@ -3,6 +3,7 @@ package schemas
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/accrue-loyalty/accrue/events"
 )
@@ -50,7 +51,7 @@ type DeadLetter struct {
 func (l *DeadLetter) Headers() []Header {
 	detail := l.Detail
 	if len(detail) > deadLetterDetailBytesMax {
-		detail = detail[:deadLetterDetailBytesMax] + "…"
+		detail = strings.ToValidUTF8(detail[:deadLetterDetailBytesMax], "") + "…"
 	}
 	headers := []Header{
 		{HeaderReason, []byte(l.Reason)},

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/accrue-loyalty/accrue/schemas"
 )
@@ -38,9 +39,12 @@ func TestForeignDeadLettersAreRefused(t *testing.T) {
 }
 
 func TestLongExplanationsAreCut(t *testing.T) {
-	letter := schemas.DeadLetter{Reason: "r", Topic: "t", Detail: strings.Repeat("x", 1<<20)}
+	letter := schemas.DeadLetter{Reason: "r", Topic: "t", Detail: "x" + strings.Repeat("ü", 1<<19)}
 	n := 0
 	for _, h := range letter.Headers() {
+		if !utf8.Valid(h.Value) {
+			t.Errorf("%s is cut within a character", h.Key)
+		}
 		n += len(h.Value)
 	}
 	if n > 2048 {
