@@ -2,7 +2,6 @@ package schemas
 
 import (
 	"fmt"
-	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -41,28 +40,6 @@ func NewCodec() *Codec {
 	}
 	c.decision = c.prefixes[NameDecision]
 	return c
-}
-
-// Learn makes the codec read single-object records that were written with the schema in text, an Avro record of one of
-// our names. Without a registry it is the way to read writers that are newer than this binary.
-func (c *Codec) Learn(text string) error {
-	rec, err := parseRecord(text)
-	if err != nil {
-		return err
-	}
-	w := c.writerOf(rec)
-	if w.err != nil {
-		return w.err
-	}
-	f := fingerprintOf(rec)
-	c.learning.Lock()
-	defer c.learning.Unlock()
-	known := maps.Clone(*c.byFingerprint.Load())
-	if known[f] == nil {
-		known[f] = w
-		c.byFingerprint.Store(&known)
-	}
-	return nil
 }
 
 // AppendEvent appends e's value to dst. The error is [ErrTooLarge] or a bug.

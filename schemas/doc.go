@@ -28,7 +28,7 @@
 // Every version of a schema must be compatible with all others, both ways (FULL_TRANSITIVE): fields with a default may
 // come and go, others stay for ever. The folder released holds each released version; a test compares. Records of other
 // writer schemas are rewritten into the layout of ours and then decoded ([ErrUnreadable] when that cannot be done).
-// Released schemas are known to the binary; others come from the registry, or from [Codec.Learn].
+// Released schemas are known to the binary; others come from the registry.
 //
 // # Bytes nobody vouches for
 //

@@ -94,10 +94,11 @@ func TestOlderAndNewerWritersAreRead(t *testing.T) {
 			name: "items of lists grow too",
 			text: fmt.Sprintf(head, "OrderReturned") + at + `, {"name": "order", "type": "string"}, {"name": "return", "type": "string"},
 				{"name": "lines", "default": null, "type": ["null", {"type": "array", "items": {"type": "record", "name": "ReturnedLine", "fields": [
-					{"name": "line", "type": "string"}, {"name": "condition", "type": "string", "default": ""}, {"name": "amount_minor", "type": "long"}]}}]}]}`,
+					{"name": "line", "type": "string"}, {"name": "condition", "type": "string", "default": ""}, {"name": "amount_minor", "type": "long"},
+					{"name": "nothing", "type": {"type": "array", "items": "null"}, "default": []}]}}]}]}`,
 			fields: with(map[string]any{"order": "o1", "return": "r1", "lines": []any{
-				map[string]any{"line": "1", "condition": "worn", "amount_minor": int64(9)},
-				map[string]any{"line": "2", "condition": "", "amount_minor": int64(8)}}}),
+				map[string]any{"line": "1", "condition": "worn", "amount_minor": int64(9), "nothing": make([]any, 9)},
+				map[string]any{"line": "2", "condition": "", "amount_minor": int64(8), "nothing": []any{}}}}),
 			want: &events.OrderReturned{Header: header, Order: "o1", Return: "r1", Lines: []events.ReturnedLine{{Line: "1", Amount: 9}, {Line: "2", Amount: 8}}},
 		},
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"reflect"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -193,6 +194,21 @@ func TestHostileBytes(t *testing.T) {
 				t.Errorf("got %v, want broken bytes", err)
 			}
 		})
+	}
+}
+
+// Nulls take no bytes: each list of them may claim as many as there are.
+func TestListsOfListsWithoutBytesAreRefused(t *testing.T) {
+	text := strings.Replace(schemas.Text("OrderFulfilled"), `"fields": [`,
+		`"fields": [{"name": "extra", "type": {"type": "array", "items": {"type": "array", "items": "null"}}, "default": []},`, 1)
+	const lists = 1000
+	nulls := make([]any, lists)
+	for i := range nulls {
+		nulls[i] = make([]any, lists)
+	}
+	c, value := write(t, text, map[string]any{"extra": nulls, "id": "e", "customer": "c", "at": int64(1), "order": "o"})
+	if _, err := c.DecodeEvent(value); schemas.CodeOf(err) != schemas.CodeBroken {
+		t.Errorf("a million nulls in %d bytes: got %v, want broken bytes", len(value), err)
 	}
 }
 

@@ -124,13 +124,13 @@ func compileArray(w, r *avro.ArraySchema) (rewrite, error) {
 		pos := 0
 		for {
 			n, next, _ := blockAt(src, pos)
-			dst = appendLong(dst, int64(n))
+			dst = appendLong(dst, n)
 			if n == 0 {
 				return dst
 			}
 			pos = next
 			for range n {
-				end, _ := walkAt(w.Items(), src, pos, 0)
+				end := walked(w.Items(), src, pos)
 				dst = item(dst, src[pos:end])
 				pos = end
 			}
@@ -169,8 +169,7 @@ func compileRecord(w, r *avro.RecordSchema) (rewrite, error) {
 		var room [32]int
 		starts := append(room[:0], 0)
 		for _, f := range w.Fields() {
-			end, _ := walkAt(f.Type(), src, starts[len(starts)-1], 0)
-			starts = append(starts, end)
+			starts = append(starts, walked(f.Type(), src, starts[len(starts)-1]))
 		}
 		for i := range sources {
 			s := &sources[i]

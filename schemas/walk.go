@@ -19,14 +19,25 @@ var (
 
 // walk checks that b starts with a value of the writer schema s and returns its length.
 func walk(s avro.Schema, b []byte) (int, error) {
-	end, err := walkAt(s, b, 0, 0)
-	if err != nil {
-		return 0, err
-	}
-	return end, nil
+	w := walker{b: b, items: int64(len(b))}
+	return w.at(s, 0, 0)
 }
 
-func walkAt(s avro.Schema, b []byte, pos, depth int) (int, error) {
+// walked returns where the value at pos ends, in bytes that walk has been through.
+func walked(s avro.Schema, b []byte, pos int) int {
+	w := walker{b: b, items: math.MaxInt64}
+	end, _ := w.at(s, pos, 0)
+	return end
+}
+
+// walker goes through the bytes of a record. items is how many more items its lists may have, all together: as many as
+// the record has bytes, so that items without bytes (nulls) cannot keep it busy.
+type walker struct {
+	b     []byte
+	items int64
+}
+
+func (w *walker) at(s avro.Schema, pos, depth int) (int, error) {
 	if depth > walkDepthMax {
 		return 0, errDeep
 	}
@@ -34,34 +45,34 @@ func walkAt(s avro.Schema, b []byte, pos, depth int) (int, error) {
 	case *avro.RecordSchema:
 		var err error
 		for _, f := range s.Fields() {
-			if pos, err = walkAt(f.Type(), b, pos, depth+1); err != nil {
+			if pos, err = w.at(f.Type(), pos, depth+1); err != nil {
 				return 0, fmt.Errorf("%s.%w", f.Name(), err)
 			}
 		}
 		return pos, nil
 	case *avro.ArraySchema:
-		return walkBlocks(b, pos, func(pos int) (int, error) { return walkAt(s.Items(), b, pos, depth+1) })
+		return w.blocks(pos, func(pos int) (int, error) { return w.at(s.Items(), pos, depth+1) })
 	case *avro.MapSchema:
-		return walkBlocks(b, pos, func(pos int) (int, error) {
-			pos, err := walkBytes(b, pos)
+		return w.blocks(pos, func(pos int) (int, error) {
+			pos, err := walkBytes(w.b, pos)
 			if err != nil {
 				return 0, err
 			}
-			return walkAt(s.Values(), b, pos, depth+1)
+			return w.at(s.Values(), pos, depth+1)
 		})
 	case *avro.UnionSchema:
-		i, pos, err := longAt(b, pos)
+		i, pos, err := longAt(w.b, pos)
 		if err != nil {
 			return 0, err
 		}
 		if i < 0 || i >= int64(len(s.Types())) {
 			return 0, fmt.Errorf("branch %d of a union of %d", i, len(s.Types()))
 		}
-		return walkAt(s.Types()[i], b, pos, depth+1)
+		return w.at(s.Types()[i], pos, depth+1)
 	case *avro.FixedSchema:
-		return skipBytes(b, pos, int64(s.Size()))
+		return skipBytes(w.b, pos, int64(s.Size()))
 	case *avro.EnumSchema:
-		i, pos, err := longAt(b, pos)
+		i, pos, err := longAt(w.b, pos)
 		if err == nil && (i < 0 || i >= int64(len(s.Symbols()))) {
 			err = fmt.Errorf("symbol %d of an enum of %d", i, len(s.Symbols()))
 		}
@@ -69,7 +80,7 @@ func walkAt(s avro.Schema, b []byte, pos, depth int) (int, error) {
 	case *avro.NullSchema:
 		return pos, nil
 	case *avro.PrimitiveSchema:
-		return walkPrimitive(s.Type(), b, pos)
+		return walkPrimitive(s.Type(), w.b, pos)
 	default:
 		return 0, fmt.Errorf("a value of the unknown type %s", s.Type())
 	}
@@ -102,17 +113,15 @@ func walkPrimitive(t avro.Type, b []byte, pos int) (int, error) {
 	}
 }
 
-// walkBlocks goes through the blocks of an array or a map. A count over the bytes that are left is refused, so that
-// items without bytes (nulls) cannot keep it busy.
-func walkBlocks(b []byte, pos int, item func(pos int) (int, error)) (int, error) {
-	total := 0
+// blocks goes through the blocks of an array or a map.
+func (w *walker) blocks(pos int, item func(pos int) (int, error)) (int, error) {
 	for {
-		n, next, err := blockAt(b, pos)
+		n, next, err := blockAt(w.b, pos)
 		if err != nil || n == 0 {
 			return next, err
 		}
-		if total += n; total > len(b) {
-			return 0, fmt.Errorf("a list of %d items in %d bytes", total, len(b))
+		if w.items -= n; w.items < 0 {
+			return 0, fmt.Errorf("a list of %d items where a record of %d bytes has room for %d", n, len(w.b), w.items+n)
 		}
 		pos = next
 		for range n {
@@ -124,19 +133,16 @@ func walkBlocks(b []byte, pos int, item func(pos int) (int, error)) (int, error)
 }
 
 // blockAt reads a block's count of items, and its size in bytes when there is one.
-func blockAt(b []byte, pos int) (items, next int, err error) {
+func blockAt(b []byte, pos int) (items int64, next int, err error) {
 	n, pos, err := longAt(b, pos)
 	if err == nil && n < 0 {
 		n = -n
 		_, pos, err = longAt(b, pos)
 	}
-	if err != nil {
-		return 0, 0, err
+	if err == nil && n < 0 {
+		err = fmt.Errorf("a list of %d items", n)
 	}
-	if n < 0 || n > int64(len(b)-pos) {
-		return 0, 0, fmt.Errorf("a list of %d items where %d bytes are left", n, len(b)-pos)
-	}
-	return int(n), pos, nil
+	return n, pos, err
 }
 
 func walkBytes(b []byte, pos int) (int, error) {
