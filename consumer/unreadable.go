@@ -8,8 +8,8 @@ import (
 
 // Reasons of UNREADABLE decisions, beside those that schemas gives.
 const (
-	reasonWrongKey       = "wrong_key"
-	reasonWrongPartition = "wrong_partition"
+	reasonWrongKey       = string(schemas.CodeWrongKey)
+	reasonWrongPartition = string(schemas.CodeWrongPartition)
 	reasonWrongTopic     = "wrong_topic"
 	reasonBrokenBytes    = string(schemas.CodeBroken)
 	reasonUnexpected     = string(schemas.CodeUnexpected)

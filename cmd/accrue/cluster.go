@@ -33,7 +33,7 @@ type clusterFlags struct {
 	RegistryPassword string   `group:"kafka" env:"ACCRUE_REGISTRY_PASSWORD" placeholder:"…" help:"Its password; better in $ACCRUE_REGISTRY_PASSWORD."`
 
 	TLS           bool   `group:"kafka" env:"ACCRUE_TLS" help:"Speak TLS to the brokers."`
-	TLSCA         string `group:"kafka" name:"tls-ca" env:"ACCRUE_TLS_CA" placeholder:"FILE" help:"Authorities to trust, PEM; implies --tls."`
+	TLSCA         string `group:"kafka" name:"tls-ca" env:"ACCRUE_TLS_CA" placeholder:"FILE" help:"Authorities to trust, PEM; implies --tls. An https registry may have its certificate from them too."`
 	TLSCert       string `group:"kafka" name:"tls-cert" env:"ACCRUE_TLS_CERT" placeholder:"FILE" help:"Our certificate, PEM; implies --tls."`
 	TLSKey        string `group:"kafka" name:"tls-key" env:"ACCRUE_TLS_KEY" placeholder:"FILE" help:"Its key, PEM."`
 	SASLMechanism string `group:"kafka" name:"sasl-mechanism" env:"ACCRUE_SASL_MECHANISM" enum:"plain,scram-sha-256,scram-sha-512" default:"scram-sha-512" help:"How to log in."`
@@ -57,7 +57,7 @@ func (f *clusterFlags) options(log *slog.Logger) ([]kgo.Opt, error) {
 		opts = append(opts, kgo.WithLogger(kslog.New(slog.New(quiet{log.Handler()}))))
 	}
 	if f.secured() {
-		cfg, err := f.tls()
+		cfg, err := f.tls(x509.NewCertPool())
 		if err != nil {
 			return nil, err
 		}
@@ -69,14 +69,15 @@ func (f *clusterFlags) options(log *slog.Logger) ([]kgo.Opt, error) {
 	return opts, nil
 }
 
-func (f *clusterFlags) tls() (*tls.Config, error) {
+// tls returns what the flags say about TLS. The authorities of --tls-ca join the others.
+func (f *clusterFlags) tls(others *x509.CertPool) (*tls.Config, error) {
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
 	if f.TLSCA != "" {
 		pem, err := os.ReadFile(f.TLSCA)
 		if err != nil {
 			return nil, wrongUsage(fmt.Errorf("--tls-ca: %w", err))
 		}
-		cfg.RootCAs = x509.NewCertPool()
+		cfg.RootCAs = others
 		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
 			return nil, wrongUsage(fmt.Errorf("--tls-ca: %s holds no PEM certificate", f.TLSCA))
 		}
@@ -110,6 +111,14 @@ func (f *clusterFlags) codec(ctx context.Context, register bool) (*schemas.Codec
 	cfg := schemas.DefaultRegistryConfig(f.Registry...)
 	cfg.User, cfg.Password = f.RegistryUser, f.RegistryPassword
 	cfg.Register = register
+	// The registry is often not of those who run the brokers: whom this machine trusts stays trusted.
+	trusted, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("reading whom this machine trusts: %w", err)
+	}
+	if cfg.TLS, err = f.tls(trusted); err != nil {
+		return nil, err
+	}
 	c, err := schemas.OpenCodec(ctx, cfg)
 	if err != nil {
 		return nil, couldNot(fmt.Errorf("schema registry %s: %w", strings.Join(f.Registry, ", "), err),
