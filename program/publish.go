@@ -119,9 +119,18 @@ func withRevision(source []byte) ([]byte, error) {
 	}
 	first := root.Content[0]
 	line := fmt.Sprintf("revision: %d", loyalty.RevisionNewest)
-	lines := strings.SplitAfter(string(source), "\n")
+	byHand := errors.New("write the line " + line)
+	text, _ := strings.CutPrefix(string(source), "\ufeff") // a byte order mark may only stand at the very beginning
+	lines := strings.SplitAfter(text, "\n")
+	if first.Line > len(lines) {
+		return nil, byHand // lines may end otherwise in YAML
+	}
 	at := lines[first.Line-1]
-	head := string([]rune(at)[:first.Column-1])
+	before := []rune(at)
+	if first.Column > len(before) {
+		return nil, byHand
+	}
+	head := string(before[:first.Column-1])
 	if root.Style&yaml.FlowStyle != 0 {
 		lines[first.Line-1] = head + line + ", " + at[len(head):]
 	} else {
@@ -133,11 +142,8 @@ func withRevision(source []byte) ([]byte, error) {
 	}
 	out := []byte(strings.Join(lines, ""))
 	p, err := parse(out, "", 0)
-	if err != nil {
-		return nil, err
-	}
-	if p.Revision != loyalty.RevisionNewest || bytes.Equal(out, source) {
-		return nil, errors.New("write the line " + line)
+	if err != nil || p.Revision != loyalty.RevisionNewest || bytes.Equal(out, source) {
+		return nil, byHand
 	}
 	return out, nil
 }

@@ -73,10 +73,27 @@ func TestRevisionIsWrittenInWithoutTouchingTheRest(t *testing.T) {
 		"{program: p, currency: USD, timezone: UTC, earn: [{id: a, on: AppInstalled, points: 1}]}":                           "{revision: 1, program: p, currency: USD, timezone: UTC, earn: [{id: a, on: AppInstalled, points: 1}]}",
 		"---\r\ncurrency: USD\r\nprogram: p\r\ntimezone: UTC\r\nearn: [{id: a, on: AppInstalled, points: 1}]":                "---\r\nrevision: 1\r\ncurrency: USD\r\nprogram: p\r\ntimezone: UTC\r\nearn: [{id: a, on: AppInstalled, points: 1}]",
 		"program: p\nrevision: 1\ncurrency: USD\ntimezone: UTC\nearn: [{id: a, on: AppInstalled, points: 1}]\n":              "program: p\nrevision: 1\ncurrency: USD\ntimezone: UTC\nearn: [{id: a, on: AppInstalled, points: 1}]\n",
+		"\ufeffprogram: p\ncurrency: USD\ntimezone: UTC\nearn: [{id: a, on: AppInstalled, points: 1}]\n":                     "revision: 1\nprogram: p\ncurrency: USD\ntimezone: UTC\nearn: [{id: a, on: AppInstalled, points: 1}]\n",
 	} {
 		e, _, err := program.Prepare(program.Draft{Source: []byte(source), File: "p.yaml", Now: 1})
 		if err != nil || e.Source != want {
 			t.Errorf("got  %q, %v\nwant %q", e.Source, err, want)
+		}
+	}
+}
+
+// YAML ends lines at more than line feeds: where the revision would go is not known then.
+func TestRevisionIsAskedForWhereLinesEndOtherwise(t *testing.T) {
+	for _, source := range []string{
+		"# c\rprogram: p\rcurrency: USD\rtimezone: UTC\rearn: [{id: a, on: AppInstalled, points: 1}]\r",
+		"# c\r# d\r    program: p\r    currency: USD\r    timezone: UTC\r    earn: [{id: a, on: AppInstalled, points: 1}]\r\n\n\n",
+	} {
+		if _, err := program.Parse([]byte(source), "p.yaml"); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := program.Prepare(program.Draft{Source: []byte(source), File: "p.yaml", Now: 1})
+		if err == nil || !strings.Contains(err.Error(), "write the line revision: 1") {
+			t.Errorf("%q: got %v", source, err)
 		}
 	}
 }
