@@ -58,7 +58,8 @@ func (b *builder) rule(v *value) loyalty.Rule {
 func (b *builder) kind(v *value, r *loyalty.Rule) {
 	refuse := func(why, suggestion string, keys ...string) {
 		for _, k := range keys {
-			if v.has(k) {
+			// A flag that is false says no more than one that is left out.
+			if f := v.fields[k]; f != nil && (f.spec.kind != kindFlag || !f.ok() || f.flag()) {
 				b.keyProblem(v, k, suggestion, "%s", why)
 			}
 		}
@@ -117,7 +118,7 @@ func (b *builder) conditions(v *value, r *loyalty.Rule) {
 		return
 	}
 	if when := v.get("when"); when.ok() {
-		if c := b.condition(when, r.On); c != nil {
+		if c := b.bool(when, environment{on: r.On}, eventCostMax); c != nil {
 			r.When = c
 		}
 	}
@@ -131,7 +132,7 @@ func (b *builder) conditions(v *value, r *loyalty.Rule) {
 			b.keyProblem(v, "lines", "use when", "only OrderPlaced has lines that earn")
 			return
 		}
-		if c := b.lineCondition(lines, r.On); c != nil {
+		if c := b.bool(lines, environment{on: r.On, line: true}, lineCostMax); c != nil {
 			r.Lines = c
 		}
 	}

@@ -54,14 +54,6 @@ func (c *compiler) env(e environment) (*cel.Env, error) {
 	return extended, nil
 }
 
-func (b *builder) condition(v *value, on events.Type) *condition {
-	return b.bool(v, environment{on: on}, eventCostMax)
-}
-
-func (b *builder) lineCondition(v *value, on events.Type) *condition {
-	return b.bool(v, environment{on: on, line: true}, lineCostMax)
-}
-
 func (b *builder) bool(v *value, e environment, costMax uint64) *condition {
 	x, result := b.compile(v, e, costMax)
 	if x == nil {

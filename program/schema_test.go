@@ -90,6 +90,8 @@ func TestSchemaAcceptsWhatTheParserAccepts(t *testing.T) {
 		"a condition that is true": {"id: fixed, ", "id: fixed, when: true, "},
 		"a leap day":               {"from: 2026-11-01", "from: 2024-02-29"},
 		"a flag that is false":     {"id: per, ", "id: per, once: false, limit: {times: 3}, "},
+		"no tier where it applies": {"id: per, ", "id: per, tier: false, "},
+		"no flag of a multiplier":  {"multiply: 2", "multiply: 2\n    once: false\n    exclusive: false\n    tier: false"},
 	} {
 		all[what] = []byte(strings.Replace(string(all["every-key.yaml"]), edit[0], edit[1], 1))
 	}
