@@ -5,7 +5,6 @@ import (
 	"math/big"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/loyalty"
@@ -106,9 +105,8 @@ func (b *builder) timezone(v *value) {
 	if !v.ok() {
 		return
 	}
-	// LoadLocation takes "Local" for the machine's own zone, which would differ from machine to machine.
-	loc, err := time.LoadLocation(v.text)
-	if err != nil || v.text == "Local" {
+	loc, ok := location(v.text)
+	if !ok {
 		b.problem(v, timezoneHint(v.text), "unknown timezone %q", shorten(v.text))
 		return
 	}

@@ -1,6 +1,7 @@
 package program_test
 
 import (
+	"fmt"
 	"math/big"
 	"strings"
 	"testing"
@@ -107,6 +108,15 @@ func TestDatesAreFirstInstantsInTheTimezone(t *testing.T) {
 	}
 }
 
+func TestZonesThatAreNoPlacesAreRefused(t *testing.T) {
+	for _, zone := range []string{"Local", "localtime", "posixrules", "Factory", "factory", "right/Europe/Berlin", "posix/Europe/Berlin"} {
+		_, err := program.Parse([]byte(strings.Replace(string(samples(t)["minimal.yaml"]), "timezone: UTC", "timezone: "+zone, 1)), "p.yaml")
+		if err == nil || !strings.Contains(err.Error(), "unknown timezone") || strings.Contains(err.Error(), "did you mean") {
+			t.Errorf("%s: got %v", zone, err)
+		}
+	}
+}
+
 func TestWrittenForms(t *testing.T) {
 	day := func(n int64) loyalty.Step { return loyalty.Step{N: n, Unit: loyalty.Days} }
 	for text, want := range map[string]loyalty.Hold{
@@ -159,18 +169,30 @@ func TestLayoutMakesNoDifference(t *testing.T) {
 }
 
 func TestAliasesCannotMultiply(t *testing.T) {
-	var b strings.Builder
-	b.WriteString("program: p\ncurrency: USD\ntimezone: UTC\nearn: [{id: a, on: AppInstalled, points: 1}]\ntiers:\n  levels:\n  - &l {name: A, from: 0, benefits: [")
-	b.WriteString(strings.Repeat("x,", 1000))
-	b.WriteString("]}\n")
-	b.WriteString(strings.Repeat("  - *l\n", 10_000))
-	start := time.Now()
-	_, err := program.Parse([]byte(b.String()), "p.yaml")
-	if err == nil || !strings.Contains(err.Error(), "more than 100000 values") {
-		t.Errorf("got %.200v", err)
+	const head = "program: p\ncurrency: USD\ntimezone: UTC\n"
+	unknown := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "k%d: 1, ", i)
+		}
+		return b.String()
 	}
-	if d := time.Since(start); d > 5*time.Second {
-		t.Errorf("took %s", d)
+	for name, source := range map[string]string{
+		"values": head + "earn: [{id: a, on: AppInstalled, points: 1}]\ntiers:\n  levels:\n  - &l {name: A, from: 0, benefits: [" +
+			strings.Repeat("x,", 1000) + "]}\n" + strings.Repeat("  - *l\n", 10_000),
+		"unknown keys":       head + "earn:\n- &r {" + unknown(1000) + "id: a}\n" + strings.Repeat("- *r\n", 1000),
+		"keys written twice": head + "earn:\n- &r {" + strings.Repeat("on: OrderPlaced, ", 1000) + "id: a}\n" + strings.Repeat("- *r\n", 1000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			_, err := program.Parse([]byte(source), "p.yaml")
+			if err == nil || !strings.Contains(err.Error(), "more than 100000 values") {
+				t.Errorf("got %.200v", err)
+			}
+			if d := time.Since(start); d > 5*time.Second {
+				t.Errorf("took %s", d)
+			}
+		})
 	}
 }
 

@@ -18,8 +18,11 @@ import (
 // SourceBytesMax is the size of the largest file. There is no need to read more than one byte beyond it.
 const SourceBytesMax = 1 << 20
 
-// valuesMax bounds what aliases can multiply, so that no input can make reading it slow.
+// valuesMax bounds what aliases can multiply, so that no input can make reading it slow. Keys that lead to no value count too.
 const valuesMax = 100_000
+
+// suggestedMax is how many problems a file may have until unknown keys get no suggestion, which takes time to find.
+const suggestedMax = 1000
 
 // reader turns YAML into values by the table and collects what is wrong.
 type reader struct {
@@ -106,11 +109,7 @@ func (r *reader) value(n *yaml.Node, s *spec, path, example string) *value {
 		n = n.Alias
 	}
 	v, forms := &value{path: path, node: n, spec: s}, s
-	if r.values++; r.values > valuesMax {
-		if r.values == valuesMax+1 {
-			r.add(n, path, "", "the file has more than %d values", valuesMax)
-		}
-		v.bad = true
+	if r.tooMany(v, n) {
 		return v
 	}
 	if s.kind == kindForms {
@@ -141,6 +140,18 @@ func (r *reader) value(n *yaml.Node, s *spec, path, example string) *value {
 		}
 	}
 	return v
+}
+
+// tooMany counts n, which is v or a key of it, and reports whether it is one too many.
+func (r *reader) tooMany(v *value, n *yaml.Node) bool {
+	if r.values++; r.values <= valuesMax {
+		return false
+	}
+	if r.values == valuesMax+1 {
+		r.add(n, v.path, "", "the file has more than %d values", valuesMax)
+	}
+	v.bad = true
+	return true
 }
 
 // suggestForm completes the problem of a scalar that is none of those that may stand in the place of a mapping.
@@ -179,6 +190,9 @@ func (r *reader) mapping(v *value, example string) {
 	for i := 0; i+1 < len(v.node.Content); i += 2 {
 		name, n := v.node.Content[i], v.node.Content[i+1]
 		k := v.spec.key(name.Value)
+		if (k == nil || v.fields[k.name] != nil) && r.tooMany(v, name) {
+			return
+		}
 		switch {
 		case name.Kind != yaml.ScalarNode || name.Tag == "!!merge":
 			r.add(name, v.path, "write the keys out", "merge keys and composite keys are not supported")
@@ -199,6 +213,10 @@ func (r *reader) mapping(v *value, example string) {
 }
 
 func (r *reader) unknownKey(v *value, name *yaml.Node) {
+	if len(r.problems) > suggestedMax {
+		r.add(name, v.path, "", "unknown key %q", name.Value)
+		return
+	}
 	hint := didYouMean(name.Value, v.spec.keyNames())
 	if hint != "" {
 		v.misspelt = append(v.misspelt, nearest(name.Value, v.spec.keyNames()))
@@ -221,6 +239,9 @@ func (r *reader) list(v *value, example string) {
 		return
 	}
 	for i, n := range v.node.Content {
+		if r.values > valuesMax {
+			return // a label takes time too
+		}
 		v.items = append(v.items, r.value(n, v.spec.item, v.path+"["+label(n, i)+"]", ""))
 	}
 	if len(v.items) == 0 {
