@@ -57,6 +57,7 @@ func (s *Source) each(ctx context.Context, topic schemas.Topic, p *progress, fn 
 	if err != nil {
 		return nil, err
 	}
+	ended := make([]bool, len(ends))
 	for remaining > 0 {
 		fetches := cl.PollFetches(ctx)
 		if err := ctx.Err(); err != nil {
@@ -68,10 +69,12 @@ func (s *Source) each(ctx context.Context, topic schemas.Topic, p *progress, fn 
 		g := errgroup.Group{}
 		fetches.EachPartition(func(f kgo.FetchTopicPartition) {
 			end := ends[f.Partition]
-			if len(f.Records) == 0 || f.Records[0].Offset >= end {
+			if len(f.Records) == 0 || ended[f.Partition] {
 				return
 			}
+			// The record before the end may be of a transaction that was aborted, and never comes: then a later one tells.
 			if f.Records[len(f.Records)-1].Offset >= end-1 {
+				ended[f.Partition] = true
 				remaining--
 			}
 			g.Go(func() error {
