@@ -92,8 +92,7 @@ func ReadCohorts(ctx context.Context, src *Source, cfg CohortConfig) (*Cohorts, 
 		if err := src.Codec.DecodeDecision(rec.Value, &d); err != nil {
 			return err
 		}
-		all.of(partition).decision(&d)
-		return nil
+		return all.of(partition).decision(&d)
 	})
 	if err != nil {
 		return nil, err
@@ -154,13 +153,25 @@ func (a *tallies) resolve() {
 		maps.Copy(a.merged, t.merged)
 	}
 	a.back = map[orderKey][]comeback{}
+	waited := map[waitKey]events.Instant{}
 	for _, t := range a.byPartition {
 		for key, list := range t.back {
 			key.customer = a.root(key.customer)
 			a.back[key] = append(a.back[key], list...)
 		}
+		for key, at := range t.waited {
+			key.customer = a.root(key.customer)
+			if have, ok := waited[key]; !ok || at < have {
+				waited[key] = at
+			}
+		}
 	}
-	for _, list := range a.back {
+	for key, list := range a.back {
+		for i, c := range list {
+			if at, ok := waited[waitKey{key, c.id}]; ok && c.waited {
+				list[i].at = at
+			}
+		}
 		slices.SortStableFunc(list, func(x, y comeback) int { return int(x.at - y.at) })
 	}
 }
@@ -246,7 +257,7 @@ func (a *tallies) table(discount float64) []Cohort {
 			c.Months[max(m-began, 0)].take(act)
 		}
 	}
-	var table []Cohort
+	table := []Cohort{} // not null in JSON
 	for _, m := range slices.Sorted(maps.Keys(rows)) {
 		rows[m].value(discount)
 		table = append(table, *rows[m])

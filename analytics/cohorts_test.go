@@ -176,6 +176,72 @@ func asJSON(t *testing.T, v any) string {
 	return string(b)
 }
 
+func (w *world) cohorts() []analytics.Cohort {
+	w.t.Helper()
+	got, err := analytics.ReadCohorts(w.t.Context(), w.source, analytics.CohortConfig{Location: time.UTC, Currency: "USD", Decimals: 2})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return got.Cohorts
+}
+
+// The decision that has a waiting return in its facts is the order's, and of its time. The merge makes the return wait
+// with one customer and the order come to another.
+func TestWhatWaitedForItsOrderIsInTheMonthItCameBack(t *testing.T) {
+	for name, merge := range map[string]bool{"of one customer": false, "of merged customers": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			waits := func(customer string, e events.Event) {
+				stored, err := events.EncodeJSON(e)
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.decision(events.Decision{Cause: events.Cause{Topic: "returns", Event: e.Head().ID}, Customer: customer, Result: events.Waiting, Reason: "order_unknown",
+					Facts: events.Facts{Type: e.EventType(), At: e.Head().At, Waiting: stored}})
+			}
+			customer := "ann"
+			if merge {
+				customer = "bob"
+				w.decision(events.Decision{Cause: events.Cause{Topic: "crm"}, Customer: "bob", Result: events.Applied, Facts: events.Facts{Type: events.TypeAccountsMerged, MergedInto: "ann"}})
+			}
+			head := func(id, at string) events.Header {
+				return events.Header{ID: id, Customer: customer, At: instant(t, at)}
+			}
+			waits(customer, &events.OrderReturned{Header: head("r1", "2026-02-05T10:00:00Z"), Order: "1", Return: "R1", Lines: []events.ReturnedLine{{Line: "1", Amount: 500}}})
+			waits(customer, &events.OrderCancelled{Header: head("c1", "2026-03-05T10:00:00Z"), Order: "1"})
+			o := w.order("ann", "1", "2026-01-10T10:00:00Z", 1000, 0)
+			w.decision(events.Decision{Cause: w.event(o), Customer: "ann", Result: events.Applied,
+				Facts: events.Facts{Type: events.TypeOrderPlaced, At: o.At, Applied: []string{"r1", "c1"}, Cancelled: []string{"1"},
+					Order:   &events.OrderFact{Order: "1", Lines: []events.LineFact{{Line: "1", Amount: 1000}, {Line: "2", Amount: 1000}}},
+					Returns: []events.ReturnFact{{Order: "1", Return: "R1", Lines: []events.ReturnLine{{Line: 0, Amount: 500}}}}}})
+			w.accept(w.order("zoe", "2", "2026-03-10T10:00:00Z", 1000, 0), "", 0) // so that the table has these months
+			m := w.cohorts()[0].Months
+			if m[0].Refunds != 0 || m[1].Refunds != 500 || m[2].Refunds != 1500 {
+				t.Errorf("refunds are %d, %d and %d, want 0, 500 and 1500", m[0].Refunds, m[1].Refunds, m[2].Refunds)
+			}
+		})
+	}
+}
+
+// 100,000,000 rupiah with 20,000,000 off: one of the two lines comes back.
+func TestRefundsOfLargeOrders(t *testing.T) {
+	w := newWorld(t)
+	o := w.order("ann", "1", "2026-01-10T10:00:00Z", 5_000_000_000, 0)
+	o.OrderDiscount = 2_000_000_000
+	w.accept(o, "", 0)
+	w.decision(events.Decision{Cause: events.Cause{Topic: "returns"}, Customer: "ann", Result: events.Applied,
+		Facts: events.Facts{Type: events.TypeOrderReturned, At: o.At + 1, Returns: []events.ReturnFact{{Order: "1", Return: "r", Lines: []events.ReturnLine{{Line: 0, Amount: 5_000_000_000}}}}}})
+	if got := w.cohorts()[0].Months[0].Refunds; got != 4_000_000_000 {
+		t.Errorf("half of an order of 8,000,000,000 came back: refunds are %d", got)
+	}
+}
+
+func TestNoOrdersAreAnEmptyTable(t *testing.T) {
+	if got := asJSON(t, newWorld(t).cohorts()); got != "[]" {
+		t.Errorf("cohorts are %s", got)
+	}
+}
+
 // A discount of the whole order may be for its shipping too, or a slip: it makes no customer worth less than nothing.
 func TestAnOrderIsNotWorthLessThanNothing(t *testing.T) {
 	w := newWorld(t)
@@ -184,12 +250,8 @@ func TestAnOrderIsNotWorthLessThanNothing(t *testing.T) {
 	w.accept(o, "", 0)
 	w.decision(events.Decision{Cause: events.Cause{Topic: "returns"}, Customer: "ann", Result: events.Applied,
 		Facts: events.Facts{Type: events.TypeOrderReturned, At: o.At + 1, Returns: []events.ReturnFact{{Order: "1", Return: "r", Lines: []events.ReturnLine{{Line: 1, Amount: 250}}}}}})
-	got, err := analytics.ReadCohorts(t.Context(), w.source, analytics.CohortConfig{Location: time.UTC, Currency: "USD", Decimals: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
 	want := []analytics.Cohort{{Month: "2026-01", Customers: 1, Months: []analytics.CohortMonth{{Active: 1, Orders: 1}}}}
-	if g, x := asJSON(t, got.Cohorts), asJSON(t, want); g != x {
+	if g, x := asJSON(t, w.cohorts()), asJSON(t, want); g != x {
 		t.Errorf("cohorts\n%s\nwant\n%s", g, x)
 	}
 }

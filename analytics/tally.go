@@ -33,10 +33,11 @@ type tally struct {
 	first map[string]month
 
 	// What the ledger told, for the reading of the orders: which records counted (by topic), at which rate other
-	// currencies convert, what came back, and which accounts ended in which.
+	// currencies convert, what came back, when what waited for its order had come back, and which accounts ended in which.
 	counted map[string]bitset
 	rates   map[place]string
 	back    map[orderKey][]comeback
+	waited  map[waitKey]events.Instant
 	merged  map[string]string
 }
 
@@ -49,8 +50,16 @@ type orderKey struct{ customer, order string }
 
 // comeback is one return or cancellation of an order, in ledger order.
 type comeback struct {
-	at    events.Instant
-	lines []events.ReturnLine // nil: all that is left
+	at     events.Instant      // the decision's; what waited has a time of its own
+	lines  []events.ReturnLine // nil: all that is left
+	waited bool                // for its order
+	id     string              // the return's; "": a cancellation
+}
+
+// waitKey names a return, or with "" the cancellation, of an order.
+type waitKey struct {
+	orderKey
+	id string
 }
 
 func newTally(monthOf func(events.Instant) month) *tally {
@@ -61,6 +70,7 @@ func newTally(monthOf func(events.Instant) month) *tally {
 		counted:   map[string]bitset{},
 		rates:     map[place]string{},
 		back:      map[orderKey][]comeback{},
+		waited:    map[waitKey]events.Instant{},
 		merged:    map[string]string{},
 	}
 }
@@ -80,7 +90,7 @@ func (t *tally) in(customer string, m month) *activity {
 }
 
 // decision takes what a ledger record says. d is not kept.
-func (t *tally) decision(d *events.Decision) {
+func (t *tally) decision(d *events.Decision) error {
 	f := &d.Facts
 	if f.Order != nil {
 		// Only an order that counted leaves this fact: repeats, refusals and stale ones don't.
@@ -89,8 +99,13 @@ func (t *tally) decision(d *events.Decision) {
 			t.rates[place{d.Cause.Topic, d.Cause.Offset}] = f.Order.Rate
 		}
 	}
+	if d.Result == events.Waiting {
+		if err := t.waits(d.Customer, f.Waiting); err != nil {
+			return err
+		}
+	}
 	for _, r := range f.Returns {
-		c := comeback{at: f.At}
+		c := comeback{at: f.At, waited: len(f.Applied) > 0, id: r.Return}
 		if !r.Whole {
 			c.lines = append([]events.ReturnLine{}, r.Lines...)
 		}
@@ -99,7 +114,7 @@ func (t *tally) decision(d *events.Decision) {
 	}
 	for _, order := range f.Cancelled {
 		key := orderKey{d.Customer, order}
-		t.back[key] = append(t.back[key], comeback{at: f.At})
+		t.back[key] = append(t.back[key], comeback{at: f.At, waited: len(f.Applied) > 0})
 	}
 	if f.MergedInto != "" {
 		t.merged[d.Customer] = f.MergedInto
@@ -118,6 +133,28 @@ func (t *tally) decision(d *events.Decision) {
 		a.earned += earned
 		a.redeemed += redeemed
 	}
+	return nil
+}
+
+// waits notes when something came back whose order has not come yet: the decision that has both is of the order's time.
+func (t *tally) waits(customer string, stored []byte) error {
+	e, err := events.DecodeStoredJSON(stored)
+	if err != nil {
+		return err
+	}
+	var key waitKey
+	switch e := e.(type) {
+	case *events.OrderReturned:
+		key = waitKey{orderKey{customer, e.Order}, e.Return}
+	case *events.OrderCancelled:
+		key = waitKey{orderKey{customer, e.Order}, ""}
+	default:
+		return nil
+	}
+	if _, ok := t.waited[key]; !ok { // the first is carried out
+		t.waited[key] = e.Head().At
+	}
+	return nil
 }
 
 // order takes an order event that counted. comebacks are what came back of it.
@@ -176,7 +213,8 @@ func refundOf(e *events.OrderPlaced, lines []events.ReturnLine) *big.Rat {
 		}
 		l := &e.Lines[r.Line]
 		net := new(big.Rat).SetInt64(int64(l.Amount - l.Discount))
-		net.Sub(net, big.NewRat(int64(e.OrderDiscount+e.PaidPoints)*int64(l.Amount), int64(gross)))
+		share := big.NewRat(int64(l.Amount), int64(gross))
+		net.Sub(net, share.Mul(share, new(big.Rat).SetInt64(int64(e.OrderDiscount+e.PaidPoints))))
 		sum.Add(sum, net.Mul(net, big.NewRat(int64(r.Amount), int64(l.Amount))))
 	}
 	return sum
