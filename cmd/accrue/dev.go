@@ -37,7 +37,8 @@ func (devCommand) Help() string {
 	return `Runs a broker, a schema registry, the engine and its API in this process, for building against. What is in it is kept
 in the folder. Producers and tools reach the broker as they would a real one.
 
-It is no broker for production: one node, no replication.
+It is no broker for production: one node, no replication. Its registry takes every schema, also one that does not go with
+those before: a real one refuses it.
 
 Once it is ready, standard output says where everything is, with --output json in one line of JSON; without a program, it
 says so at once. Logs go to standard error.

@@ -3,7 +3,9 @@ package embedded_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -152,6 +154,28 @@ func TestRegistryJournal(t *testing.T) {
 	}
 	if after, err := os.ReadFile(journal); err != nil || string(after) != string(written) {
 		t.Errorf("registering again changed the journal (%v):\n%s", err, after)
+	}
+}
+
+// Clients ask with the subject that they would write to, which is another by another naming strategy.
+func TestASchemaIsFoundByItsIdWhateverTheSubject(t *testing.T) {
+	c := start(t, embedded.Config{})
+	id := register(t, c)[1]
+	for path, want := range map[string]int{
+		fmt.Sprintf("/schemas/ids/%d?subject=orders-value", id):                  http.StatusOK,
+		fmt.Sprintf("/schemas/ids/%d?subject=orders-value&fetchMaxId=false", id): http.StatusOK,
+		fmt.Sprintf("/schemas/ids/%d/schema?subject=orders-value", id):           http.StatusOK,
+		"/schemas/ids/9999?subject=orders-value":                                 http.StatusNotFound,
+		fmt.Sprintf("/schemas/ids/%d?subject=:.other:orders-value", id):          http.StatusNotFound,
+	} {
+		resp, err := http.Get(c.RegistryURL() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s: got %d, want %d", path, resp.StatusCode, want)
+		}
 	}
 }
 
