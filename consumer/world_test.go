@@ -77,7 +77,7 @@ type world struct {
 // newWorld starts an embedded broker.
 func newWorld(t testing.TB, partitions int32) *world {
 	t.Helper()
-	c, err := embedded.Start(embedded.Config{})
+	c, err := embedded.Start(embedded.Config{Faults: true})
 	if err != nil {
 		t.Fatal(err)
 	}

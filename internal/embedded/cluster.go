@@ -34,6 +34,10 @@ type Config struct {
 
 	// Log is told when the broker cannot read or write Dir; nil: nobody is.
 	Log *slog.Logger
+
+	// Faults makes ready for faults that strike after the broker has acted:
+	// UnknownOutcome, Misreported and LostAnswer, which panic without it.
+	Faults bool
 }
 
 // Cluster is a running broker and registry. Its methods may be called from
@@ -41,7 +45,7 @@ type Config struct {
 type Cluster struct {
 	fake     *kfake.Cluster
 	registry *registry
-	wires    *wires
+	wires    *wires // nil without Config.Faults
 	lock     *os.File
 }
 
@@ -49,7 +53,7 @@ type Cluster struct {
 // The caller owns the cluster and must Close it; in a durable cluster, Close
 // is what makes the next Start quick.
 func Start(cfg Config) (_ *Cluster, err error) {
-	c := &Cluster{wires: &wires{}}
+	c := &Cluster{}
 	defer func() {
 		if err != nil {
 			_ = c.Close()
@@ -60,7 +64,10 @@ func Start(cfg Config) (_ *Cluster, err error) {
 		kfake.ClusterID("accrue-embedded"),
 		kfake.NumBrokers(1),
 		kfake.Ports(cfg.Port),
-		kfake.ListenFn(c.wires.listen),
+	}
+	if cfg.Faults {
+		c.wires = &wires{}
+		opts = append(opts, kfake.ListenFn(c.wires.listen))
 	}
 	journal := ""
 	if cfg.Dir != "" {

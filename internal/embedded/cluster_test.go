@@ -201,7 +201,7 @@ func TestSessionsAndUnknownOutcomes(t *testing.T) {
 		"committed, after asking once more": {func(c *embedded.Cluster) *embedded.WireFault { return c.LostAnswer("tx", 1) }, true, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cluster := start(t, embedded.Config{})
+			cluster := start(t, embedded.Config{Faults: true})
 			createTopics(t, cluster, 1, "in", "out")
 			produce(t, cluster, "in", 1)
 			s := session(t, cluster, "tx", "g", "in")
@@ -231,7 +231,7 @@ func TestSessionsAndUnknownOutcomes(t *testing.T) {
 
 func TestFaults(t *testing.T) {
 	begin := func(t *testing.T) (*embedded.Cluster, *kgo.Client) {
-		c := start(t, embedded.Config{})
+		c := start(t, embedded.Config{Faults: true})
 		createTopics(t, c, 1, "out")
 		cl := client(t, c, kgo.TransactionalID("tx"), kgo.DefaultProduceTopic("out"),
 			kgo.RetryBackoffFn(func(int) time.Duration { return 5 * time.Millisecond }))

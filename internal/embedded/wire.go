@@ -14,10 +14,9 @@ import (
 )
 
 // kfake can refuse a request, but cannot act on an EndTxn and then keep the
-// answer to itself. The connections it accepts are therefore wrapped: a
-// request on its way in is matched against the armed faults, and the answer
-// with its correlation id is spoilt on the way out. With no fault armed, the
-// cost is the bookkeeping of frame lengths.
+// answer to itself. With Config.Faults, the connections it accepts are
+// therefore wrapped: a request on its way in is matched against the armed
+// faults, and the answer with its correlation id is spoilt on the way out.
 
 // WireFault is a fault that strikes after the broker has acted.
 type WireFault struct {
