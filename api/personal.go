@@ -11,6 +11,8 @@ import (
 	"strings"
 	"unicode"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/accrue-loyalty/accrue/events"
 )
 
@@ -56,9 +58,10 @@ func (h *Hasher) IP(address string) (string, error) {
 	return h.sum(ip.Unmap().WithZone("").String()), nil
 }
 
-// Address hashes a postal address. Only its letters and digits count, without their case.
+// Address hashes a postal address. Only its letters and digits count, without their case; a letter with its accent apart, as
+// some keyboards write it, is the same letter.
 func (h *Hasher) Address(address string) (string, error) {
-	normal := strings.Join(strings.FieldsFunc(strings.ToLower(address), func(r rune) bool {
+	normal := strings.Join(strings.FieldsFunc(strings.ToLower(norm.NFC.String(address)), func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r)
 	}), " ")
 	if normal == "" {

@@ -244,6 +244,15 @@ func TestPersonalDataIsHashedOnTheWayIn(t *testing.T) {
 			t.Error("dots count outside of Gmail")
 		}
 	})
+	t.Run("equal addresses have equal hashes", func(t *testing.T) {
+		s := open(t)
+		first := publish(t, s, "c0", `,"address":"Müllerstraße 1"`)
+		for i, address := range []string{"müllerstraße, 1", "Mu\u0308llerstraße 1"} {
+			if e := publish(t, s, fmt.Sprint("c", i+1), fmt.Sprintf(`,"address":%q`, address)); e.AddressHash != first.AddressHash {
+				t.Errorf("%+q has another hash", address)
+			}
+		}
+	})
 	t.Run("the key matters", func(t *testing.T) {
 		a := publish(t, open(t), "ann", `,"ip":"::ffff:203.0.113.9"`)
 		b := publish(t, open(t), "ann", `,"ip":"203.0.113.9"`)
