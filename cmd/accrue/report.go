@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -104,19 +103,36 @@ func writeHeatmap(table *analytics.Cohorts, path string) error {
 	if strings.HasSuffix(path, ".html") {
 		write = table.WriteHTML
 	}
-	if err := errors.Join(write(f)); err != nil {
+	if err := write(f); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return f.commit()
 }
 
-// cohortColumns are the months since the first order that the table shows: more don't fit a terminal.
-var cohortColumns = []int{0, 1, 2, 3, 6, 12, 17}
+// cohortColumns are the months since the first order that the table shows: more don't fit a terminal. The last is the
+// last there is.
+func cohortColumns(c *analytics.Cohorts) []int {
+	last := 0
+	for i := range c.Cohorts {
+		last = max(last, len(c.Cohorts[i].Months)-1)
+	}
+	var shown []int
+	for _, since := range []int{1, 2, 3, 6, 12, 24, 36} {
+		if since < last {
+			shown = append(shown, since)
+		}
+	}
+	if last > 0 {
+		shown = append(shown, last)
+	}
+	return shown
+}
 
 // printCohorts prints a cohort a row: who ordered again, and lifetime value.
 func printCohorts(w io.Writer, c *analytics.Cohorts) {
 	columns := []column{{"first order", false}, {"customers", true}, {"orders", true}, {"revenue", true}, {"points", true}}
-	for _, since := range cohortColumns[1:] {
+	shown := cohortColumns(c)
+	for _, since := range shown {
 		columns = append(columns, column{fmt.Sprintf("+%d", since), true})
 	}
 	columns = append(columns, column{"LTV", true}, column{"discounted", true})
@@ -129,7 +145,7 @@ func printCohorts(w io.Writer, c *analytics.Cohorts) {
 			orders, revenue, points = orders+m.Orders, revenue+m.Revenue-m.Refunds, points+m.Points
 		}
 		row := []any{co.Month, thousands(co.Customers), thousands(orders), money(float64(revenue), c.Decimals), thousands(int64(points))}
-		for _, since := range cohortColumns[1:] {
+		for _, since := range shown {
 			if since >= len(co.Months) {
 				row = append(row, "")
 				continue
