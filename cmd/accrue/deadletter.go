@@ -50,6 +50,9 @@ func printable(b []byte) string {
 	return strconv.QuoteToASCII(string(b))
 }
 
+// keyShownMax is how many characters of a key the table shows: one long key would push the details of all others away.
+const keyShownMax = 40
+
 type deadletterListCommand struct {
 	Reason string `placeholder:"CODE" help:"Only those of this reason."`
 	clusterFlags
@@ -84,7 +87,11 @@ func (c *deadletterListCommand) Run(r *run) error {
 	}
 	rows := make([][]any, len(all))
 	for i, l := range all {
-		rows[i] = []any{l.ID, l.Reason, fmt.Sprintf("%s-%d@%d", l.Topic, l.Partition, l.Offset), l.Key, l.Bytes, l.Detail}
+		key := []rune(l.Key)
+		if len(key) > keyShownMax {
+			key = append(key[:keyShownMax-1], '…')
+		}
+		rows[i] = []any{l.ID, l.Reason, fmt.Sprintf("%s-%d@%d", l.Topic, l.Partition, l.Offset), string(key), l.Bytes, l.Detail}
 	}
 	printTable(r.Stdout, []column{{"id", false}, {"reason", false}, {"from", false}, {"key", false}, {"bytes", true}, {"detail", false}}, rows)
 	return nil

@@ -75,18 +75,13 @@ func writeDecisions(w io.Writer) func(*events.Decision) error {
 	return func(d *events.Decision) error { return enc.Encode(d) }
 }
 
-// writeEntries writes a header, then a line for each entry; a decision without entries has one line.
-func writeEntries(w io.Writer) func(*events.Decision) error {
+// writeEntries writes a header to w, then a line for each entry; a decision without entries has one line.
+func writeEntries(w *bufio.Writer) func(*events.Decision) error {
 	out := csv.NewWriter(w)
-	header := false
+	_ = out.Write([]string{"partition", "offset", "customer", "event", "event_type", "at", "result", "reason", // w keeps an error
+		"entry", "points", "lot", "rule", "asked", "order", "redemption", "earned_at", "active_at", "expires_at", "tier"})
+	out.Flush()
 	return func(d *events.Decision) error {
-		if !header {
-			header = true
-			if err := out.Write([]string{"partition", "offset", "customer", "event", "event_type", "at", "result", "reason",
-				"entry", "points", "lot", "rule", "asked", "order", "redemption", "earned_at", "active_at", "expires_at", "tier"}); err != nil {
-				return err
-			}
-		}
 		entries := d.Entries
 		if len(entries) == 0 {
 			entries = []events.Entry{{}}

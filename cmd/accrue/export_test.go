@@ -19,7 +19,8 @@ func TestTheLedgerIsExportedAndTheUnreadableShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cl.Close()
-	junk := &kgo.Record{Topic: "accrue.orders", Key: []byte("bob"), Value: []byte("junk")}
+	bob := strings.Repeat("bob", 50)
+	junk := &kgo.Record{Topic: "accrue.orders", Key: []byte(bob), Value: []byte("junk")}
 	if err := cl.ProduceSync(context.Background(), junk).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
@@ -27,8 +28,11 @@ func TestTheLedgerIsExportedAndTheUnreadableShown(t *testing.T) {
 	eventually(t, "the junk is a dead letter", func() bool {
 		return strings.Contains(accrue(t, "", list...).want(t, 0).stdout, "unknown_framing")
 	})
+	if o := accrue(t, "", list...).want(t, 0); !strings.Contains(o.stdout, " "+bob[:39]+"… ") {
+		t.Errorf("a long key must be cut: %s", o.stdout)
+	}
 	letters := decode[[]struct{ ID, Reason, Topic, Key string }](t, accrue(t, "", append(list, "-o", "json")...).want(t, 0).stdout)
-	if len(letters) != 1 || letters[0].Topic != "accrue.orders" || letters[0].Key != "bob" {
+	if len(letters) != 1 || letters[0].Topic != "accrue.orders" || letters[0].Key != bob {
 		t.Fatalf("the dead letters are %+v", letters)
 	}
 	if o := accrue(t, "", s.cluster("deadletter", "show", letters[0].ID)...).want(t, 0); !strings.Contains(o.stdout, "\njunk\n") {
@@ -46,6 +50,9 @@ func TestTheLedgerIsExportedAndTheUnreadableShown(t *testing.T) {
 	}
 	if row := strings.Join(rows[1], ","); !strings.Contains(row, "ann,1,OrderPlaced") || !strings.Contains(row, "EARN,500") {
 		t.Errorf("the entry is exported as %s", row)
+	}
+	if o = accrue(t, "", s.cluster("export", "--format", "csv", "--customer", "nobody")...).want(t, 0); !strings.HasPrefix(o.stdout, "partition,") || strings.Count(o.stdout, "\n") != 1 {
+		t.Errorf("the export of nobody must have its header: %s", o.stdout)
 	}
 	o = accrue(t, "", s.cluster("export")...).want(t, 0)
 	if n := strings.Count(o.stdout, "\n"); n != 2 || !strings.Contains(o.stdout, "UNREADABLE") {

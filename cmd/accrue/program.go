@@ -175,8 +175,8 @@ func publishProgram(ctx context.Context, cl *cluster, draft program.Draft) (publ
 }
 
 type programShowCommand struct {
-	Version int32 `arg:"" optional:"" help:"The version to show; without it, all are listed."`
-	Source  bool  `help:"Print its file as it was published."`
+	Version *int32 `arg:"" optional:"" help:"The version to show; without it, all are listed."`
+	Source  bool   `help:"Print its file as it was published."`
 	clusterFlags
 }
 
@@ -194,11 +194,11 @@ func (c *programShowCommand) Run(r *run) error {
 	if len(all) == 0 {
 		return notSo(consumer.ErrNoProgram, "")
 	}
-	if c.Version == 0 {
+	if c.Version == nil {
 		return listPrograms(r, all)
 	}
 	for _, v := range all {
-		if v.Version != c.Version {
+		if v.Version != *c.Version {
 			continue
 		}
 		if c.Source {
@@ -211,7 +211,7 @@ func (c *programShowCommand) Run(r *run) error {
 		}
 		return describeProgram(r, v, p)
 	}
-	return notSo(fmt.Errorf("there is no version %d; the latest is %d", c.Version, all[len(all)-1].Version), "`accrue program show` lists them all.")
+	return notSo(fmt.Errorf("there is no version %d; the latest is %d", *c.Version, all[len(all)-1].Version), "`accrue program show` lists them all.")
 }
 
 func listPrograms(r *run, all []events.ProgramPublished) error {
@@ -244,6 +244,12 @@ type programDiffCommand struct {
 	From string `arg:"" help:"A program file, or the number of a published version."`
 	To   string `arg:"" help:"Likewise."`
 	clusterFlags
+}
+
+// Help is shown by --help.
+func (programDiffCommand) Help() string {
+	return "Compares what the programs mean, not how they are written. Exit code 0: they say the same; 1: they differ, or standard error\n" +
+		"says that a file is not valid or that there is no such version.\n\nExample:\n\n  accrue program diff 3 program.yaml"
 }
 
 // Run implements the command: exit code 1 when they differ.

@@ -252,6 +252,7 @@ func TestProgramsArePublishedOnce(t *testing.T) {
 		t.Errorf("the differences: %s", o.stdout)
 	}
 	accrue(t, "", s.cluster("program", "show", "9")...).want(t, 1, "there is no version 9; the latest is 2")
+	accrue(t, "", s.cluster("program", "show", "0")...).want(t, 1, "there is no version 0; the latest is 2")
 	again := write(t, "again.yaml", strings.Replace(plainProgram, "points: 1", "points: 2", 1))
 	o = accrue(t, "", s.cluster("program", "publish", again, "--now")...).want(t, 0)
 	if !strings.Contains(o.stdout, "is version 3") || !strings.Contains(o.stdout, "then version 2, which was published before, takes its place") {
@@ -280,6 +281,12 @@ func TestProgramsArePublishedOnce(t *testing.T) {
 		t.Errorf("topics made: %s", o.stdout)
 	}
 	accrue(t, "", s.cluster("topics", "check", "--prefix", "odd.")...).want(t, 0)
+	if _, err := kadm.NewClient(kafka).DeleteTopics(t.Context(), "odd.ledger"); err != nil {
+		t.Fatal(err)
+	}
+	if o = accrue(t, "", s.cluster("topics", "check", "--prefix", "odd.")...).want(t, 1); !strings.Contains(o.stdout, "odd.ledger") || strings.Contains(o.stdout, "odd.orders") {
+		t.Errorf("without a ledger: %s", o.stdout)
+	}
 	accrue(t, "", s.cluster("report", "cohorts", "--prefix", "other.")...).want(t, 3, "accrue topics create")
 	accrue(t, "", s.cluster("report", "cohorts", "--heatmap", "x.png")...).want(t, 2, ".svg")
 }

@@ -307,7 +307,10 @@ func compareTopics(ctx context.Context, c *cluster, plans []schemas.TopicPlan) (
 	if err != nil {
 		return nil, fmt.Errorf("listing the topics: %w", err)
 	}
-	ledger := len(have[schemas.TopicLedger.Name(c.prefix)].Partitions)
+	partitions, err := partitionsThere(ctx, c, plans)
+	if err != nil {
+		return nil, err
+	}
 	found := []topicDifference{}
 	var present []string
 	for i, p := range plans {
@@ -317,11 +320,8 @@ func compareTopics(ctx context.Context, c *cluster, plans []schemas.TopicPlan) (
 			continue
 		}
 		present = append(present, names[i])
-		want := int(p.Partitions)
-		if want == 0 {
-			want = ledger
-		}
-		if n := len(t.Partitions); n != want {
+		want := cmp.Or(p.Partitions, partitions)
+		if n := int32(len(t.Partitions)); n != want {
 			found = append(found, topicDifference{names[i], "partitions", fmt.Sprint(n), fmt.Sprint(want), true,
 				"a customer is on the same partition number of every topic"})
 		}
