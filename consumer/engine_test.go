@@ -221,6 +221,37 @@ func TestUnreadableRecordsGoToTheDeadLetters(t *testing.T) {
 	w.audit()
 }
 
+// TestWhatWasUnknownMayBecomeKnown has a record of a schema that the engine did not know, and verifies with a registry that
+// does.
+func TestWhatWasUnknownMayBecomeKnown(t *testing.T) {
+	w := newWorld(t, 1)
+	w.publish(plainProgram)
+	w.start("one", "")
+	registry := schemas.DefaultRegistryConfig(w.cluster.RegistryURL())
+	registry.Register = true
+	known, err := schemas.OpenCodec(w.ctx(), registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := known.AppendEvent(nil, order("c", "o", t0, 1000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	w.sendRecord(w.ctx(), &wg, schemas.TopicOrders, &kgo.Record{Key: []byte("c"), Value: value, Timestamp: t0.Time()})
+	wg.Wait()
+	w.send(order("c", "o2", t0+1, 1000))
+	w.decided()
+	if d := w.ledger(0)[0]; d.Result != events.Unreadable || d.Reason != string(schemas.CodeUnknownSchema) {
+		t.Fatalf("a record of an unknown schema is decided as %s %s", d.Result, d.Reason)
+	}
+	w.codec = known
+	report, err := w.newClient().Verify(w.ctx(), consumer.VerifyConfig{})
+	if err != nil || report.Records != 2 || report.Differences() != nil {
+		t.Errorf("verify finds %v in %d records, %v", report.Differences(), report.Records, err)
+	}
+}
+
 // A broker counts the bytes of a compressed batch, so it takes records that are larger than what a dead letter may be.
 func TestARecordThatIsTooLargeForTheDeadLettersStopsNobody(t *testing.T) {
 	t.Parallel()

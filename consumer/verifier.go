@@ -237,6 +237,11 @@ func (v *verifier) decideEvent(rec *kgo.Record, d *events.Decision, t int, sourc
 	if errors.Is(err, schemas.ErrRegistryUnavailable) {
 		return nil, nil, err
 	}
+	if d.Result == events.Unreadable && d.Reason == string(schemas.CodeUnknownSchema) && schemas.CodeOf(err) != schemas.CodeUnknownSchema {
+		// Which schemas a registry had then, or the accrue that ran then, nobody can tell now.
+		err = &schemas.UnreadableError{Code: schemas.CodeUnknownSchema}
+		v.result.Unknown++
+	}
 	if err != nil {
 		made := unreadableDecision(cause, d.Clock, err)
 		return &made, nil, nil

@@ -72,6 +72,9 @@ type VerifiedPartition struct {
 	Undecided int64 `json:"undecided"`
 	// Rewritten are records whose bytes another schema wrote, and which say the same.
 	Rewritten int64 `json:"rewritten,omitempty"`
+	// Unknown are records that could not be read because their schema was unknown, and whose schema is known now: the
+	// ledger's word is taken for it.
+	Unknown int64 `json:"unknown,omitempty"`
 	// Chain is the hash of the last record.
 	Chain events.Hash `json:"chain"`
 	// Difference is the first one; what comes after it is not looked at.

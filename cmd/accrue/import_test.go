@@ -337,5 +337,4 @@ func TestAnInterruptedHistoryGoesOn(t *testing.T) {
 	says("imported before", args...)
 	says("nothing to release", s.cluster("clock", "release")...)
 	says("0 differences", s.cluster("verify")...)
-	accrue(t, "", s.cluster("verify", "--partition", "9")...).want(t, 2, "there is no partition 9: the ledger has 0 to ")
 }
