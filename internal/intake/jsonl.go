@@ -9,8 +9,6 @@ import (
 	"io"
 	"runtime"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/accrue-loyalty/accrue/events"
 )
 
@@ -41,28 +39,30 @@ type chunk struct {
 
 // ReadLines calls fn with every line of r that is not blank, in order. A line that holds no valid event has Err set;
 // going on or giving up is fn's choice: an error of fn ends the reading and is returned. Errors of reading name the file.
-// Lines are decoded on all processors while fn runs.
+// Lines are decoded on all processors while fn runs. A read of r may be under way still when fn's error or ctx has ended it:
+// whoever writes to a pipe may take long.
 func ReadLines(ctx context.Context, file string, r io.Reader, fn func(*Line) error) error {
-	g, ctx := errgroup.WithContext(ctx)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	workers := runtime.GOMAXPROCS(0)
 	work := make(chan *chunk, workers)
 	ordered := make(chan *chunk, 4*workers)
-	g.Go(func() error {
+	go func() {
 		defer close(work)
 		defer close(ordered)
-		return cut(file, r, func(c *chunk) error {
+		cut(file, r, func(c *chunk) bool {
 			for _, queue := range []chan *chunk{ordered, work} {
 				select {
 				case queue <- c:
 				case <-ctx.Done():
-					return ctx.Err()
+					return false
 				}
 			}
-			return nil
+			return true
 		})
-	})
+	}()
 	for range workers {
-		g.Go(func() error {
+		go func() {
 			for c := range work {
 				for i := range c.lines {
 					l := &c.lines[i]
@@ -70,28 +70,31 @@ func ReadLines(ctx context.Context, file string, r io.Reader, fn func(*Line) err
 				}
 				close(c.done)
 			}
-			return nil
-		})
+		}()
 	}
-	g.Go(func() error {
-		for c := range ordered {
-			select {
-			case <-c.done:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			for i := range c.lines {
-				if err := fn(&c.lines[i]); err != nil {
-					return err
-				}
-			}
-			if c.err != nil {
-				return c.err
+	for {
+		var c *chunk
+		select {
+		case c = <-ordered:
+		case <-ctx.Done():
+		}
+		if c == nil {
+			return ctx.Err()
+		}
+		select {
+		case <-c.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		for i := range c.lines {
+			if err := fn(&c.lines[i]); err != nil {
+				return err
 			}
 		}
-		return nil
-	})
-	return g.Wait()
+		if c.err != nil {
+			return c.err
+		}
+	}
 }
 
 // decodeLine reads the event of one line. Of an event that goes on in the next one the JSON is broken in each.
@@ -103,23 +106,26 @@ func decodeLine(text []byte) (events.Event, error) {
 	return e, err
 }
 
-// cut reads r to its end and emits its lines in chunks.
-func cut(file string, r io.Reader, emit func(*chunk) error) error {
+// cut reads r to its end, or until emit takes no more, and emits its lines in chunks. Lines that are there don't wait for
+// others that a pipe may bring later.
+func cut(file string, r io.Reader, emit func(*chunk) bool) {
 	in := bufio.NewReaderSize(r, 256<<10)
 	if err := skipMark(in); err != nil {
-		return fmt.Errorf("%s %w", file, err)
+		emit(&chunk{done: make(chan struct{}), err: fmt.Errorf("%s %w", file, err)})
+		return
+	}
+	ready := func() bool {
+		held, _ := in.Peek(in.Buffered()) // which cannot fail
+		return bytes.IndexByte(held, '\n') >= 0
 	}
 	number := int64(0)
 	for {
 		c := &chunk{done: make(chan struct{}), lines: make([]Line, 0, chunkLines)}
 		var end error
-		for len(c.lines) < chunkLines && end == nil {
+		for end == nil && (len(c.lines) == 0 || len(c.lines) < chunkLines && ready()) {
 			var text []byte
 			text, end = readLine(in)
 			if end != nil && !errors.Is(end, io.EOF) {
-				if errors.Is(end, io.ErrUnexpectedEOF) {
-					end = fmt.Errorf("what is packed ends too early (%w): copy the file again", end)
-				}
 				c.err = fmt.Errorf("reading %s: line %d: %w", file, number+1, end)
 			}
 			number++
@@ -127,11 +133,8 @@ func cut(file string, r io.Reader, emit func(*chunk) error) error {
 				c.lines = append(c.lines, Line{Number: number, Text: text})
 			}
 		}
-		if err := emit(c); err != nil {
-			return err
-		}
-		if end != nil {
-			return nil
+		if !emit(c) || end != nil {
+			return
 		}
 	}
 }

@@ -294,7 +294,13 @@ func TestLinesAreReadInOrder(t *testing.T) {
 	if err != nil || last != 6001 || bad == nil || !strings.Contains(bad.Error(), "colour") {
 		t.Errorf("error %v, last line %d, bad line: %v", err, last, bad)
 	}
+	pipe, shop := io.Pipe() // which the shop goes on with later
+	go func() { _, _ = shop.Write([]byte("{}\n{\"type\"")) }()
+	defer shop.Close()
 	stop := errors.New("enough")
+	if err := intake.ReadLines(context.Background(), "-", pipe, func(*intake.Line) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("error %v, want the callback's, though the pipe stays open", err)
+	}
 	if err := intake.ReadLines(context.Background(), "orders.jsonl", strings.NewReader(text.String()), func(*intake.Line) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("error %v, want the callback's", err)
 	}
@@ -348,6 +354,22 @@ func TestErrorsOfReadingNameTheFile(t *testing.T) {
 				t.Errorf("error %v, want the file and %q", err, c.want)
 			}
 		})
+	}
+}
+
+func TestATornPackedFileIsSaid(t *testing.T) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = z.Write([]byte("c,o,t,a,s\n"))
+	_ = z.Close()
+	for _, n := range []int{5, 20} {
+		in, err := intake.Open("-", bytes.NewReader(packed.Bytes()[:n]))
+		if err == nil {
+			_, err = io.ReadAll(in)
+		}
+		if err == nil || !strings.Contains(err.Error(), "what is packed ends too early") {
+			t.Errorf("after %d bytes the error is %v", n, err)
+		}
 	}
 }
 

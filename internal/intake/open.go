@@ -22,17 +22,24 @@ func Open(path string, stdin io.Reader) (io.ReadCloser, error) {
 	return unpack(path, f)
 }
 
-type packed struct {
+// opened reads a file, unpacked where it is gzip, which itself has nothing to close.
+type opened struct {
 	io.Reader
-	closers []io.Closer
+	io.Closer
 }
 
-func (p *packed) Close() error {
-	var errs []error
-	for _, c := range p.closers {
-		errs = append(errs, c.Close())
+// Read implements [io.Reader].
+func (o opened) Read(p []byte) (int, error) {
+	n, err := o.Reader.Read(p)
+	return n, cutOff(err)
+}
+
+// cutOff words the error of gzip that ends in the middle.
+func cutOff(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("what is packed ends too early (%w): copy the file again", err)
 	}
-	return errors.Join(errs...)
+	return err
 }
 
 func unpack(name string, f io.ReadCloser) (io.ReadCloser, error) {
@@ -42,13 +49,13 @@ func unpack(name string, f io.ReadCloser) (io.ReadCloser, error) {
 		return nil, errors.Join(fmt.Errorf("reading %s: %w", name, err), f.Close())
 	}
 	if len(magic) < 2 || magic[0] != 0x1f || magic[1] != 0x8b {
-		return &packed{b, []io.Closer{f}}, nil
+		return opened{b, f}, nil
 	}
 	z, err := gzip.NewReader(b)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("unpacking %s: %w", name, err), f.Close())
+		return nil, errors.Join(fmt.Errorf("unpacking %s: %w", name, cutOff(err)), f.Close())
 	}
-	return &packed{z, []io.Closer{z, f}}, nil
+	return opened{z, f}, nil
 }
 
 // ErrUTF16 means that a file is what spreadsheets save as "Unicode text".
