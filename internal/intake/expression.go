@@ -107,22 +107,26 @@ func (r *resolved) text(row []string) string {
 	if r.column >= 0 {
 		return row[r.column]
 	}
+	key := r.join(row, "\xff") // which no UTF-8 text has
+	if r.counts == nil {
+		return key
+	}
+	r.counts[key]++
+	return r.join(row, strconv.Itoa(r.counts[key]))
+}
+
+// join returns a template's text with n for its {n}.
+func (r *resolved) join(row []string, n string) string {
 	var b strings.Builder
 	for _, p := range r.parts {
 		switch p.column {
 		case partText:
 			b.WriteString(p.text)
 		case partCounter:
-			// A byte that no UTF-8 text has stands in until the number is known.
-			b.WriteByte(0xff)
+			b.WriteString(n)
 		default:
 			b.WriteString(row[p.column])
 		}
 	}
-	if r.counts == nil {
-		return b.String()
-	}
-	key := b.String()
-	r.counts[key]++
-	return strings.ReplaceAll(key, "\xff", strconv.Itoa(r.counts[key]))
+	return b.String()
 }

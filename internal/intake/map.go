@@ -27,7 +27,7 @@ type Map struct {
 	// Separator is between columns, "," when empty. Decimal is "." when empty, or ",".
 	Separator string `yaml:"separator"`
 	Decimal   string `yaml:"decimal"`
-	// Time is the form of times that are not RFC 3339, in the letters YYYY MM DD hh mm ss.
+	// Time is the form of times that are not RFC 3339, in the letters YYYY MM DD hh mm ss; HH is hh.
 	Time string `yaml:"time"`
 	// A map for one kind of file has its source's keys at the top level, one for several has Sources.
 	Source  `yaml:",inline"`
@@ -62,8 +62,8 @@ func ParseMap(source []byte, exponents func(string) (int, bool)) (*Map, error) {
 	}
 	if len(m.Sources) == 0 {
 		m.Sources = []Source{m.Source}
-	} else if m.Event != "" || m.Columns != nil || m.Constants != nil || m.File != "" {
-		return nil, errors.New("a map has sources, or event and columns at its top level, not both")
+	} else if m.Event != "" || m.Columns != nil || m.Constants != nil || m.Skip != nil || m.File != "" {
+		return nil, errors.New("a map has sources, or event, file, columns, constants and skip at its top level, not both")
 	}
 	problems := m.checkTop()
 	for i := range m.Sources {
@@ -86,7 +86,7 @@ func (m *Map) checkTop() (problems []error) {
 		zone = "UTC"
 	}
 	loc, err := time.LoadLocation(zone)
-	if err != nil {
+	if err != nil || zone == "Local" { // the machine's own, which differs from machine to machine
 		problems = append(problems, fmt.Errorf("timezone: %q is not in the zone database; write it as America/New_York", m.Timezone))
 	} else {
 		m.calendar = loyalty.NewCalendar(loc)
@@ -105,7 +105,9 @@ func (m *Map) checkTop() (problems []error) {
 	if m.Decimal != "" && m.Decimal != "." && m.Decimal != "," {
 		problems = append(problems, fmt.Errorf(`decimal: %q is neither "." nor ","`, m.Decimal))
 	}
-	m.layout = strings.NewReplacer("YYYY", "2006", "MM", "01", "DD", "02", "hh", "15", "mm", "04", "ss", "05").Replace(m.Time)
+	if m.layout, err = layoutOf(m.Time); err != nil {
+		problems = append(problems, err)
+	}
 	return problems
 }
 
@@ -199,7 +201,9 @@ func (m *Map) SourceOf(file string) (*Source, error) {
 func plainYAML(err error) error {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	text = strings.ReplaceAll(text, "unmarshal errors:\n  ", "")
-	if i := strings.Index(text, " not found in type "); i >= 0 {
+	if i := strings.Index(text, " cannot unmarshal "); i >= 0 {
+		text = text[:i] + " this is not what a map has there: a map has keys with values, such as name: myshop"
+	} else if i := strings.Index(text, " not found in type "); i >= 0 {
 		text = text[:i] + " is no key of a map; keys are name, timezone, currency, separator, decimal, time, sources, file, event, columns, constants, skip"
 	}
 	return errors.New(text)

@@ -96,6 +96,8 @@ func TestEmptyCellsAreNoNumbers(t *testing.T) {
 		{"amount", columns, "ann,1,2026-01-01T10:00:00Z, ,x,", "amount (a): is empty"},
 		{"amount in a sum", pieces, "ann,1,2026-01-01T10:00:00Z,,1.00,2", "amount (a + d): the first is empty"},
 		{"discount in a sum", pieces, "ann,1,2026-01-01T10:00:00Z,1.00,,2", ""},
+		{"a sum beyond what fits", pieces, "ann,1,2026-01-01T10:00:00Z,92233720368547758.07,0.01,2", "amount (a + d): the sum is too large"},
+		{"a sum below what fits", pieces, "ann,1,2026-01-01T10:00:00Z,-92233720368547758.07,-0.02,2", "amount (a + d): the sum is too large"},
 		{"quantity", pieces, "ann,1,2026-01-01T10:00:00Z,1.00,0,", "quantity (q): is empty"},
 		{"quantity without a column", columns, "ann,1,2026-01-01T10:00:00Z,1.00,x,", ""},
 		{"amount of a return", returns, "ann,1,2026-01-01T10:00:00Z,,1,2", "amount (a): is empty"},
@@ -165,11 +167,12 @@ func TestBadRowsAreNamed(t *testing.T) {
 		{"no customer", ",1,2026-01-01,1,x", "customer: is missing"},
 		{"long id", strings.Repeat("x", 1<<20) + ",1,2026-01-01,1,x", "customer: has 1048576 bytes, at most 128 are allowed"},
 		{"columns", "ann,1", "has 2 columns, the header has 5"},
+		{"a byte that is no text", "ann,\xff,2026-01-01,1,x", "order: is not UTF-8"},
 		{"quotes", `ann,1,2026-01-01,1,x"y`, `bare "`},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			got := read(t, columns, "c,o,t,a,s\nbob,9,2026-01-01,1,x\n"+c.row+"\ncid,8,2026-01-01,1,x\n")
+			got := read(t, strings.Replace(columns, "order: o", "order: '{o}{n}'", 1), "c,o,t,a,s\nbob,9,2026-01-01,1,x\n"+c.row+"\ncid,8,2026-01-01,1,x\n")
 			if len(got.Rejects) != 1 || got.Rejects[0].Line != 3 || !strings.Contains(got.Rejects[0].Reason, c.want) {
 				t.Errorf("rejects %+v, want line 3 with %q", got.Rejects, c.want)
 			}
@@ -239,6 +242,15 @@ func TestBadMapsAreRefused(t *testing.T) {
 		{"event", "name: x\nevent: Tick\n", `"Tick" is no event type`},
 		{"twice", columns + "constants: {sku: x}\n", `"sku" has a column already`},
 		{"id", "name: x\nevent: AppInstalled\ncolumns: {customer: c, at: t}\n", `AppInstalled needs "id"`},
+		{"no map", "just a text\n", "line 1: this is not what a map has there"},
+		{"a list of columns", head + "columns: [c]\n", "line 5: this is not what a map has there"},
+		{"the machine's timezone", strings.Replace(columns, "Europe/Berlin", "Local", 1), `"Local" is not in the zone database`},
+		{"skip beside sources", "name: x\nskip: {o: [a]}\nsources: [{event: OrderPlaced}]\n", "skip at its top level, not both"},
+		{"letters of a time", columns + "time: DD.MM.YY hh:mm\n", `time: "DD.MM.YY hh:mm" is no form of times: want YYYY, MM and DD`},
+		{"the month as minutes", columns + "time: DD.MM.YYYY HH:MM\n", "mm (minutes)"},
+		{"hours twice", columns + "time: DD.MM.YYYY hh:HH\n", "each once"},
+		{"an offset", columns + "time: YYYY-MM-DDThh:mm:ssZ\n", "with signs, spaces or T"},
+		{"a fixed year", columns + "time: DD.MM.2026\n", "is no form of times"},
 		{"template", head + "columns: {customer: c, order: '{o', at: t, amount: a}\n", "{ without its }"},
 	}
 	for _, c := range cases {
@@ -248,6 +260,15 @@ func TestBadMapsAreRefused(t *testing.T) {
 				t.Errorf("error %v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+func TestHoursOfATimeAreHHToo(t *testing.T) {
+	for _, form := range []string{"YYYYMMDDThhmmss", "YYYYMMDDTHHmmss"} {
+		c := read(t, columns+"time: "+form+"\n", "c,o,t,a,s\nann,1,20260131T235900,1,x\n")
+		if len(c.Records) != 1 || c.Records[0].Event.Head().At.String() != "2026-01-31T22:59:00.000Z" {
+			t.Errorf("%s: records %+v, rejects %v", form, c.Records, c.Rejects)
+		}
 	}
 }
 

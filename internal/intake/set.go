@@ -2,6 +2,7 @@ package intake
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -96,6 +97,9 @@ func (p *plan) setSum(s *setter, target reflect.Value, row []string, format numb
 		n, err := format.money(text)
 		if err != nil {
 			return fmt.Errorf("%s (%s): %w", s.field.name, s.shown, err)
+		}
+		if m := int64(n); m > 0 && sum > math.MaxInt64-m || m < 0 && sum < math.MinInt64-m {
+			return fmt.Errorf("%s (%s): the sum is too large", s.field.name, s.shown)
 		}
 		sum += int64(n)
 	}

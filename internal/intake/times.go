@@ -3,13 +3,37 @@ package intake
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/accrue-loyalty/accrue/events"
 )
 
 // localLayouts are the forms of local times that need no explanation.
 var localLayouts = [...]string{"2006-01-02", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02T15:04"}
+
+// timeLetters are those of a map's own form of times, with Go's; the first three make the date. MM is the month alone.
+var timeLetters = [...][2]string{{"YYYY", "2006"}, {"MM", "01"}, {"DD", "02"}, {"HH", "15"}, {"hh", "15"}, {"mm", "04"}, {"ss", "05"}}
+
+// layoutOf returns Go's layout for a form of times, "" for none. With something twice, left out of the date, or in other
+// letters, it would read other times than the shop's, or none.
+func layoutOf(form string) (string, error) {
+	if form == "" {
+		return "", nil
+	}
+	layout, rest, good := form, form, true
+	for i, l := range timeLetters {
+		n := strings.Count(form, l[0])
+		good = good && (n == 1 || n == 0 && i > 2)
+		layout, rest = strings.ReplaceAll(layout, l[0], l[1]), strings.ReplaceAll(rest, l[0], "")
+	}
+	other := func(r rune) bool { return r != 'T' && (unicode.IsLetter(r) || unicode.IsDigit(r)) }
+	if !good || strings.Count(layout, "15") > 1 || strings.ContainsFunc(rest, other) {
+		return "", fmt.Errorf("time: %q is no form of times: want YYYY, MM and DD, then hh or HH (24 hours), mm (minutes) and ss as far as there are any, each once, with signs, spaces or T between them", form)
+	}
+	return layout, nil
+}
 
 // instant reads a time: RFC 3339, the map's own form, or an ISO date, with or without a time of day. Without an
 // offset it is local to the map's timezone; without a time of day it is the first instant of that date.
