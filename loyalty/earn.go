@@ -79,7 +79,7 @@ func (d *decider) orderFact(e *events.OrderPlaced) (fact *events.OrderFact, reas
 	var gross int64
 	for i := range e.Lines {
 		l := &e.Lines[i]
-		if l.Amount < 0 || l.Discount < 0 || repeated(e.Lines, i) {
+		if badLine(e.Lines, i) {
 			return nil, "invalid_order"
 		}
 		f := &fact.Lines[i]
@@ -91,7 +91,7 @@ func (d *decider) orderFact(e *events.OrderPlaced) (fact *events.OrderFact, reas
 			return nil, "overflow"
 		}
 	}
-	if e.OrderDiscount < 0 || e.Tax < 0 || e.Shipping < 0 || e.PaidPoints < 0 {
+	if badTotals(e) {
 		return nil, "invalid_order"
 	}
 	rate, ok := d.q.rates[e.Currency]
@@ -118,6 +118,35 @@ func (d *decider) orderFact(e *events.OrderPlaced) (fact *events.OrderFact, reas
 	}
 	fact.Deducted = events.Money(n)
 	return fact, ""
+}
+
+// Invalid returns the reason for which e is refused under every program, because of what it holds alone; "" when that takes
+// more to tell.
+func Invalid(e events.Event) string {
+	switch e := e.(type) {
+	case *events.OrderPlaced:
+		bad := badTotals(e) || e.Order != visibleOrder(e.Order)
+		for i := range e.Lines {
+			bad = bad || badLine(e.Lines, i)
+		}
+		if bad {
+			return "invalid_order"
+		}
+	case *events.OrderReturned:
+		if slices.ContainsFunc(e.Lines, func(l events.ReturnedLine) bool { return l.Amount < 0 }) {
+			return "invalid_return"
+		}
+	default: // the others depend on the account
+	}
+	return ""
+}
+
+func badLine(lines []events.Line, i int) bool {
+	return lines[i].Amount < 0 || lines[i].Discount < 0 || repeated(lines, i)
+}
+
+func badTotals(e *events.OrderPlaced) bool {
+	return e.OrderDiscount < 0 || e.Tax < 0 || e.Shipping < 0 || e.PaidPoints < 0
 }
 
 // repeated reports whether line i's id stands before it. Orders of many lines are looked up in a map.

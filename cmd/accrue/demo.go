@@ -236,7 +236,7 @@ func demoHistory() ([]events.Event, *imported, error) {
 		return nil, nil, err
 	}
 	defer in.Close()
-	contents, err := m.ReadCSV(name, &m.Sources[0], in)
+	contents, err := m.ReadCSV(name, &m.Sources[0], in, nil)
 	if err != nil {
 		return nil, nil, err
 	}

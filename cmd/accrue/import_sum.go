@@ -20,8 +20,6 @@ type imported struct {
 	Events    int64 `json:"events"`
 	Rejected  int64 `json:"rejected"`
 	Published int64 `json:"published"`
-	// Conflicts have the id of another event of the same customer and other content; only --dry-run looks for them.
-	Conflicts int64 `json:"conflicts,omitempty"`
 	// Resumed were published by the run before.
 	Resumed int64 `json:"resumed"`
 	// Before is set when the whole history was imported before, and nothing was left to do.
@@ -88,9 +86,6 @@ func (s *imported) String() string {
 	}
 	if s.Rejected > 0 {
 		fmt.Fprintf(&b, "; %s rejected", grouped(s.Rejected, "line"))
-	}
-	if s.Conflicts > 0 {
-		fmt.Fprintf(&b, "; %s with the id of another and other content, which would not be applied", grouped(s.Conflicts, "event"))
 	}
 	if s.Resumed > 0 {
 		fmt.Fprintf(&b, "; %s published before", grouped(s.Resumed, "event"))

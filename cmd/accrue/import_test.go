@@ -49,9 +49,9 @@ func TestImportSaysWhatIsWrongWithAFile(t *testing.T) {
 func TestImportCountsWhatIsLeftOut(t *testing.T) {
 	m := write(t, "shop.map.yaml", shopMap)
 	orders := write(t, "orders.csv", "customer,number,date,total\nann,1,2026-01-01,1\nann,1,2026-01-01,\nann,1,2026-01-01,3\n")
-	accrue(t, "", "import", orders, "--map", m, "--dry-run").want(t, 1, "accrue: 1 line cannot be read", "line 3: amount (total): is empty\n2 good lines of the same orders")
+	accrue(t, "", "import", orders, "--map", m, "--dry-run").want(t, 1, "accrue: 1 line cannot be taken", "line 3: amount (total): is empty\n2 good lines of the same orders")
 	rejects := filepath.Join(t.TempDir(), "rejects.jsonl")
-	o := accrue(t, "", "import", orders, "--map", m, "--dry-run", "--rejects", rejects).want(t, 1, "no line could be read", rejects)
+	o := accrue(t, "", "import", orders, "--map", m, "--dry-run", "--rejects", rejects).want(t, 1, "no line could be taken", rejects)
 	if !strings.Contains(o.stdout, "made 0 events; 3 lines rejected") {
 		t.Errorf("the summary is %s", o.stdout)
 	}
@@ -65,15 +65,34 @@ func TestImportCountsWhatIsLeftOut(t *testing.T) {
 func TestADryRunRefusesWhatTheImportWould(t *testing.T) {
 	ticks := `{"type":"Tick","id":"t","at":"2026-01-01T12:00:00Z"}` + "\n" + `{"type":"Tick","id":"t","at":"2026-01-02T12:00:00Z"}`
 	accrue(t, ticks, "import", "-", "--dry-run").want(t, 2, "Tick events", "Pass --drive-clock")
-	o := accrue(t, ticks, "import", "-", "--dry-run", "--drive-clock").want(t, 0)
-	if strings.Contains(o.stdout, "other content") {
-		t.Errorf("ticks are no conflict: %s", o.stdout)
-	}
+	accrue(t, ticks, "import", "-", "--dry-run", "--drive-clock").want(t, 0) // ticks may have one id
 	one := orderLine("1", "ann", "2026-01-01T12:00:00Z", "500")
-	twice := one + one + strings.Replace(one, "500", "600", 1) + strings.Replace(one, `"ann"`, `"bob"`, 1)
-	o = accrue(t, twice, "import", "-", "--dry-run").want(t, 0)
-	if !strings.Contains(o.stdout, "; 1 event with the id of another and other content") {
+	ahead := time.Now().Add(25 * time.Hour).UTC().Format(time.RFC3339)
+	lines := one + one + strings.Replace(one, "500", "600", 1) + strings.Replace(one, `"ann"`, `"bob"`, 1) + orderLine("2", "ann", "2026-01-01T12:00:00Z", "-5") +
+		`{"type":"OrderReturned","id":"3","customer":"ann","at":"2026-01-02T12:00:00Z","order":"o-1","return":"r","lines":[{"line":"1","amount_minor":-1}]}` + "\n" +
+		orderLine("4", "ann", ahead, "500") + `{"type":"Tick","id":"t","at":"` + ahead + `"}` + "\n"
+	for _, args := range [][]string{{"--dry-run"}, {"--brokers", "127.0.0.1:1", "--drive-clock"}} {
+		accrue(t, lines, append([]string{"import", "-"}, args...)...).want(t, 1, "5 lines cannot be taken, so nothing was published", "-: line 3: has the id of another event of the same customer, at -: line 1,",
+			"line 5: would be refused (invalid_order): it names a line twice, or has a negative amount", "line 6: would be refused (invalid_return)",
+			"line 7: at: "+ahead[:10], "line 8: at: "+ahead[:10], "more than a day ahead of now: is the year right?")
+	}
+	o := accrue(t, lines, "import", "-", "--dry-run", "--rejects", "/dev/null").want(t, 0)
+	if !strings.Contains(o.stdout, "made 3 events") || !strings.Contains(o.stdout, "; 5 lines rejected") {
 		t.Errorf("the summary is %s", o.stdout)
+	}
+	accrue(t, orderLine("4", "ann", ahead, "500"), "import", "-", "--convert", "-").want(t, 0)
+}
+
+func TestRowsOfOneOrderAreInOneFile(t *testing.T) {
+	m := write(t, "shop.map.yaml", shopMap)
+	const row = "ann,1,2026-01-01,10.00\n"
+	first, second := write(t, "a.csv", "customer,number,date,total\n"+row), write(t, "b.csv", "customer,number,date,total\nbob,2,2026-01-01,1\n"+row+row)
+	rejects := filepath.Join(t.TempDir(), "rejects.jsonl")
+	accrue(t, "", "import", first, first, second, "--map", m, "--dry-run").want(t, 1, second+": line 3: has the id of another event of the same customer, at "+first+": line 2,")
+	o := accrue(t, "", "import", first, second, "--map", m, "--dry-run", "--rejects", rejects).want(t, 0)
+	b, err := os.ReadFile(rejects)
+	if err != nil || strings.Count(string(b), `"text":"ann,1,2026-01-01,10.00"`) != 2 || !strings.Contains(o.stdout, "made 2 events") {
+		t.Errorf("rejects %s, %v; the summary is %s", b, err, o.stdout)
 	}
 }
 
@@ -81,7 +100,7 @@ func TestImportNamesFilesThatItCannotWriteBeforeAnythingElse(t *testing.T) {
 	for _, flag := range []string{"--resume", "--rejects", "--convert"} {
 		accrue(t, "", "import", "nowhere.jsonl", flag, filepath.Join(t.TempDir(), "nowhere", "x")).want(t, 3, flag+": writing", "nowhere/x")
 	}
-	accrue(t, "{}\x00", "import", "-", "--dry-run", "--rejects", "/dev/null").want(t, 1, "no line could be read")
+	accrue(t, "{}\x00", "import", "-", "--dry-run", "--rejects", "/dev/null").want(t, 1, "no line could be taken")
 	accrue(t, "{\x00}\x00", "import", "-", "--dry-run").want(t, 1, "- is UTF-16")
 }
 
@@ -96,13 +115,13 @@ func TestImportWithoutABrokerSaysSo(t *testing.T) {
 func TestImportTellsDaysAsTheMapDoes(t *testing.T) {
 	m := write(t, "shop.map.yaml", shopMap)
 	// 8 in the evening in New York is the next day in UTC.
-	orders := write(t, "orders.csv", "customer,number,date,total\nbob,2,2026-11-19 20:00,20.00\nann,1,2026-11-19 21:00,10.00\n")
+	orders := write(t, "orders.csv", "customer,number,date,total\nbob,2,2025-11-19 20:00,20.00\nann,1,2025-11-19 21:00,10.00\n")
 	o := accrue(t, "", "import", orders, "--map", m, "--dry-run").want(t, 0)
-	if !strings.Contains(o.stdout, "2 events from 2026-11-19 to 2026-11-19") {
+	if !strings.Contains(o.stdout, "2 events from 2025-11-19 to 2025-11-19") {
 		t.Errorf("it says %s", o.stdout)
 	}
-	lines := write(t, "orders.jsonl", orderLine("1", "ann", "2026-11-20T01:00:00Z", "500"))
-	if o := accrue(t, "", "import", lines, "--dry-run").want(t, 0); !strings.Contains(o.stdout, "from 2026-11-20 to 2026-11-20") {
+	lines := write(t, "orders.jsonl", orderLine("1", "ann", "2025-11-20T01:00:00Z", "500"))
+	if o := accrue(t, "", "import", lines, "--dry-run").want(t, 0); !strings.Contains(o.stdout, "from 2025-11-20 to 2025-11-20") {
 		t.Errorf("it says %s", o.stdout)
 	}
 	accrue(t, "", "import", orders, "--map", "/dev/zero", "--dry-run").want(t, 1, "is larger than 1048576 bytes")

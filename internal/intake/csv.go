@@ -46,8 +46,9 @@ type Contents struct {
 }
 
 // ReadCSV reads a whole CSV file by source s of the map. What is wrong with single rows goes to Rejects; the error is
-// about the file as a whole: no header, a column that is not there.
-func (m *Map) ReadCSV(file string, s *Source, r io.Reader) (*Contents, error) {
+// about the file as a whole: no header, a column that is not there. check, if there is one, is asked about every event that is
+// whole, with its first line, and its error refuses it.
+func (m *Map) ReadCSV(file string, s *Source, r io.Reader, check func(e events.Event, line int64) error) (*Contents, error) {
 	b := bufio.NewReader(r)
 	if err := skipMark(b); err != nil {
 		return nil, fmt.Errorf("%s %w", file, err)
@@ -73,7 +74,7 @@ func (m *Map) ReadCSV(file string, s *Source, r io.Reader) (*Contents, error) {
 		return nil, err
 	}
 	said.cut(in.InputOffset())
-	g := &gathering{plan: p, contents: &Contents{}, groups: map[groupKey]*group{}}
+	g := &gathering{plan: p, check: check, contents: &Contents{}, groups: map[groupKey]*group{}}
 	for {
 		row, err := in.Read()
 		if errors.Is(err, io.EOF) {

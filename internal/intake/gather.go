@@ -16,6 +16,7 @@ import (
 // gathering turns the rows of one file into events.
 type gathering struct {
 	plan     *plan
+	check    func(e events.Event, line int64) error
 	contents *Contents
 	groups   map[groupKey]*group
 	ordered  []*group
@@ -260,7 +261,11 @@ func (g *gathering) finish() *Contents {
 			if !g.plan.hasID {
 				h.ID = g.plan.m.eventID(now.event)
 			}
-			if err := events.ValidateNew(now.event); err != nil {
+			err := events.ValidateNew(now.event)
+			if err == nil && g.check != nil {
+				err = g.check(now.event, now.first())
+			}
+			if err != nil {
 				now.refuse(now.first(), strings.ReplaceAll(err.Error(), "\n", "; "))
 			}
 		}

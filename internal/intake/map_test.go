@@ -38,7 +38,7 @@ func tryRead(mapText, csv string) (*intake.Contents, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m.ReadCSV("shop.csv", s, strings.NewReader(csv))
+	return m.ReadCSV("shop.csv", s, strings.NewReader(csv), nil)
 }
 
 func TestRowsOfAnOrderBecomeItsLines(t *testing.T) {

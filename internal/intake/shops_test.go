@@ -36,7 +36,7 @@ func readFile(t *testing.T, mapFile, file string) *intake.Contents {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := m.ReadCSV(file, s, f)
+	c, err := m.ReadCSV(file, s, f, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func BenchmarkHistory(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer f.Close()
-	c, err := m.ReadCSV("cdnow.csv.gz", &m.Sources[0], f)
+	c, err := m.ReadCSV("cdnow.csv.gz", &m.Sources[0], f, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
