@@ -201,7 +201,7 @@ func TestDrivingTheClockDecidesAsTheSimulationDoes(t *testing.T) {
 	for n := range all { // five a day, over more than the month after which points expire
 		all[n].Head().At = t0 + events.Instant(n)*(day/5)
 	}
-	driver, err := w.client.DriveClock(w.ctx(), all[0].Head().At, "orders")
+	driver, err := w.client.DriveClock(w.ctx(), all[0].Head().At, "orders", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +260,7 @@ func TestDrivingTheClockDecidesAsTheSimulationDoes(t *testing.T) {
 	}
 	now := events.InstantOf(time.Now())
 	eventually(t, "the wall clock has taken over", func() bool { return i.clock(0) > now })
-	if _, err := w.client.DriveClock(w.ctx(), t0, "others"); !errors.Is(err, consumer.ErrClockAhead) {
+	if _, err := w.client.DriveClock(w.ctx(), t0, "others", false); !errors.Is(err, consumer.ErrClockAhead) {
 		t.Errorf("driving the clock through the past of a live system was answered %v", err)
 	}
 	states, err := w.client.Clocks(w.ctx())
@@ -283,11 +283,11 @@ func TestOneDrivesTheClock(t *testing.T) {
 	// The system is in use and at today's time. Driving it on from now is allowed.
 	eventually(t, "the wall clock ticks", func() bool { return i.clock(0) > 0 || i.clock(1) > 0 })
 	ahead := events.InstantOf(time.Now()) + day
-	driver, err := w.client.DriveClock(w.ctx(), ahead, "ahead")
+	driver, err := w.client.DriveClock(w.ctx(), ahead, "ahead", false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.client.DriveClock(w.ctx(), ahead, "ahead"); !errors.Is(err, consumer.ErrClockTaken) {
+	if _, err := w.client.DriveClock(w.ctx(), ahead, "ahead", false); !errors.Is(err, consumer.ErrClockTaken) {
 		t.Errorf("a second driver was answered %v", err)
 	}
 	if err := driver.Tick(w.ctx(), ahead); err != nil {
@@ -407,7 +407,7 @@ func TestTheClockIsWhereItWasAfterARestart(t *testing.T) {
 			i := w.start("one", "", oneWorker)
 			w.send(order("c", "o", t0, 1000))
 			w.decided()
-			driver, err := w.client.DriveClock(w.ctx(), t0, "shop")
+			driver, err := w.client.DriveClock(w.ctx(), t0, "shop", false)
 			if err == nil {
 				err = driver.Tick(w.ctx(), t0+day)
 			}
@@ -459,7 +459,7 @@ func TestAnOpenHistoryKeepsTheWallClockWaiting(t *testing.T) {
 			return !slices.ContainsFunc(i.engine.Status(), func(s consumer.PartitionStatus) bool { return s.Clock != at })
 		})
 	}
-	driver, err := w.client.DriveClock(w.ctx(), t0, "shop")
+	driver, err := w.client.DriveClock(w.ctx(), t0, "shop", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -484,11 +484,13 @@ func TestAnOpenHistoryKeepsTheWallClockWaiting(t *testing.T) {
 			t.Fatalf("the clock of partition %d stands at %s: the wall has ticked", s.Partition, s.Clock)
 		}
 	}
-	if _, err := w.client.DriveClock(w.ctx(), t0, "another shop"); !errors.Is(err, consumer.ErrClockAhead) {
-		t.Errorf("driving through another history was answered %v", err)
+	for _, first := range []events.Instant{t0, t0 + 30*day} {
+		if _, err := w.client.DriveClock(w.ctx(), first, "another shop", false); !errors.Is(err, consumer.ErrClockOpen) {
+			t.Errorf("driving through another history from %s was answered %v", first, err)
+		}
 	}
 
-	driver, err = w.client.DriveClock(w.ctx(), t0, "shop")
+	driver, err = w.client.DriveClock(w.ctx(), t0, "shop", false)
 	if err != nil {
 		t.Fatalf("the history can't be gone on with: %v", err)
 	}
@@ -523,7 +525,7 @@ func TestAnOpenHistoryCanBeGivenUp(t *testing.T) {
 	if released, err := w.client.ReleaseClock(w.ctx()); err != nil || released {
 		t.Errorf("a clock that nobody has was released: %v, %v", released, err)
 	}
-	driver, err := w.client.DriveClock(w.ctx(), t0, "shop")
+	driver, err := w.client.DriveClock(w.ctx(), t0, "shop", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -531,6 +533,12 @@ func TestAnOpenHistoryCanBeGivenUp(t *testing.T) {
 	w.decided()
 	if err := driver.Close(w.ctx(), false); err != nil {
 		t.Fatal(err)
+	}
+	if driver, err = w.client.DriveClock(w.ctx(), t0, "shop, mended", true); err == nil {
+		err = driver.Close(w.ctx(), false)
+	}
+	if err != nil {
+		t.Fatalf("another history does not take its place: %v", err)
 	}
 	if released, err := w.client.ReleaseClock(w.ctx()); err != nil || !released {
 		t.Fatalf("the clock was not released: %v, %v", released, err)

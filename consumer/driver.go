@@ -23,6 +23,8 @@ var (
 	// ErrClockAhead means that the clock stands at a later time than the history that is to be imported, so that its
 	// points would be stale, or expire at once.
 	ErrClockAhead = errors.New("the clock is past this history already")
+	// ErrClockOpen means that the clock waits for the rest of another history, which would be stale once this one is through.
+	ErrClockOpen = errors.New("the clock waits for the rest of another history")
 	// ErrClockLost means that a driver did not renew its lease in time and the wall clock may have ticked.
 	ErrClockLost = errors.New("the lease on the clock has run out")
 )
@@ -105,11 +107,12 @@ const driverLease = time.Minute
 
 // DriveClock takes over the clocks of all partitions, to drive them through a history that begins at first and is
 // identified by history. It refuses when somebody else does so ([ErrClockTaken]) and when a clock is past first already
-// ([ErrClockAhead]), unless that is because the same history was driven through, whole or in part. The caller must Close it.
+// ([ErrClockAhead]), unless that is because the same history was driven through, whole or in part; and when another history is
+// open ([ErrClockOpen]), unless this one is to take its place. The caller must Close it.
 //
 // In a system that is not live yet, the wall clock waits until the history is closed as through, also when the driver dies:
 // it can be driven on later.
-func (c *Client) DriveClock(ctx context.Context, first events.Instant, history string) (*ClockDriver, error) {
+func (c *Client) DriveClock(ctx context.Context, first events.Instant, history string, instead bool) (*ClockDriver, error) {
 	d, err := c.clockDriver(ctx)
 	if err != nil {
 		return nil, err
@@ -121,7 +124,7 @@ func (c *Client) DriveClock(ctx context.Context, first events.Instant, history s
 	}
 	states, err := c.Clocks(ctx)
 	if err == nil {
-		err = d.check(states, first, history)
+		err = d.check(states, first, history, instead)
 	}
 	if err == nil {
 		d.history = history
@@ -181,10 +184,13 @@ func (c *Client) ReleaseClock(ctx context.Context) (released bool, err error) {
 	return true, d.send(ctx, 0, 0)
 }
 
-func (d *ClockDriver) check(states []ClockState, first events.Instant, history string) error {
+func (d *ClockDriver) check(states []ClockState, first events.Instant, history string, instead bool) error {
 	for _, s := range states {
 		if s.Driver != d.name {
 			return fmt.Errorf("%w: %s drives partition %d; wait for it, or at most %v after it has died", ErrClockTaken, s.Driver, s.Partition, driverLease)
+		}
+		if s.Open && s.History != history && !instead {
+			return fmt.Errorf("%w: partition %d stands at %s", ErrClockOpen, s.Partition, s.At)
 		}
 		if s.At > first && (history == "" || s.History != history) {
 			return fmt.Errorf("%w: partition %d stands at %s, the history begins at %s. Import history before the system is in use, or without driving the clock, so that its events are decided under today's clock", ErrClockAhead, s.Partition, s.At, first)

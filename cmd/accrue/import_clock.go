@@ -125,7 +125,10 @@ func (c *importCommand) takeClock(r *run, cl *cluster, first events.Instant, ide
 	for _, s := range states {
 		earliest = min(earliest, s.At)
 	}
-	clock, err := cl.client.DriveClock(r.ctx, max(first, latestOf(states)), identity)
+	clock, err := cl.client.DriveClock(r.ctx, max(first, latestOf(states)), identity, c.Late)
+	if errors.Is(err, consumer.ErrClockOpen) {
+		return nil, 0, couldNot(err, openHint)
+	}
 	if err != nil {
 		return nil, 0, couldNot(err, "")
 	}

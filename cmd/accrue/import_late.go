@@ -43,10 +43,16 @@ func (c *importCommand) mayPublish(r *run, cl *cluster, rest []events.Event, ide
 	return nil
 }
 
+// openHint says what to do about another history that is open.
+const openHint = "The import of other events was begun here and is not through: run that again. If these are the same files, mended, pass\n" +
+	"--late: of events that were imported before nothing changes, the others are decided under that clock. If nobody will go on\n" +
+	"with the other import, `accrue clock release` gives it up."
+
 // mayDrive is [importCommand.mayPublish] for history that comes with its own ticks.
 func (c *importCommand) mayDrive(r *run, cl *cluster, states []consumer.ClockState, identity string, sum *imported) (err error) {
 	clock := latestOf(states)
-	if clock <= sum.First+events.Instant(historyAge.Milliseconds()) {
+	other := slices.ContainsFunc(states, func(s consumer.ClockState) bool { return s.Open && s.History != identity && s.Driver == "" })
+	if !other && clock <= sum.First+events.Instant(historyAge.Milliseconds()) {
 		return nil
 	}
 	live := slices.ContainsFunc(states, func(s consumer.ClockState) bool { return s.Live })
@@ -56,12 +62,11 @@ func (c *importCommand) mayDrive(r *run, cl *cluster, states []consumer.ClockSta
 	if sum.Before, err = cl.client.DrivenThrough(r.ctx, identity); err != nil || sum.Before {
 		return err
 	}
+	if other {
+		return couldNot(consumer.ErrClockOpen, openHint)
+	}
 	hint := "Import history into a system without a clock yet (another --prefix, before `accrue run` ticks), or pass --late: of events that\n" +
 		"were imported before nothing changes, the others are decided under that clock."
-	if slices.ContainsFunc(states, func(s consumer.ClockState) bool { return s.Open }) {
-		hint = "The import of other events was begun here and is not through: run that again. If these are the same files, mended, pass\n" +
-			"--late: of events that were imported before nothing changes, the others are decided under that clock."
-	}
 	return couldNot(fmt.Errorf("the system's clock stands at %s, past the beginning of this history at %s, and never goes back", clock, sum.First), hint)
 }
 
