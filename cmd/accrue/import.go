@@ -13,6 +13,7 @@ import (
 	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/internal/intake"
+	"github.com/accrue-loyalty/accrue/loyalty"
 	"github.com/accrue-loyalty/accrue/program"
 )
 
@@ -79,6 +80,11 @@ const rejectsShown = 10
 func (c *importCommand) Run(r *run) error {
 	if c.Until != "" && !c.DriveClock {
 		return wrongUsage(errors.New("--until: needs --drive-clock"))
+	}
+	if c.Until != "" {
+		if _, err := c.end(loyalty.NewCalendar(time.UTC)); err != nil {
+			return err // before everything is read
+		}
 	}
 	if err := c.keepApart(r); err != nil {
 		return err
@@ -271,7 +277,7 @@ func unreadLines(rejects []intake.Reject) error {
 		text += fmt.Sprintf("\n%s of the same orders would be left out with them", plural(good, "good line"))
 	}
 	return &failure{code: exitNotSo, problems: problems,
-		err:  fmt.Errorf("%s cannot be read, so nothing was published:\n%s", plural(bad, "line"), text),
+		err:  fmt.Errorf("%s cannot be taken, so nothing was published:\n%s", plural(bad, "line"), text),
 		hint: "Mend them, or publish the rest by --rejects FILE, which gets these."}
 }
 

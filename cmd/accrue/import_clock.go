@@ -25,14 +25,7 @@ func latestOf(states []consumer.ClockState) (latest events.Instant) {
 // what comes after it is sent later, and bears a later time, by which the engine orders what it has polled. A customer's
 // events are decided in the order of the files, also when they are on several topics; what crosses customers within a day
 // (transfers, merges, rewards of referrals) the partitions do in their own time.
-func (c *importCommand) drive(r *run, cl *cluster, p *publisher, batch []events.Event, identity string, note *checkpoint, sum *imported, told func()) (err error) {
-	history, err := cl.client.Programs(r.ctx)
-	if err != nil {
-		return topicsMissing(err)
-	}
-	if len(history) == 0 {
-		return couldNot(consumer.ErrNoProgram, "The program's timezone says where the days begin.")
-	}
+func (c *importCommand) drive(r *run, cl *cluster, p *publisher, batch []events.Event, identity string, note *checkpoint, sum *imported, history loyalty.History, told func()) (err error) {
 	rest := batch[note.published():]
 	if len(rest) == 0 {
 		return nil
@@ -84,11 +77,33 @@ func (c *importCommand) drive(r *run, cl *cluster, p *publisher, batch []events.
 	return note.note(int64(len(batch)))
 }
 
-// end returns the time of --until, 0 when it was not given.
-func (c *importCommand) end(calendar loyalty.Calendar) (events.Instant, error) {
-	if c.Until == "" {
-		return 0, nil
+// days returns the programs whose days the clock is driven by, and refuses an end that it cannot be driven to.
+func (c *importCommand) days(r *run, cl *cluster, last events.Instant) (loyalty.History, error) {
+	history, err := cl.client.Programs(r.ctx)
+	if err != nil {
+		return nil, topicsMissing(err)
 	}
+	if len(history) == 0 {
+		return nil, couldNot(consumer.ErrNoProgram, "The program's timezone says where the days begin.")
+	}
+	if c.Until == "" {
+		return history, nil
+	}
+	until, err := c.end(history.At(last).Calendar)
+	switch {
+	case err != nil:
+		return nil, err
+	case until < last:
+		return nil, wrongUsage(fmt.Errorf("--until: %s lies before the last event, at %s", until, last))
+	case until > events.InstantOf(time.Now().Add(aheadMost)):
+		return nil, notSo(fmt.Errorf("--until: %s is more than a day ahead of now, and the clock never goes back", until),
+			"Name a time that has come. What would be then, `accrue simulate --until` tells.")
+	}
+	return history, nil
+}
+
+// end returns the time of --until.
+func (c *importCommand) end(calendar loyalty.Calendar) (events.Instant, error) {
 	at, err := parseTime(c.Until, calendar)
 	if err != nil {
 		return 0, wrongUsage(fmt.Errorf("--until: %w", err))
@@ -104,9 +119,6 @@ func (c *importCommand) finish(d *driving) error {
 	until, err := c.end(d.calendar(d.latest))
 	if err != nil {
 		return err
-	}
-	if until < d.latest {
-		return wrongUsage(fmt.Errorf("--until: %s lies before the last event, at %s", until, d.latest))
 	}
 	if err := d.passMidnights(until, func() error { return nil }); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/loyalty"
 )
 
 // checkpointEvery is how many events are published between two notes of how far an import is.
@@ -43,6 +44,12 @@ func (c *importCommand) publishTo(r *run, cl *cluster, batch []events.Event, sum
 		return err
 	}
 	sum.Resumed = note.published()
+	var history loyalty.History
+	if c.DriveClock {
+		if history, err = c.days(r, cl, sum.Last); err != nil {
+			return err
+		}
+	}
 	if err := c.mayPublish(r, cl, batch[sum.Resumed:], identity, sum); err != nil {
 		return err
 	}
@@ -58,7 +65,7 @@ func (c *importCommand) publishTo(r *run, cl *cluster, batch []events.Event, sum
 	defer bar.end()
 	told := func() { bar.set(sum.Resumed+p.acked.Load(), int64(len(batch))) }
 	if c.DriveClock {
-		err = c.drive(r, cl, p, batch, identity, note, sum, told)
+		err = c.drive(r, cl, p, batch, identity, note, sum, history, told)
 	} else {
 		err = c.send(r, p, batch, note, told)
 	}

@@ -151,6 +151,16 @@ func TestImportingAgainChangesNothing(t *testing.T) {
 	file := write(t, "orders.jsonl", lines.String())
 	note := filepath.Join(t.TempDir(), "note")
 	args := s.cluster("import", file, "--drive-clock", "--until", "1997-04-15", "-o", "json")
+	ahead := time.Now().AddDate(0, 0, 2).UTC().Format(time.DateOnly)
+	for _, c := range []struct {
+		until, want string
+		code        int
+	}{{"nonsense", "--until: ", 2}, {"1997-04-01", "--until: 1997-04-01T05:00:00.000Z lies before the last event, at 1997-04-09", 2}, {ahead, "more than a day ahead of now, and the clock never goes back", 1}} {
+		accrue(t, "", s.cluster("import", file, "--drive-clock", "--until", c.until)...).want(t, c.code, c.want)
+	}
+	if o := accrue(t, "", s.cluster("clock", "show")...).want(t, 0); strings.Contains(o.stdout, "history") {
+		t.Errorf("an end that cannot be was noticed too late: %s", o.stdout)
+	}
 	first := decode[map[string]any](t, accrue(t, "", append(args, "--resume", note)...).want(t, 0).stdout)
 	if first["published"] != first["events"] || first["ticks"] != 46.0 {
 		t.Errorf("first import %v, want all published, and a tick for each midnight and one for the end", first)
