@@ -75,7 +75,7 @@ type eventKey struct{ customer, id string }
 
 func keyOf(e events.Event) eventKey { return eventKey{e.Head().Customer, e.Head().ID} }
 
-// refuseStale refuses events that would be stale by the clocks of their partitions, and would lose what they should bring.
+// refuseStale refuses events that would be stale, or too far ahead, by the clocks of their partitions, and would lose what they should bring.
 // Those that were decided before bring nothing anew: nothing is lost with them.
 func refuseStale(r *run, cl *cluster, rest []events.Event, states []consumer.ClockState) error {
 	if latestOf(states) == 0 {
@@ -87,6 +87,11 @@ func refuseStale(r *run, cl *cluster, rest []events.Event, states []consumer.Clo
 	}
 	if len(history) == 0 {
 		return couldNot(consumer.ErrNoProgram, "The system's clock goes already, and a program says how late events may come: publish it first, or pass --late.")
+	}
+	if e := aheadOf(rest, states); e != nil {
+		h := e.Head()
+		return couldNot(errors.New(textf("%s of customer %s, of %s, would be refused as too far ahead: the system's clock stands at %s", h.ID, h.Customer, h.At, clockOf(states, h.Customer))),
+			"Nothing was published. The clock goes on with a running engine (`accrue run`): start it, and run this again once `accrue clock show` has today.")
 	}
 	stale := staleOf(rest, history, states)
 	if len(stale) == 0 {
@@ -108,6 +113,17 @@ func refuseStale(r *run, cl *cluster, rest []events.Event, states []consumer.Clo
 		p.AcceptWithin, clockOf(states, h.Customer))),
 		"Nothing was published. Leave them out, or pass --late to have them refused in the ledger. A whole history belongs into a system without\n"+
 			"a clock yet (another --prefix, before `accrue run` ticks), with --drive-clock.")
+}
+
+// aheadOf returns an event that would be refused as being from the future, or nil.
+func aheadOf(rest []events.Event, states []consumer.ClockState) events.Event {
+	for _, e := range rest {
+		s := states[schemas.Partition(e.Head().Customer, int32(len(states)))]
+		if s.Live && e.Head().At > s.At+events.Instant(aheadMost.Milliseconds()) {
+			return e
+		}
+	}
+	return nil
 }
 
 // clockOf returns the clock of a customer's partition.

@@ -17,6 +17,7 @@ import (
 
 	main "github.com/accrue-loyalty/accrue/cmd/accrue"
 	"github.com/accrue-loyalty/accrue/consumer"
+	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/internal/racetest"
 	"github.com/accrue-loyalty/accrue/internal/racetest/racekafka"
 )
@@ -303,6 +304,25 @@ func TestEventsAreImportedAsLateAsTheProgramTakesThem(t *testing.T) {
 	}
 	accrue(t, "", s.cluster("import", stale, "--late")...).want(t, 0)
 	eventually(t, "the ledger has what became of all", results("before APPLIED, late APPLIED, late DUPLICATE, before STALE, stale STALE"))
+}
+
+func TestEventsAheadOfAClockThatStandsStillAreNoticed(t *testing.T) {
+	at := events.InstantOf(time.Now())
+	e := &events.AppInstalled{Header: events.Header{ID: "1", Customer: "ann", At: at}}
+	const day = events.Instant(24 * 3600 * 1000)
+	for name, c := range map[string]struct {
+		state consumer.ClockState
+		want  bool
+	}{
+		"two days behind":                      {consumer.ClockState{At: at - 2*day, Live: true}, true},
+		"a day behind":                         {consumer.ClockState{At: at - day, Live: true}, false},
+		"driven to there, which takes any":     {consumer.ClockState{At: at - 2*day}, false},
+		"not set yet, so that nothing is late": {consumer.ClockState{}, false},
+	} {
+		if got := main.AheadOf([]events.Event{e}, []consumer.ClockState{c.state}); got != nil != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
 }
 
 // TestAnInterruptedHistoryGoesOn ends an import in the middle, in a system whose wall clock ticks fast.
