@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -37,19 +36,14 @@ func (c *exportCommand) Run(r *run) error {
 		return err
 	}
 	defer cl.close()
-	out, commit := r.Stdout, func() error { return nil }
-	if c.To != "" {
-		f, err := createFile(c.To)
-		if err != nil {
-			return fmt.Errorf("--to: %w", err)
-		}
-		defer f.abandon()
-		out, commit = f, f.commit
+	out, err := r.create(c.To)
+	if err != nil {
+		return fmt.Errorf("--to: %w", err)
 	}
-	buffered := bufio.NewWriterSize(out, 1<<20)
-	write := writeDecisions(buffered)
+	defer out.abandon()
+	write := writeDecisions(out)
 	if c.Format == "csv" {
-		write = writeEntries(buffered)
+		write = writeEntries(out)
 	}
 	bar := r.progress("exporting", "records")
 	source := &analytics.Source{Options: cl.options, Prefix: cl.prefix, Codec: cl.codec, Progress: bar.set}
@@ -60,13 +54,10 @@ func (c *exportCommand) Run(r *run) error {
 		return write(d)
 	})
 	bar.end()
-	if err == nil {
-		err = buffered.Flush()
-	}
 	if err != nil {
 		return topicsMissing(fmt.Errorf("exporting the ledger: %w", err))
 	}
-	return commit()
+	return out.commit()
 }
 
 func writeDecisions(w io.Writer) func(*events.Decision) error {
@@ -76,7 +67,7 @@ func writeDecisions(w io.Writer) func(*events.Decision) error {
 }
 
 // writeEntries writes a header to w, then a line for each entry; a decision without entries has one line.
-func writeEntries(w *bufio.Writer) func(*events.Decision) error {
+func writeEntries(w io.Writer) func(*events.Decision) error {
 	out := csv.NewWriter(w)
 	_ = out.Write([]string{"partition", "offset", "customer", "event", "event_type", "at", "result", "reason", // w keeps an error
 		"entry", "points", "lot", "rule", "asked", "order", "redemption", "earned_at", "active_at", "expires_at", "tier"})

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -283,30 +282,17 @@ func unreadLines(rejects []intake.Reject) error {
 
 // convert writes the events as JSON lines.
 func (c *importCommand) convert(r *run, batch []events.Event) error {
-	var w *bufio.Writer
-	var f *fileOut
-	if c.Convert == "-" {
-		w = bufio.NewWriterSize(r.Stdout, 64<<10)
-	} else {
-		var err error
-		if f, err = createFile(c.Convert); err != nil {
-			return fmt.Errorf("--convert: %w", err)
-		}
-		defer f.abandon()
-		w = bufio.NewWriterSize(f, 64<<10)
+	f, err := r.create(c.Convert)
+	if err != nil {
+		return fmt.Errorf("--convert: %w", err)
 	}
+	defer f.abandon()
 	for _, e := range batch {
 		line, err := events.EncodeJSON(e)
 		if err != nil {
 			return err
 		}
-		_, _ = w.Write(append(line, '\n')) // the writer keeps its error for Flush
+		_, _ = f.Write(append(line, '\n'))
 	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("writing the events: %w", err)
-	}
-	if f != nil {
-		return f.commit()
-	}
-	return nil
+	return f.commit()
 }

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -133,27 +137,70 @@ func printTable(w io.Writer, columns []column, rows [][]any) {
 }
 
 // fileOut is a file that appears under its name only when it is whole. What is there already and is no regular file (a
-// device, a pipe) is written to as it is.
+// device, a pipe) is written to as it is, and so is standard output.
 type fileOut struct {
-	*os.File
-	path   string
-	direct bool
+	// Writer gathers what is written, and keeps its first error for commit.
+	*bufio.Writer
+	// path is what errors call it.
+	path string
+	// file is what is written, nil for standard output; to is the name that it gets, "" when it has it.
+	file *os.File
+	to   string
 }
 
-// createFile begins a file; commit or abandon ends it.
-func createFile(path string) (*fileOut, error) {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		f, err := os.OpenFile(path, os.O_WRONLY, 0)
-		if err != nil {
-			return nil, fmt.Errorf("writing %s: %w", path, err)
-		}
-		return &fileOut{f, path, true}, nil
+// create begins a file, or standard output for - and for no name at all; commit or abandon ends it.
+func (r *run) create(path string) (*fileOut, error) {
+	if path == "" || path == "-" {
+		return &fileOut{Writer: bufio.NewWriterSize(r.Stdout, outBytes), path: "to standard output"}, nil
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	return createFile(path)
+}
+
+// outBytes is how much is gathered before it is written.
+const outBytes = 64 << 10
+
+// createFile begins a file; commit or abandon ends it. One that is there keeps its mode, a new one has what the umask leaves,
+// and a link leads to its file.
+func createFile(path string) (*fileOut, error) {
+	f := &fileOut{path: path}
+	info, err := os.Stat(path)
+	there := err == nil
+	if there && !info.Mode().IsRegular() {
+		f.file, err = os.OpenFile(path, os.O_WRONLY, 0)
+	} else {
+		mode := fs.FileMode(0o666)
+		if there {
+			mode = info.Mode().Perm()
+		}
+		f.to = linked(path)
+		f.file, err = os.OpenFile(filepath.Join(filepath.Dir(f.to), fmt.Sprintf(".%s.%x", filepath.Base(f.to), rand.Uint64())), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+		if err == nil && there {
+			err = f.file.Chmod(mode) // the umask took from it
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("writing %s: %w", path, err)
 	}
-	return &fileOut{f, path, false}, nil
+	f.Writer = bufio.NewWriterSize(f.file, outBytes)
+	return f, nil
+}
+
+// linksMax is how many links may lead to one another, as most systems have it.
+const linksMax = 40
+
+// linked returns where a path leads that may be a link, also one to what is not there yet.
+func linked(path string) string {
+	for range linksMax {
+		to, err := os.Readlink(path)
+		if err != nil {
+			return path
+		}
+		if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil && !filepath.IsAbs(to) {
+			to = filepath.Join(dir, to)
+		}
+		path = to
+	}
+	return path
 }
 
 // mayCreate reports why createFile would not begin a file, as far as can be known without touching what is there: a pipe's
@@ -169,21 +216,17 @@ func mayCreate(path string) error {
 	return err
 }
 
-// commit gives the file its name.
+// commit ends the writing and gives the file its name.
 func (f *fileOut) commit() error {
-	if f.direct {
-		return f.Close()
+	err := f.Flush()
+	if f.file != nil {
+		err = cmp.Or(err, f.file.Close())
 	}
-	// CreateTemp makes files for the owner alone; what a command was asked to write is like any other file.
-	err := f.Chmod(0o644)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), f.path)
+	if err == nil && f.to != "" {
+		err = os.Rename(f.file.Name(), f.to)
 	}
 	if err != nil {
-		_ = os.Remove(f.Name())
+		f.abandon()
 		return fmt.Errorf("writing %s: %w", f.path, err)
 	}
 	return nil
@@ -191,8 +234,10 @@ func (f *fileOut) commit() error {
 
 // abandon removes the file, unless it was committed.
 func (f *fileOut) abandon() {
-	_ = f.Close()
-	if !f.direct {
-		_ = os.Remove(f.Name())
+	if f.file != nil {
+		_ = f.file.Close()
+	}
+	if f.to != "" {
+		_ = os.Remove(f.file.Name())
 	}
 }

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -51,6 +52,40 @@ func TestOutputOfASystemThatIsLostIsAnError(t *testing.T) {
 	}
 	for _, what := range []string{"balance", "lots", "statement", "tier"} {
 		lost(t, what, "ann", "--url", s.API)
+	}
+}
+
+// TestWrittenFilesAreForWhomTheyWere has customers' data, which others may not read.
+func TestWrittenFilesAreForWhomTheyWere(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o077))
+	t.Chdir(t.TempDir())
+	for name, mode := range map[string]os.FileMode{"kept": 0o640, "open": 0o666} {
+		err := os.WriteFile(name, nil, 0o600)
+		if err == nil {
+			err = os.Chmod(name, mode)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, to := range map[string]string{"link": "kept", "later": "dir/there", "dir": ".", "twice": "later"} {
+		if err := os.Symlink(to, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	line := orderLine("1", "ann", "2026-01-01T12:00:00Z", "500")
+	for _, c := range []struct {
+		name, file string
+		mode       os.FileMode
+	}{{"new", "new", 0o600}, {"open", "open", 0o666}, {"link", "kept", 0o640}, {"twice", "there", 0o600}} {
+		accrue(t, line, "import", "-", "--convert", c.name).want(t, 0)
+		info, err := os.Lstat(c.file)
+		if err != nil || info.Mode() != c.mode || info.Size() < 100 {
+			t.Errorf("%s: %v, %v; want the event in a file of mode %s", c.name, info, err, c.mode)
+		}
+	}
+	if all, err := os.ReadDir("."); err != nil || len(all) != 8 {
+		t.Errorf("the folder has %v, %v", all, err)
 	}
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 
@@ -11,7 +10,6 @@ import (
 // rejectsFile collects what could not be read. A nil one collects nothing.
 type rejectsFile struct {
 	file  *fileOut
-	out   *bufio.Writer
 	lines *json.Encoder
 	n     int64
 }
@@ -25,10 +23,9 @@ func openRejects(path string) (*rejectsFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--rejects: %w", err)
 	}
-	out := bufio.NewWriter(f)
-	lines := json.NewEncoder(out)
+	lines := json.NewEncoder(f)
 	lines.SetEscapeHTML(false)
-	return &rejectsFile{file: f, out: out, lines: lines}, nil
+	return &rejectsFile{file: f, lines: lines}, nil
 }
 
 func (r *rejectsFile) add(reject *intake.Reject) error {
@@ -53,9 +50,6 @@ func (r *rejectsFile) count() int64 {
 func (r *rejectsFile) commit() error {
 	if r == nil {
 		return nil
-	}
-	if err := r.out.Flush(); err != nil {
-		return fmt.Errorf("writing %s: %w", r.file.path, err)
 	}
 	return r.file.commit()
 }

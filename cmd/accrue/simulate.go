@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -61,13 +60,13 @@ func (c *simulateCommand) Run(r *run) error {
 	write := func(*events.Decision) error { return nil }
 	finish := func() error { return nil }
 	if c.Decisions != "" {
-		var abandon func()
 		cfg.Encode = schemas.NewCodec().AppendDecision
-		write, finish, abandon, err = c.decisionsTo(out)
+		f, err := r.create(c.Decisions)
 		if err != nil {
-			return err
+			return fmt.Errorf("--decisions: %w", err)
 		}
-		defer abandon()
+		defer f.abandon()
+		write, finish = writeDecisions(f), f.commit
 	}
 	var refused refusals
 	cfg.Decided = func(d *events.Decision) error {
@@ -180,35 +179,6 @@ func (c *simulateCommand) decide(r *run, engine *sim.Engine) (decided, ticks int
 		r.note("%s left out, because they hold no events: see %s", grouped(n, "line"), c.Rejects)
 	}
 	return decided, ticks, rejects.commit()
-}
-
-// decisionsTo returns a function that writes decisions, one that ends the writing, and one that leaves nothing behind
-// when it did not come to that.
-func (c *simulateCommand) decisionsTo(stdout io.Writer) (decided func(*events.Decision) error, finish func() error, abandon func(), err error) {
-	w := stdout
-	finish, abandon = func() error { return nil }, func() {}
-	if c.Decisions != "-" {
-		f, err := createFile(c.Decisions)
-		if err != nil {
-			return nil, nil, nil, fmt.Errorf("--decisions: %w", err)
-		}
-		buffered := bufio.NewWriterSize(f, 64<<10)
-		w, abandon = buffered, f.abandon
-		finish = func() error {
-			if err := buffered.Flush(); err != nil {
-				return fmt.Errorf("writing %s: %w", c.Decisions, err)
-			}
-			return f.commit()
-		}
-	}
-	lines := json.NewEncoder(w)
-	lines.SetEscapeHTML(false)
-	return func(d *events.Decision) error {
-		if err := lines.Encode(d); err != nil {
-			return fmt.Errorf("writing the decisions: %w", err)
-		}
-		return nil
-	}, finish, abandon, nil
 }
 
 // parseTime reads an RFC 3339 time or a date, which is its first instant in the calendar.
