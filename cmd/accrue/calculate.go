@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/accrue-loyalty/accrue/api"
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/internal/intake"
 	"github.com/accrue-loyalty/accrue/program"
 )
 
@@ -94,29 +94,36 @@ func inCurrency(n events.Money, currency string) string {
 
 // cart returns the cart to ask about, with the customer in it.
 func (c *calculateCommand) cart(r *run) (map[string]any, error) {
-	cart := map[string]any{}
+	var cart map[string]any
 	switch {
 	case c.Cart != "" && c.Amount != "" || c.Cart == "" && c.Amount == "":
 		return nil, wrongUsage(errors.New("one of --amount and --cart is needed"))
-	case c.Cart == "-":
-		if err := json.NewDecoder(r.Stdin).Decode(&cart); err != nil {
-			return nil, wrongUsage(fmt.Errorf("--cart: %w", err))
-		}
 	case c.Cart != "":
-		b, err := os.ReadFile(c.Cart)
+		in, err := intake.Open(c.Cart, r.Stdin)
 		if err != nil {
 			return nil, fmt.Errorf("--cart: %w", err)
 		}
-		if err := json.Unmarshal(b, &cart); err != nil {
-			return nil, wrongUsage(fmt.Errorf("--cart: %s: %w", c.Cart, err))
+		defer in.Close()
+		all := json.NewDecoder(in)
+		all.UseNumber() // a float would round amounts
+		err = all.Decode(&cart)
+		if other := new(json.UnmarshalTypeError); errors.As(err, &other) || err == nil && cart == nil {
+			err = errors.New("it is other JSON")
+		}
+		if err != nil {
+			return nil, wrongUsage(fmt.Errorf(`--cart: %s is no JSON object, such as {"currency": "USD", "lines": [{"line": "1", "quantity": 1, "amount_minor": 1250}]}: %w`, c.Cart, err))
+		}
+		if _, err := all.Token(); !errors.Is(err, io.EOF) {
+			return nil, wrongUsage(fmt.Errorf("--cart: %s goes on after the cart: ask about one at a time", c.Cart))
 		}
 	default:
 		amount, err := minorUnits(c.Amount, c.Currency)
 		if err != nil {
 			return nil, wrongUsage(fmt.Errorf("--amount: %w", err))
 		}
-		cart["currency"] = c.Currency
-		cart["lines"] = []map[string]any{{"line": "1", "sku": "", "quantity": 1, "amount_minor": amount}}
+		cart = map[string]any{
+			"currency": c.Currency, "lines": []map[string]any{{"line": "1", "sku": "", "quantity": 1, "amount_minor": amount}},
+		}
 	}
 	cart["customer"] = c.Customer
 	return cart, nil

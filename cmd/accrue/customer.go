@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -229,7 +230,9 @@ func (r *run) raw(b json.RawMessage, err error) error {
 		return err
 	}
 	var v any
-	if err := json.Unmarshal(b, &v); err != nil {
+	answer := json.NewDecoder(bytes.NewReader(b))
+	answer.UseNumber() // a float would round points
+	if err := answer.Decode(&v); err != nil {
 		return fmt.Errorf("reading an answer: %w", err)
 	}
 	return r.printJSON(v)

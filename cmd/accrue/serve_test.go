@@ -91,6 +91,13 @@ func TestOneCustomerFromOrderToRedemption(t *testing.T) {
 	if e := decode[map[string]any](t, o.stderr); e["reason"] != "unknown_currency" || decode[map[string]any](t, o.stdout)["result"] != "REFUSED" {
 		t.Errorf("as JSON: %s%s", o.stdout, o.stderr)
 	}
+	for cart, want := range map[string]string{"null": "it is other JSON", "[1]": "it is other JSON", `{"lines": `: "unexpected EOF", `{} x`: "goes on after the cart"} {
+		accrue(t, cart, "calculate", "ann", "--cart", "-", url).want(t, 2, "--cart: - ", want)
+	}
+	const cart = `{"currency":"USD","lines":[{"line":"1","sku":"x","quantity":1,"amount_minor":12345678901234567}]}`
+	if o := accrue(t, cart, "calculate", "ann", "--cart", "-", url, "-o", "json").want(t, 0); !strings.Contains(o.stdout, "12345678901234567") {
+		t.Errorf("the cart was another: %s", o.stdout)
+	}
 	accrue(t, "", "explain", "ann", "nothing", url).want(t, 1)
 	for _, path := range []string{"", "/", "/readyz", "/healthz"} {
 		accrue(t, "", "healthcheck", "--url", s.API+path).want(t, 0)
