@@ -38,29 +38,44 @@ type importCommand struct {
 // Help is shown by --help.
 func (importCommand) Help() string {
 	return `Reads events from files and publishes them to their topics. Everything is read and checked before anything is
-published; if a line is bad, nothing is, unless --rejects names a file for such lines. Importing the same file again
-changes nothing, because the events have the same ids.
+published; if a line is bad, nothing is, unless --rejects names a file for such lines. Bad are also lines that could only be
+refused: with a negative amount, more than a day ahead of now, or with the id of another event and other content, as when
+the rows of one order are in two files. Importing the same file again changes nothing, because the events have the same ids.
 
 The rejects file has a line of JSON for each line that was left out, with the reason and its text. An order of which one
 row is bad is left out whole; its good rows are there too, so that it can be sent again once the bad one is mended:
 
   (head -n 1 orders.csv; jq -r .text bad.jsonl) > again.csv
 
-Exit code 1 when lines are bad and there is no --rejects, or when no line is left to publish.
+Exit code 1 when lines are bad and there is no --rejects, or when all of them are. A file without lines is no error.
 
 A map says how a shop's CSV becomes events (examples/ has two):
 
   name: myshop                 # begins the events' ids
   timezone: Europe/Berlin      # of times without an offset; needed where there are any
-  currency: EUR
+  currency: EUR                # of amounts, where no column has it
+  separator: ";"               # between columns, "\t" for a tab; a comma without it
+  decimal: ","                 # in amounts; a point without it
+  time: DD.MM.YYYY hh:mm:ss    # the form of times, if not 2026-11-22 10:00; hh or HH are 24 hours, mm minutes
   event: OrderPlaced
-  columns: {customer: customer_no, order: order_no, at: date, sku: article, quantity: pieces, amount: total}
+  columns:                     # what a field of the event is read from:
+    customer: customer_no      # a column,
+    order: "{shop}-{date}-{n}" # columns in braces with text between; {n} numbers rows of which the rest is the same,
+    amount: {sum: [price, fee]}  # or columns that are added up
+    at: date
+  constants: {channel: WEB}    # fields that are the same in all rows
+  skip: {status: [void, test]} # rows that are left out: those with one of these texts in the column
+
+A map for several kinds of files has sources instead of event, columns, constants and skip: a list of them, each with the
+names of its files, as in {file: "orders*.csv", event: OrderPlaced, columns: {…}}.
 
 A running system takes events as late as the program does (late_events; any age, where it sets none). When some would be
-stale by its clock nothing is published, unless they were decided before: then they change nothing.
+stale by its clock nothing is published, unless they were decided before: then they change nothing. Nor is anything when
+the clock is more than a day behind some, as after an engine was down.
 
 Whole histories need --drive-clock, so that points become active, expire and are reviewed at the time they would have.
-When such an import is interrupted, the clock waits until it has been run again: see accrue clock --help.
+When such an import is interrupted, the clock waits until it has been run again, and other histories are refused: see
+accrue clock --help.
 
 Examples:
 

@@ -22,8 +22,8 @@ type imported struct {
 	Published int64 `json:"published"`
 	// Resumed were published by the run before.
 	Resumed int64 `json:"resumed"`
-	// Before is set when the whole history was imported before, and nothing was left to do.
-	Before bool `json:"imported_before"`
+	// Before is set when it is known that the whole history was imported before, so that nothing was left to do.
+	Before bool `json:"imported_before,omitempty"`
 	// Ticks were sent to drive the clock, to all partitions each.
 	Ticks   int64          `json:"ticks"`
 	First   events.Instant `json:"first"`

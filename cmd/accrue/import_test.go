@@ -47,6 +47,27 @@ func TestImportSaysWhatIsWrongWithAFile(t *testing.T) {
 	}
 }
 
+func TestImportOfNothingIsNoError(t *testing.T) {
+	m := write(t, "shop.map.yaml", shopMap)
+	for _, args := range [][]string{{write(t, "orders.csv", "customer,number,date,total\n"), "--map", m}, {write(t, "empty.jsonl", "")}, {write(t, "blank.jsonl", "\n \n")}} {
+		o := accrue(t, "", append([]string{"import", "--dry-run", "-o", "json"}, args...)...).want(t, 0)
+		if strings.Contains(o.stdout, "imported_before") || !strings.Contains(o.stdout, `"events": 0`) {
+			t.Errorf("%v: the summary is %s", args, o.stdout)
+		}
+	}
+}
+
+func TestImportHelpHasTheKeysOfAMap(t *testing.T) {
+	help := accrue(t, "", "import", "--help").want(t, 0).stdout
+	_, keys, _ := strings.Cut(accrue(t, "", "import", "-", "--map", write(t, "bad.yaml", "nam: x\n")).want(t, 1, "keys are ").stderr, "keys are ")
+	keys, _, _ = strings.Cut(keys, "\n")
+	for key := range strings.SplitSeq(keys, ", ") {
+		if !strings.Contains(help, key+":") && !strings.Contains(help, key+" instead") {
+			t.Errorf("the help does not say what %s is in a map", key)
+		}
+	}
+}
+
 func TestImportCountsWhatIsLeftOut(t *testing.T) {
 	m := write(t, "shop.map.yaml", shopMap)
 	orders := write(t, "orders.csv", "customer,number,date,total\nann,1,2026-01-01,1\nann,1,2026-01-01,\nann,1,2026-01-01,3\n")
