@@ -38,9 +38,10 @@ type importCommand struct {
 // Help is shown by --help.
 func (importCommand) Help() string {
 	return `Reads events from files and publishes them to their topics. Everything is read and checked before anything is
-published; if a line is bad, nothing is, unless --rejects names a file for such lines. Bad are also lines that could only be
-refused: with a negative amount, more than a day ahead of now, or with the id of another event and other content, as when
-the rows of one order are in two files. Importing the same file again changes nothing, because the events have the same ids.
+published; if a line is bad, nothing is, unless --rejects names a file for such lines. Bad are also rows of CSV that could
+only be refused: with a negative amount, more than a day ahead of now, or with the id of another event and other content, as
+when the rows of one order are in two files. Events in JSON lines that are so are published, and named. Importing the same
+file again changes nothing, because the events have the same ids.
 
 The rejects file has a line of JSON for each line that was left out, with the reason and its text. An order of which one
 row is bad is left out whole; its good rows are there too, so that it can be sent again once the bad one is mended:
@@ -114,6 +115,7 @@ func (c *importCommand) Run(r *run) error {
 	if c.Rejects == "" && len(sum.rejects) > 0 {
 		return unreadLines(sum.rejects)
 	}
+	sum.tellDoubts(r)
 	if err := c.settle(r, batch, sum); err != nil {
 		return err
 	}
@@ -197,7 +199,7 @@ func (c *importCommand) read(r *run) ([]events.Event, *imported, error) {
 	}
 	// What is converted is published nowhere: a simulation may well look ahead.
 	admit := &admission{seen: map[uint64]standing{}, seed: maphash.MakeSeed(), files: c.Files}
-	if c.Convert == "" {
+	if c.Convert == "" && c.Until == "" {
 		admit.latest = events.InstantOf(time.Now().Add(aheadMost))
 	}
 	var files [][]events.Event
@@ -239,12 +241,12 @@ func (c *importCommand) readFile(r *run, m *intake.Map, name string, check func(
 	var all []events.Event
 	err = intake.ReadLines(r.ctx, name, in, func(l *intake.Line) error {
 		sum.Read++
-		if l.Err == nil {
-			l.Err = check(l.Event, l.Number)
-		}
 		if l.Err != nil {
 			sum.rejects = append(sum.rejects, intake.Reject{File: name, Line: l.Number, Rows: 1, Reason: l.Err.Error(), Text: intake.ClipText(l.Text)})
 			return nil
+		}
+		if err := check(l.Event, l.Number); err != nil {
+			sum.doubt(name, l.Number, err)
 		}
 		all = append(all, l.Event)
 		return nil

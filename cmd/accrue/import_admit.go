@@ -9,8 +9,8 @@ import (
 	"github.com/accrue-loyalty/accrue/loyalty"
 )
 
-// aheadMost is how far ahead of the wall clock an event may be, and history be driven: the engine takes events from clocks
-// that are so far ahead, and a clock that was driven into the future never goes back.
+// aheadMost is how far ahead of the wall clock an event may be, and history be driven unless --until says how far: the
+// engine takes events from clocks that are so far ahead, and a clock that was driven into the future never goes back.
 const aheadMost = 24 * time.Hour
 
 // admission refuses events that could only be refused later, while it is known where they stand: for what they hold, for a
@@ -22,7 +22,7 @@ type admission struct {
 	// files are those that are read, and file the one at hand, by its place among them.
 	files []string
 	file  uint32
-	// latest is the last time that is taken; 0 is any.
+	// latest is the last time that is taken; 0 is any: nothing is published, or --until says how far history goes.
 	latest events.Instant
 }
 

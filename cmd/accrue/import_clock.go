@@ -77,7 +77,8 @@ func (c *importCommand) drive(r *run, cl *cluster, p *publisher, batch []events.
 	return note.note(int64(len(batch)))
 }
 
-// days returns the programs whose days the clock is driven by, and refuses an end that it cannot be driven to.
+// days returns the programs whose days the clock is driven by, and refuses an end that it cannot be driven to, or that
+// nobody may have meant: where it lies ahead of now, --until has to say so.
 func (c *importCommand) days(r *run, cl *cluster, last events.Instant) (loyalty.History, error) {
 	history, err := cl.client.Programs(r.ctx)
 	if err != nil {
@@ -87,6 +88,10 @@ func (c *importCommand) days(r *run, cl *cluster, last events.Instant) (loyalty.
 		return nil, couldNot(consumer.ErrNoProgram, "The program's timezone says where the days begin.")
 	}
 	if c.Until == "" {
+		if last > events.InstantOf(time.Now().Add(aheadMost)) {
+			return nil, notSo(fmt.Errorf("the last event is of %s, more than a day ahead of now, and the clock, once there, never goes back", last),
+				"Is the year right? If it is, say how far the clock is to go, by --until.")
+		}
 		return history, nil
 	}
 	until, err := c.end(history.At(last).Calendar)
@@ -95,9 +100,6 @@ func (c *importCommand) days(r *run, cl *cluster, last events.Instant) (loyalty.
 		return nil, err
 	case until < last:
 		return nil, wrongUsage(fmt.Errorf("--until: %s lies before the last event, at %s", until, last))
-	case until > events.InstantOf(time.Now().Add(aheadMost)):
-		return nil, notSo(fmt.Errorf("--until: %s is more than a day ahead of now, and the clock never goes back", until),
-			"Name a time that has come. What would be then, `accrue simulate --until` tells.")
 	}
 	return history, nil
 }

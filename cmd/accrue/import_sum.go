@@ -17,8 +17,10 @@ type imported struct {
 	Read    int64 `json:"read"`
 	Skipped int64 `json:"skipped"`
 	// Events were made of them; Rejected rows and lines were left out, good ones of bad orders among them.
-	Events    int64 `json:"events"`
-	Rejected  int64 `json:"rejected"`
+	Events   int64 `json:"events"`
+	Rejected int64 `json:"rejected"`
+	// Doubtful events are in the files as whole events, and could only be refused.
+	Doubtful  int64 `json:"doubtful"`
 	Published int64 `json:"published"`
 	// Resumed were published by the run before.
 	Resumed int64 `json:"resumed"`
@@ -31,6 +33,7 @@ type imported struct {
 	Seconds float64        `json:"seconds"`
 
 	rejects []intake.Reject
+	doubts  []string // the first ones
 	// open is set while the clock waits for the rest of the history.
 	open bool
 	// zone is where the days of First and Last are told; nil is UTC.
@@ -46,6 +49,26 @@ func (s *imported) take(contents *intake.Contents) []events.Event {
 	batch := contents.ByTime()
 	s.span(batch)
 	return batch
+}
+
+// doubt notes an event that could only be refused. Whoever writes whole events may mean them so; the ledger tells what
+// becomes of them.
+func (s *imported) doubt(file string, line int64, err error) {
+	if s.Doubtful++; s.Doubtful <= rejectsShown {
+		s.doubts = append(s.doubts, fmt.Sprintf("%s: line %d: %v", file, line, err))
+	}
+}
+
+func (s *imported) tellDoubts(r *run) {
+	if s.Doubtful > 0 {
+		r.note("%s could only be refused:", grouped(s.Doubtful, "event"))
+	}
+	for _, d := range s.doubts {
+		r.note("%s", d)
+	}
+	if more := s.Doubtful - int64(len(s.doubts)); more > 0 {
+		r.note("… and %s more", thousands(more))
+	}
 }
 
 // span notes how many events there are, and from when to when.
