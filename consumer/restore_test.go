@@ -262,6 +262,11 @@ func TestVerifyFindsWhatWasPlanted(t *testing.T) {
 				d.Result, d.Reason = events.Refused, "balance_too_low"
 			}
 		}, "something else", 60},
+		"a record that could be read": {func(n int, d *events.Decision) {
+			if n == 65 {
+				d.Result, d.Reason = events.Unreadable, string(schemas.CodeUnknownSchema)
+			}
+		}, "something else", 65},
 		"a cause decided twice": {func(n int, d *events.Decision) {
 			if n == 70 {
 				d.Cause.Offset--

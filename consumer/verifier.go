@@ -237,8 +237,9 @@ func (v *verifier) decideEvent(rec *kgo.Record, d *events.Decision, t int, sourc
 	if errors.Is(err, schemas.ErrRegistryUnavailable) {
 		return nil, nil, err
 	}
-	if d.Result == events.Unreadable && d.Reason == string(schemas.CodeUnknownSchema) && schemas.CodeOf(err) != schemas.CodeUnknownSchema {
-		// Which schemas a registry had then, or the accrue that ran then, nobody can tell now.
+	if d.Result == events.Unreadable && d.Reason == string(schemas.CodeUnknownSchema) && schemas.CodeOf(err) != schemas.CodeUnknownSchema &&
+		len(source.Value) > 0 && source.Value[0] == 0 {
+		// It has the id of a schema in a registry, and what that had then nobody can tell now.
 		err = &schemas.UnreadableError{Code: schemas.CodeUnknownSchema}
 		v.result.Unknown++
 	}

@@ -54,6 +54,14 @@ func (r *VerifyReport) Undecided() (n int64) {
 	return n
 }
 
+// Unknown sums the records of which the ledger's word was taken that their schema was unknown.
+func (r *VerifyReport) Unknown() (n int64) {
+	for i := range r.Partitions {
+		n += r.Partitions[i].Unknown
+	}
+	return n
+}
+
 // RecordsPerSecond is the speed over all partitions.
 func (r *VerifyReport) RecordsPerSecond() float64 {
 	if r.Took <= 0 {
@@ -72,7 +80,7 @@ type VerifiedPartition struct {
 	Undecided int64 `json:"undecided"`
 	// Rewritten are records whose bytes another schema wrote, and which say the same.
 	Rewritten int64 `json:"rewritten,omitempty"`
-	// Unknown are records that could not be read because their schema was unknown, and whose schema is known now: the
+	// Unknown are records that could not be read because the registry did not know their schema, and does now: the
 	// ledger's word is taken for it.
 	Unknown int64 `json:"unknown,omitempty"`
 	// Chain is the hash of the last record.

@@ -100,6 +100,9 @@ func printVerified(r *run, report *consumer.VerifyReport) {
 	fmt.Fprintf(w, "%s of %s decided once more in %.1f s (%s a second): %s\n", grouped(report.Records, "record"),
 		plural(len(report.Partitions), "partition"), report.Took.Seconds(), thousands(int64(report.RecordsPerSecond())),
 		plural(len(report.Differences()), "difference"))
+	if n := report.Unknown(); n > 0 {
+		fmt.Fprintf(w, "%s had a schema that the registry did not know then, and does now: the ledger's word was taken for it.\n", grouped(n, "record"))
+	}
 	if n := report.Undecided(); n > 0 {
 		fmt.Fprintf(w, "%s not decided yet: an engine does that (`accrue run`).\n", grouped(n, "input record"))
 	}
