@@ -68,7 +68,7 @@ func (m *PartitionMetrics) Collect(ch chan<- prometheus.Metric) {
 		}
 		var lag time.Duration
 		if p.Waiting > 0 && p.Newest != 0 {
-			lag = m.now().Sub(p.Newest.Time())
+			lag = max(m.now().Sub(p.Newest.Time()), 0) // producers' clocks may be ahead
 		}
 		gauge(m.lagRecords, float64(p.Waiting))
 		gauge(m.lagSeconds, lag.Seconds())

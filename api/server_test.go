@@ -185,6 +185,7 @@ func TestPartitionMetrics(t *testing.T) {
 		{Partition: 0, Phase: "running", Ledger: 7, End: 7, Newest: events.InstantOf(decided), Due: 4},
 		{Partition: 2, Phase: "stopped", Ledger: 100, End: 200, Waiting: 12, Newest: events.InstantOf(decided)},
 		{Partition: 3, Phase: "running", Waiting: 1},
+		{Partition: 4, Phase: "running", Waiting: 1, Newest: events.InstantOf(decided.Add(time.Hour))},
 	}
 	m := api.NewPartitionMetrics([]string{"running", "stopped"}, func() []api.PartitionFigures { return figures },
 		func() time.Time { return decided.Add(2 * time.Second) })
@@ -201,6 +202,7 @@ func TestPartitionMetrics(t *testing.T) {
 		`accrue_lag_seconds{partition="0"} 0`, // nothing waits, however long ago the last came
 		`accrue_lag_seconds{partition="2"} 2`,
 		`accrue_lag_seconds{partition="3"} 0`,
+		`accrue_lag_seconds{partition="4"} 0`,
 		`accrue_restore_position{partition="2"} 100`,
 		`accrue_restore_target{partition="2"} 200`,
 		`accrue_due_customers{partition="0"} 4`,

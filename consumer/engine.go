@@ -225,7 +225,7 @@ type PartitionStatus struct {
 	Clock  events.Instant `json:"clock"`
 	// Waiting is how many input records are known to wait.
 	Waiting int64 `json:"waiting"`
-	// Newest is the highest time that a record decided here has in its topic; 0: none was.
+	// Newest is the highest time in its topic of a record of the last batch; 0: there was none.
 	Newest events.Instant `json:"newest,omitempty"`
 	// Sweeping is set while what the last tick made due is being worked off. Due is how many customers the last
 	// transaction did that for.

@@ -6,7 +6,8 @@ import (
 	"github.com/accrue-loyalty/accrue/events"
 )
 
-// Metrics takes what the engine measures; where each partition stands is in [Engine.Status]. Methods are called from the workers, concurrently, and must not block.
+// Metrics takes what the engine measures; where each partition stands is in [Engine.Status]. Methods are called from the
+// workers, concurrently, and must not block.
 type Metrics interface {
 	// Decided counts decisions of one type and result; type "" is a record that could not be read.
 	Decided(t events.Type, r events.Result, n int)

@@ -188,7 +188,9 @@ func (w *worker) report(d *decider, offsets []int64) {
 	p.tenure.set(func(s *PartitionStatus) {
 		s.Ledger, s.End = p.now.position.Ledger, p.now.position.Ledger
 		s.Clock, s.Waiting, s.Sweeping, s.Due = p.now.clock.at, waiting, p.now.sweep, d.handed
-		s.Newest = max(s.Newest, events.Instant(d.newest))
+		if d.newest != 0 {
+			s.Newest = events.Instant(d.newest)
+		}
 	})
 	p.tenure.follow(p.now.lease, len(p.now.ticks))
 	if len(offsets) == 0 {
