@@ -106,11 +106,22 @@ type complaints struct {
 // Logf implements [kfake.Logger]. What the broker says besides is of no use to anybody here.
 func (c complaints) Logf(_ kfake.LogLevel, _ string, args ...any) {
 	for _, arg := range args {
-		var failed *fs.PathError
-		if err, ok := arg.(error); ok && errors.As(err, &failed) {
-			// Without the path, which is one of many, it is one complaint.
-			c.log.Error("the embedded broker cannot read or write its folder", "dir", c.dir, "error", failed.Err)
+		err, ok := arg.(error)
+		if !ok {
+			continue
 		}
+		// Without the path, which is one of many, it is one complaint.
+		var failed *fs.PathError
+		var moved *os.LinkError
+		switch {
+		case errors.As(err, &failed):
+			err = failed.Err
+		case errors.As(err, &moved):
+			err = moved.Err
+		default:
+			continue
+		}
+		c.log.Error("the embedded broker cannot read or write its folder", "dir", c.dir, "error", err)
 	}
 }
 
