@@ -1,10 +1,23 @@
 package loyalty
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/accrue-loyalty/accrue/events"
 )
+
+// Zone returns the timezone of an IANA name. The machine's files of zones hold others: its own, which differs from machine to
+// machine, one that says that none is set, and two copies of them all, of which one counts leap seconds.
+func Zone(name string) (*time.Location, bool) {
+	folder, _, _ := strings.Cut(name, "/")
+	if slices.Contains([]string{"Local", "localtime", "posixrules", "Factory", "posix", "right"}, folder) {
+		return nil, false
+	}
+	loc, err := time.LoadLocation(name)
+	return loc, err == nil
+}
 
 // zones are the offsets that a timezone has had and will have over the years of most events, in milliseconds. An order
 // asks for half a dozen of them; package time would search all of them from the start each time.

@@ -120,8 +120,8 @@ func (d *decider) orderFact(e *events.OrderPlaced) (fact *events.OrderFact, reas
 	return fact, ""
 }
 
-// Invalid returns the reason for which e is refused under every program, because of what it holds alone; "" when that takes
-// more to tell.
+// Invalid returns the reason for which e is refused under every program, a return once its order is there, because of what
+// it holds alone; "" when that takes more to tell.
 func Invalid(e events.Event) string {
 	switch e := e.(type) {
 	case *events.OrderPlaced:

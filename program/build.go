@@ -105,7 +105,7 @@ func (b *builder) timezone(v *value) {
 	if !v.ok() {
 		return
 	}
-	loc, ok := location(v.text)
+	loc, ok := loyalty.Zone(v.text)
 	if !ok {
 		b.problem(v, timezoneHint(v.text), "unknown timezone %q", shorten(v.text))
 		return

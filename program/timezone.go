@@ -2,25 +2,14 @@ package program
 
 import (
 	"fmt"
-	"slices"
 	"strings"
-	"time"
 	"unicode"
+
+	"github.com/accrue-loyalty/accrue/loyalty"
 )
 
 // zoneBytesMax is beyond the longest name of a zone; trying what is near a longer one would only take time.
 const zoneBytesMax = 40
-
-// location returns the zone of an IANA name. The machine's files of zones hold others: its own, which differs from machine to
-// machine, one that says that none is set, and two copies of them all, of which one counts leap seconds.
-func location(name string) (*time.Location, bool) {
-	folder, _, _ := strings.Cut(name, "/")
-	if slices.Contains([]string{"Local", "localtime", "posixrules", "Factory", "posix", "right"}, folder) {
-		return nil, false
-	}
-	loc, err := time.LoadLocation(name)
-	return loc, err == nil
-}
 
 // timezoneHint suggests the zone that was meant. Nothing lists the zones, so it asks for names that are near: in the usual
 // letters, with the part of the world, with one slip of the pen.
@@ -32,7 +21,7 @@ func timezoneHint(name string) string {
 			tries = append(tries, area+"/"+usual)
 		}
 		for _, try := range append(tries, oneSlip(usual)...) {
-			if _, ok := location(try); ok && try != "" {
+			if _, ok := loyalty.Zone(try); ok && try != "" {
 				return fmt.Sprintf("did you mean %q?", try)
 			}
 		}

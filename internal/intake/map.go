@@ -85,8 +85,8 @@ func (m *Map) checkTop() (problems []error) {
 	if zone == "" {
 		zone = "UTC"
 	}
-	loc, err := time.LoadLocation(zone)
-	if err != nil || zone == "Local" { // the machine's own, which differs from machine to machine
+	loc, ok := loyalty.Zone(zone)
+	if !ok {
 		problems = append(problems, fmt.Errorf("timezone: %q is not in the zone database; write it as America/New_York", m.Timezone))
 	} else {
 		m.calendar = loyalty.NewCalendar(loc)
@@ -105,6 +105,7 @@ func (m *Map) checkTop() (problems []error) {
 	if m.Decimal != "" && m.Decimal != "." && m.Decimal != "," {
 		problems = append(problems, fmt.Errorf(`decimal: %q is neither "." nor ","`, m.Decimal))
 	}
+	var err error
 	if m.layout, err = layoutOf(m.Time); err != nil {
 		problems = append(problems, err)
 	}
