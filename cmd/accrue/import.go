@@ -39,9 +39,9 @@ type importCommand struct {
 func (importCommand) Help() string {
 	return `Reads events from files and publishes them to their topics. Everything is read and checked before anything is
 published; if a line is bad, nothing is, unless --rejects names a file for such lines. Bad are also rows of CSV that could
-only be refused: with a negative amount, more than a day ahead of now, or with the id of another event and other content, as
-when the rows of one order are in two files. Events in JSON lines that are so are published, and named. Importing the same
-file again changes nothing, because the events have the same ids.
+only be refused: with a negative amount or a line twice, more than a day ahead of now, or with the id of another event and
+other content, as when the rows of one order are in two files. Events in JSON lines that are so are published, and named.
+Importing the same file again changes nothing, because the events have the same ids.
 
 The rejects file has a line of JSON for each line that was left out, with the reason and its text. An order of which one
 row is bad is left out whole; its good rows are there too, so that it can be sent again once the bad one is mended:
@@ -138,6 +138,9 @@ func (c *importCommand) settle(r *run, batch []events.Event, sum *imported) erro
 		return c.convert(r, batch)
 	}
 	if err := c.checkTicks(batch); err != nil {
+		return err
+	}
+	if err := c.checkEnd(sum.Last); err != nil {
 		return err
 	}
 	if c.DryRun {

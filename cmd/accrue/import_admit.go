@@ -13,6 +13,12 @@ import (
 // engine takes events from clocks that are so far ahead, and a clock that was driven into the future never goes back.
 const aheadMost = 24 * time.Hour
 
+// invalidWords says what [loyalty.Invalid] means.
+var invalidWords = map[string]string{
+	"invalid_order":  "it names a line twice, has a negative amount, or an id that begins with a zero byte",
+	"invalid_return": "it has a negative amount",
+}
+
 // admission refuses events that could only be refused later, while it is known where they stand: for what they hold, for a
 // time that has not come, or because another event has their id.
 type admission struct {
@@ -45,7 +51,7 @@ func (a *admission) check(e events.Event, line int64) error {
 			"put the rows of one event into one file, or give it an id of its own", a.files[first.file], first.line)
 	}
 	if reason := loyalty.Invalid(e); reason != "" {
-		return fmt.Errorf("would be refused (%s): it names a line twice, or has a negative amount", reason)
+		return fmt.Errorf("would be refused (%s): %s", reason, invalidWords[reason])
 	}
 	if err := a.inTime(e); err != nil || again {
 		return err

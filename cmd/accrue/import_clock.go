@@ -77,8 +77,16 @@ func (c *importCommand) drive(r *run, cl *cluster, p *publisher, batch []events.
 	return note.note(int64(len(batch)))
 }
 
-// days returns the programs whose days the clock is driven by, and refuses an end that it cannot be driven to, or that
-// nobody may have meant: where it lies ahead of now, --until has to say so.
+// checkEnd refuses to drive the clock ahead of now by a wrong year in a file: --until has to say so.
+func (c *importCommand) checkEnd(last events.Instant) error {
+	if !c.DriveClock || c.Until != "" || last <= events.InstantOf(time.Now().Add(aheadMost)) {
+		return nil
+	}
+	return notSo(fmt.Errorf("the last event is of %s, more than a day ahead of now, and the clock, once there, never goes back", last),
+		"Is the year right? If it is, say how far the clock is to go, by --until.")
+}
+
+// days returns the programs whose days the clock is driven by, and refuses an end that it cannot be driven to.
 func (c *importCommand) days(r *run, cl *cluster, last events.Instant) (loyalty.History, error) {
 	history, err := cl.client.Programs(r.ctx)
 	if err != nil {
@@ -88,10 +96,6 @@ func (c *importCommand) days(r *run, cl *cluster, last events.Instant) (loyalty.
 		return nil, couldNot(consumer.ErrNoProgram, "The program's timezone says where the days begin.")
 	}
 	if c.Until == "" {
-		if last > events.InstantOf(time.Now().Add(aheadMost)) {
-			return nil, notSo(fmt.Errorf("the last event is of %s, more than a day ahead of now, and the clock, once there, never goes back", last),
-				"Is the year right? If it is, say how far the clock is to go, by --until.")
-		}
 		return history, nil
 	}
 	until, err := c.end(history.At(last).Calendar)

@@ -75,8 +75,8 @@ type eventKey struct{ customer, id string }
 
 func keyOf(e events.Event) eventKey { return eventKey{e.Head().Customer, e.Head().ID} }
 
-// refuseStale refuses events that would be stale, or too far ahead, by the clocks of their partitions, and would lose what they should bring.
-// Those that were decided before bring nothing anew: nothing is lost with them.
+// refuseStale refuses events that would be stale, or too far ahead, by the clocks of their partitions, and would lose what
+// they should bring. Those that were decided before bring nothing anew: nothing is lost with them.
 func refuseStale(r *run, cl *cluster, rest []events.Event, states []consumer.ClockState) error {
 	if latestOf(states) == 0 {
 		return nil // without a clock nothing is too old
@@ -115,11 +115,13 @@ func refuseStale(r *run, cl *cluster, rest []events.Event, states []consumer.Clo
 			"a clock yet (another --prefix, before `accrue run` ticks), with --drive-clock.")
 }
 
-// aheadOf returns an event that would be refused as being from the future, or nil.
+// aheadOf returns an event that would be refused as being from the future by a clock that stands still, or nil. What is ahead
+// of the time itself was named already, and no clock that goes takes it.
 func aheadOf(rest []events.Event, states []consumer.ClockState) events.Event {
+	latest := events.InstantOf(time.Now().Add(aheadMost))
 	for _, e := range rest {
 		s := states[schemas.Partition(e.Head().Customer, int32(len(states)))]
-		if s.Live && e.Head().At > s.At+events.Instant(aheadMost.Milliseconds()) {
+		if at := e.Head().At; s.Live && at <= latest && at > s.At+events.Instant(aheadMost.Milliseconds()) {
 			return e
 		}
 	}

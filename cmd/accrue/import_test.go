@@ -93,9 +93,11 @@ func TestADryRunRefusesWhatTheImportWould(t *testing.T) {
 	lines := one + one + strings.Replace(one, "500", "600", 1) + strings.Replace(one, `"ann"`, `"bob"`, 1) + orderLine("2", "ann", "2026-01-01T12:00:00Z", "-5") +
 		`{"type":"OrderReturned","id":"3","customer":"ann","at":"2026-01-02T12:00:00Z","order":"o-1","return":"r","lines":[{"line":"1","amount_minor":-1}]}` + "\n" +
 		orderLine("4", "ann", ahead, "500") + `{"type":"Tick","id":"t","at":"` + ahead + `"}` + "\n"
-	o := accrue(t, lines, "import", "-", "--dry-run", "--drive-clock").want(t, 0, "5 events could only be refused:", "-: line 3: has the id of another event of the same customer, at -: line 1,",
-		"line 5: would be refused (invalid_order): it names a line twice, or has a negative amount", "line 6: would be refused (invalid_return)",
-		"line 7: at: "+ahead[:10], "line 8: at: "+ahead[:10], "more than a day ahead of now: is the year right?")
+	accrue(t, lines, "import", "-", "--dry-run", "--drive-clock").want(t, 1, "5 events could only be refused:",
+		"line 7: at: "+ahead[:10], "line 8: at: "+ahead[:10], "more than a day ahead of now: is the year right?",
+		"more than a day ahead of now, and the clock, once there, never goes back", "by --until")
+	o := accrue(t, lines, "import", "-", "--dry-run", "--drive-clock", "--until", "2099-01-01").want(t, 0, "3 events could only be refused:", "-: line 3: has the id of another event of the same customer, at -: line 1,",
+		"line 5: would be refused (invalid_order): it names a line twice, has a negative amount", "line 6: would be refused (invalid_return): it has a negative amount")
 	if !strings.Contains(o.stdout, "made 8 events") {
 		t.Errorf("the summary is %s", o.stdout)
 	}

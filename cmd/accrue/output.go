@@ -179,6 +179,7 @@ func createFile(path string) (*fileOut, error) {
 		}
 	}
 	if err != nil {
+		f.abandon()
 		return nil, fmt.Errorf("writing %s: %w", path, err)
 	}
 	f.Writer = bufio.NewWriterSize(f.file, outBytes)
@@ -234,9 +235,10 @@ func (f *fileOut) commit() error {
 
 // abandon removes the file, unless it was committed.
 func (f *fileOut) abandon() {
-	if f.file != nil {
-		_ = f.file.Close()
+	if f.file == nil {
+		return
 	}
+	_ = f.file.Close()
 	if f.to != "" {
 		_ = os.Remove(f.file.Name())
 	}

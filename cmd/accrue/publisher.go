@@ -178,7 +178,14 @@ func (p *publisher) Publish(ctx context.Context, batch []events.Event) []api.Pub
 		case a := <-answers:
 			out[a.index] = a.Published
 		case <-ctx.Done():
-			return out
+			for { // what has been answered by now counts
+				select {
+				case a := <-answers:
+					out[a.index] = a.Published
+				default:
+					return out
+				}
+			}
 		}
 	}
 	return out

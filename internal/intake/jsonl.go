@@ -120,7 +120,7 @@ func cut(file string, r io.Reader, emit func(*chunk) bool) {
 	}
 	number := int64(0)
 	for {
-		c := &chunk{done: make(chan struct{}), lines: make([]Line, 0, chunkLines)}
+		c := &chunk{done: make(chan struct{})}
 		var end error
 		for end == nil && (len(c.lines) == 0 || len(c.lines) < chunkLines && ready()) {
 			var text []byte
