@@ -60,6 +60,7 @@ func inFolder(t *testing.T, cfg state.Config, pattern string) []string {
 }
 
 func TestADamagedFolderIsSetAside(t *testing.T) {
+	t.Parallel()
 	truncated := func(name string) error { return os.Truncate(name, 1000) }
 	flipped := func(name string) error {
 		b, err := os.ReadFile(name)
@@ -143,6 +144,7 @@ func TestADamagedFolderIsSetAside(t *testing.T) {
 // TestWhatTheSystemRefusesIsNotDamage has the operating system refuse a file of each kind. The folder stays as it is, and
 // is opened once it is allowed.
 func TestWhatTheSystemRefusesIsNotDamage(t *testing.T) {
+	t.Parallel()
 	for _, number := range []syscall.Errno{syscall.EACCES, syscall.EMFILE, syscall.ENOSPC, syscall.EIO, syscall.EAGAIN} {
 		for _, part := range []string{"MANIFEST", "OPTIONS", ".sst", "LOCK", "000"} {
 			t.Run(fmt.Sprintf("%s of %s", number, part), func(t *testing.T) {

@@ -73,6 +73,7 @@ func workOff(t testing.TB, p *state.Partition, until events.Instant, limit int) 
 }
 
 func TestDueNamesEveryCustomerOfALongDay(t *testing.T) {
+	t.Parallel()
 	n := racetest.Of(30_000, 2_000)
 	fs := vfs.NewMem()
 	cfg := smallConfig(fs)

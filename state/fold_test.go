@@ -22,6 +22,7 @@ func dueBy(p *loyalty.Program) func(*loyalty.Account, events.Instant) events.Ins
 // TestEveryWayOfFoldingEndsInTheSameBytes decides a history live and folds its ledger in batches and by a restore, each
 // cut up differently.
 func TestEveryWayOfFoldingEndsInTheSameBytes(t *testing.T) {
+	t.Parallel()
 	prog := parseProgram(t)
 	open := func(t *testing.T, change func(*state.Config)) *state.Partition {
 		return memoryPartition(t, func(c *state.Config) {
@@ -182,6 +183,7 @@ func TestCompareNamesWhatDiffers(t *testing.T) {
 
 // TestAnInterruptedRestoreGoesOn closes the store in the middle of a restore that has written a round.
 func TestAnInterruptedRestoreGoesOn(t *testing.T) {
+	t.Parallel()
 	prog := parseProgram(t)
 	live := memoryPartition(t, func(c *state.Config) { c.NextDue = dueBy(prog) })
 	n := racetest.Of(8000, 4000)

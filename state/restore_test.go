@@ -30,6 +30,7 @@ func renamed(ledger []events.Decision) []events.Decision {
 
 // Keys begin with the customer's length as a varint, which has two bytes from 128 on.
 func TestARestoreOfCustomersWithNamesOfAnyLength(t *testing.T) {
+	t.Parallel()
 	prog := parseProgram(t)
 	e := newEngine(t, memoryPartition(t, func(c *state.Config) { c.NextDue = dueBy(prog) }), prog, 11, 60)
 	e.run(racetest.Of(3000, 1500))
@@ -85,6 +86,7 @@ func TestRestoresBeyondTheMaximumWait(t *testing.T) {
 }
 
 func TestARestoreThatFailsLeavesWhatWasWritten(t *testing.T) {
+	t.Parallel()
 	p := memoryPartition(t, func(c *state.Config) { c.RestoreBytes = 1 << 20 })
 	broken := errors.New("cannot be decoded")
 	r := restoring(t, p, func(record []byte, d *events.Decision) error {

@@ -435,6 +435,7 @@ func TestADiskWithoutRoomIsNotWrittenTo(t *testing.T) {
 
 // TestReadersDoNotDisturbTheOwner reads everything while batches are committed, flushed and evicted; run it with -race.
 func TestReadersDoNotDisturbTheOwner(t *testing.T) {
+	t.Parallel()
 	prog := parseProgram(t)
 	p := memoryPartition(t, func(c *state.Config) {
 		c.NextDue, c.FlushEvents, c.AccountsMax = dueBy(prog), 50, 128
