@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"net/http"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -150,9 +149,8 @@ func (s *Server) decodeCart(body []byte) (order *events.OrderPlaced, total *even
 	if err != nil {
 		return nil, nil, problem(ReasonInvalidRequest, "the body cannot be read")
 	}
-	e, p := s.decodeEvent(raw)
+	e, p := s.decodeEvent(raw, "cart", problemsOf)
 	if p != nil {
-		p.Detail = strings.NewReplacer("the event was", "the cart was", "OrderPlaced "+string(id)+": ", "").Replace(p.Detail)
 		return nil, nil, p
 	}
 	order, ok := e.(*events.OrderPlaced)

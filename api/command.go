@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -34,8 +33,7 @@ type answered struct {
 // decide publishes a command and answers with its decision.
 func (s *Server) decide(ctx context.Context, c command) (*redemptionOutput, error) {
 	if err := events.Validate(c.event); err != nil {
-		// The event that it names first is of our making, perhaps with its id.
-		return nil, problem(ReasonInvalidRequest, "the command was not taken: %s", oneLine(errors.Unwrap(err)))
+		return nil, problem(ReasonInvalidRequest, "the command was not taken: %s", problemsOf(err))
 	}
 	head := c.event.Head()
 	place, p := s.own(head.Customer)

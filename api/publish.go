@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -71,7 +72,7 @@ func (s *Server) publish(ctx context.Context, in *bodyInput) (*takenOutput, erro
 	batch := make([]events.Event, 0, len(raws))
 	index := make([]int, 0, len(raws))
 	for i, raw := range raws {
-		e, p := s.decodeEvent(raw)
+		e, p := s.decodeEvent(raw, "event", oneLine)
 		if p != nil {
 			results[i] = refused(raw, p)
 			continue
@@ -132,16 +133,16 @@ func repeats(object []byte) bool {
 	return d.Decode(&value) == nil && d.More()
 }
 
-// decodeEvent reads one event that a client may publish.
-func (s *Server) decodeEvent(raw []byte) (events.Event, *Problem) {
+// decodeEvent reads one event that a client may publish; what it is called, and words of what is wrong with it, are for the
+// problem.
+func (s *Server) decodeEvent(raw []byte, what string, words func(error) string) (events.Event, *Problem) {
 	raw, p := s.hidePersonal(raw)
 	if p != nil {
 		return nil, p
 	}
 	e, err := events.DecodeJSON(raw)
 	if err != nil {
-		p := problem(ReasonInvalidEvent, "the event was not taken: %s", oneLine(err))
-		return nil, p
+		return nil, problem(ReasonInvalidEvent, "the %s was not taken: %s", what, words(err))
 	}
 	if field := inClear(e); field != "" {
 		return nil, problem(ReasonInvalidEvent, "%s: is the value itself: send its hash, or the value as %s", field, strings.TrimSuffix(field, "_hash"))
@@ -154,6 +155,14 @@ func (s *Server) decodeEvent(raw []byte) (events.Event, *Problem) {
 
 // oneLine puts joined errors into one sentence.
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+// problemsOf is oneLine for an event of our making: which one it is, means nothing to who sent what it was made of.
+func problemsOf(err error) string {
+	if invalid := new(events.InvalidError); errors.As(err, &invalid) {
+		err = invalid.Problems
+	}
+	return oneLine(err)
+}
 
 // refused answers an event that was not published.
 func refused(raw []byte, p *Problem) Taken {

@@ -125,8 +125,24 @@ func (v *validator) err(e Event) error {
 	if len(v.problems) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s %q: %w", e.EventType(), shorten(e.Head().ID), errors.Join(v.problems...))
+	return &InvalidError{Type: e.EventType(), ID: e.Head().ID, Problems: errors.Join(v.problems...)}
 }
+
+// InvalidError says which event is not valid, and why.
+type InvalidError struct {
+	Type Type
+	ID   string
+	// Problems are all that is wrong, joined.
+	Problems error
+}
+
+// Error implements error.
+func (e *InvalidError) Error() string {
+	return fmt.Sprintf("%s %q: %v", e.Type, shorten(e.ID), e.Problems)
+}
+
+// Unwrap returns the problems.
+func (e *InvalidError) Unwrap() error { return e.Problems }
 
 // isText is utf8.ValidString, in fewer steps for ASCII, which nearly all of these are.
 func isText(s string) bool {
