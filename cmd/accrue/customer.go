@@ -32,7 +32,7 @@ func (balanceCommand) Help() string {
 // Run implements the command.
 func (c *balanceCommand) Run(r *run) error {
 	var b api.Balance
-	raw, err := c.ask(r, &b, nil, "balance")
+	raw, err := c.askDays(r, &b, nil, "balance")
 	if err != nil || r.json {
 		return r.raw(raw, err)
 	}
@@ -67,7 +67,7 @@ type lotsCommand struct{ customerFlags }
 // Run implements the command.
 func (c *lotsCommand) Run(r *run) error {
 	var l api.Lots
-	raw, err := c.ask(r, &l, nil, "lots")
+	raw, err := c.askDays(r, &l, nil, "lots")
 	if err != nil || r.json {
 		return r.raw(raw, err)
 	}
@@ -93,7 +93,7 @@ func (c *statementCommand) Run(r *run) error {
 		query.Set("before", fmt.Sprint(c.Before))
 	}
 	var s api.Statement
-	raw, err := c.ask(r, &s, query, "statement")
+	raw, err := c.askDays(r, &s, query, "statement")
 	if err != nil || r.json {
 		return r.raw(raw, err)
 	}
@@ -138,7 +138,7 @@ type tierCommand struct{ customerFlags }
 // Run implements the command.
 func (c *tierCommand) Run(r *run) error {
 	var t api.Tier
-	raw, err := c.ask(r, &t, nil, "tier")
+	raw, err := c.askDays(r, &t, nil, "tier")
 	if err != nil || r.json {
 		return r.raw(raw, err)
 	}
@@ -198,8 +198,17 @@ func (f *customerFlags) client() (*apiClient, error) {
 	return f.apiFlags.client()
 }
 
-// ask reads one of a customer's resources, and returns it as it came too. For people it also looks up the zone, and says of
-// an account that has ended who has its points.
+// askDays is ask for what tells days, for which it looks up the zone.
+func (f *customerFlags) askDays(r *run, answer any, query url.Values, what ...string) (json.RawMessage, error) {
+	raw, err := f.ask(r, answer, query, what...)
+	if err == nil && !r.json {
+		f.zone, err = newAPIClient(f.URL).zone(r.ctx)
+	}
+	return raw, err
+}
+
+// ask reads one of a customer's resources, and returns it as it came too. People are told of an account that has ended who
+// has its points.
 func (f *customerFlags) ask(r *run, answer any, query url.Values, what ...string) (json.RawMessage, error) {
 	c, err := f.client()
 	if err != nil {
@@ -214,9 +223,7 @@ func (f *customerFlags) ask(r *run, answer any, query url.Values, what ...string
 	if err := json.Unmarshal(c.raw, &ended); err == nil && ended.Into != "" {
 		f.printMerged(r, ended.Into)
 	}
-	raw := c.raw
-	f.zone, err = c.zone(r.ctx)
-	return raw, err
+	return c.raw, nil
 }
 
 // printMerged says who has a customer's points.
