@@ -111,13 +111,15 @@ func (f *clusterFlags) codec(ctx context.Context, register bool) (*schemas.Codec
 	cfg := schemas.DefaultRegistryConfig(f.Registry...)
 	cfg.User, cfg.Password = f.RegistryUser, f.RegistryPassword
 	cfg.Register = register
-	// The registry is often not of those who run the brokers: whom this machine trusts stays trusted.
-	trusted, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, fmt.Errorf("reading whom this machine trusts: %w", err)
-	}
-	if cfg.TLS, err = f.tls(trusted); err != nil {
-		return nil, err
+	if f.secured() {
+		// The registry is often not of those who run the brokers: whom this machine trusts stays trusted.
+		trusted, err := x509.SystemCertPool()
+		if err != nil {
+			return nil, fmt.Errorf("reading whom this machine trusts: %w", err)
+		}
+		if cfg.TLS, err = f.tls(trusted); err != nil {
+			return nil, err
+		}
 	}
 	c, err := schemas.OpenCodec(ctx, cfg)
 	if err != nil {
