@@ -57,6 +57,9 @@ func (p *Partition) Begin() *Batch {
 	return b
 }
 
+// unpublished is the last decision of a snapshot of which the offset is not known yet.
+const unpublished = -1
+
 // Account returns the batch's own copy of an account, for Decide or Evolve to write to, and its records. A customer
 // nobody has heard of gets an empty account. What is done to it counts only if Decided follows.
 func (b *Batch) Account(customer string) (*loyalty.Account, *Records, error) {
@@ -82,6 +85,8 @@ func (b *Batch) touch(customer string) (*touched, error) {
 	}
 	t := b.blank()
 	t.slot, t.next = slot, new(snapshot)
+	// Written before it is read: a new page that is first read is mapped twice, and the second time stops all processors.
+	t.next.last = unpublished
 	switch {
 	case s == nil:
 		customer = strings.Clone(customer) // as in find
