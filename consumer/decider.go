@@ -34,8 +34,9 @@ type decider struct {
 	out *outbox
 	// began and ended are how many decisions the outbox had before and after.
 	began, ended int
-	newest       int64 // the highest timestamp decided, in milliseconds
-	handed       int   // how many customers the schedule has handed out
+	read         [topicCount]bool // the topics of which the partition's ahead are this attempt's
+	newest       int64            // the highest timestamp decided, in milliseconds
+	handed       int              // how many customers the schedule has handed out
 	history      loyalty.History
 	// before is where the batch ends, because too many that were like it broke before; nil: nowhere.
 	before *brokenError
@@ -103,7 +104,7 @@ func (d *decider) record(t int, rec *kgo.Record) error {
 		return errEnough
 	}
 	cause := events.Cause{Topic: string(inputNames[t]), Partition: d.p.id, Offset: rec.Offset}
-	e, err := d.p.e.reading.event(inputNames[t], rec, &d.p.room)
+	e, err := d.event(t)
 	if errors.Is(err, schemas.ErrRegistryUnavailable) {
 		return err
 	}

@@ -35,8 +35,8 @@ type partition struct {
 	told [topicCount]int64
 	// waiting are the records that were admitted and are not decided; of the clock's, those that are not parsed.
 	waiting queues
-	// room and rules are the memory of the event and the decision at hand.
-	room  schemas.EventRoom
+	// ahead and rules are the memory of the next events and of the decision at hand.
+	ahead [topicCount]*ahead
 	rules loyalty.Decider
 
 	// now is where the last committed batch left the partition; next, where the batch at hand would leave it.

@@ -24,6 +24,8 @@ type Batch struct {
 	spare   []*touched
 	desk    desk
 	evolver loyalty.Evolver
+	// read is what [Batch.Prefetch] has read, which is of no interest; but nobody may leave out reading it.
+	read int
 }
 
 // touched is the batch's copy of an account.

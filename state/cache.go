@@ -45,13 +45,15 @@ type slot struct {
 	evicted bool
 }
 
-func (p *Partition) shardOf(customer string) *shard {
+func (p *Partition) shardOf(customer string) *shard { return &p.shards[shardIndex(customer)] }
+
+func shardIndex(customer string) int {
 	// FNV-1a over the customer, folded to the number of shards.
 	h := uint32(2166136261)
 	for i := range len(customer) {
 		h = (h ^ uint32(customer[i])) * 16777619
 	}
-	return &p.shards[(h^h>>15)%shardCount]
+	return int((h ^ h>>15) % shardCount)
 }
 
 // cached returns the customer's slot, or nil, with the count to hand to fill.

@@ -47,7 +47,10 @@ func (b *Batch) Commit(next Position, offsets []int64) error {
 	}
 	p.mu.Lock()
 	limit := p.store.accountsPerShard()
-	for _, t := range b.touched {
+	for n, t := range b.touched {
+		if n%Ahead == 0 {
+			b.prefetchCommit(b.touched[n:min(n+Ahead, len(b.touched))])
+		}
 		if len(t.entries) == 0 {
 			continue
 		}

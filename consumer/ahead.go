@@ -1,0 +1,55 @@
+package consumer
+
+import (
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/schemas"
+	"github.com/accrue-loyalty/accrue/state"
+)
+
+// ahead are the events of a topic's next records. They are read several at a time, which leaves what reading takes in
+// the processor's caches, and has it wait for all their customers at once.
+type ahead struct {
+	// from is the index of the first in the queue, n how many there are; err is why there are no more, nil: no reason.
+	from, n int
+	err     error
+	rooms   [state.Ahead]schemas.EventRoom
+	events  [state.Ahead]events.Event
+}
+
+// event returns the event of the next record of a topic, good until the next [state.Ahead] of the topic's are read.
+func (d *decider) event(t int) (events.Event, error) {
+	if d.p.ahead[t] == nil {
+		d.p.ahead[t] = &ahead{}
+	}
+	a, next := d.p.ahead[t], d.p.next.heads[t]
+	if !d.read[t] || next > a.from+a.n || next == a.from+a.n && a.err == nil {
+		d.read[t] = true
+		a.from = next
+		a.fill(&d.p.e.reading, inputNames[t], d.p.waiting[t][next:])
+		var customers [state.Ahead]string
+		for i, e := range a.events[:a.n] {
+			customers[i] = e.Head().Customer
+		}
+		d.b.Prefetch(customers[:a.n])
+	}
+	if next == a.from+a.n {
+		return nil, a.err
+	}
+	return a.events[next-a.from], nil
+}
+
+// fill reads the events of the first records.
+func (a *ahead) fill(r *reading, t schemas.Topic, records []*kgo.Record) {
+	a.n, a.err = 0, nil
+	for _, rec := range records[:min(len(records), state.Ahead)] {
+		e, err := r.event(t, rec, &a.rooms[a.n])
+		if err != nil {
+			a.err = err
+			return
+		}
+		a.events[a.n] = e
+		a.n++
+	}
+}
