@@ -27,11 +27,11 @@ type Balance struct {
 	AsOf     events.Instant `json:"as_of"`
 }
 
-// balanceOf reckons the balance as of r.asOf. The rules book an expiry only by a tick; until then its points are
+// balanceOf reckons the balance as of r.asOf, with what expires in the memory of room. The rules book an expiry only by a tick; until then its points are
 // taken out here, so that a late tick never shows points that nobody can spend.
-func balanceOf(r *reader) Balance {
+func balanceOf(room []loyalty.Expiring, r *reader) Balance {
 	b := Balance{
-		Summary:    loyalty.Summarize(r.program, r.account, r.place.Clock),
+		Summary:    loyalty.SummarizeIn(room, r.program, r.account, r.place.Clock),
 		MergedInto: r.account.MergedInto,
 		AsOf:       r.asOf,
 	}
@@ -79,9 +79,14 @@ func expiredBy(l *loyalty.Lot, t events.Instant) bool {
 }
 
 // balanceBuffer is what one answer is built in.
-type balanceBuffer struct{ body, headers []byte }
+type balanceBuffer struct {
+	expiring      []loyalty.Expiring
+	body, headers []byte
+}
 
-var balanceBuffers = sync.Pool{New: func() any { return &balanceBuffer{make([]byte, 0, 1024), make([]byte, 0, 96)} }}
+var balanceBuffers = sync.Pool{New: func() any {
+	return &balanceBuffer{make([]loyalty.Expiring, 0, 16), make([]byte, 0, 1024), make([]byte, 0, 96)}
+}}
 
 // balance answers the hot route.
 func (s *Server) balance(w http.ResponseWriter, r *http.Request) {
@@ -99,8 +104,9 @@ func (s *Server) balance(w http.ResponseWriter, r *http.Request) {
 		p.write(w)
 		return
 	}
-	b := balanceOf(&found)
 	buf := balanceBuffers.Get().(*balanceBuffer)
+	b := balanceOf(buf.expiring, &found)
+	buf.expiring = b.Expiring
 	buf.write(w, r, &b, &found)
 	balanceBuffers.Put(buf)
 }

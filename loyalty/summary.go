@@ -33,10 +33,15 @@ type Expiring struct {
 
 // Summarize returns a's balance as of the partition clock (not before the latest order's time).
 func Summarize(p *Program, a *Account, clock events.Instant) Summary {
+	return SummarizeIn([]Expiring{}, p, a, clock)
+}
+
+// SummarizeIn is [Summarize] with Expiring in the memory of room.
+func SummarizeIn(room []Expiring, p *Program, a *Account, clock events.Instant) Summary {
 	b := a.Balance()
 	s := Summary{
 		Customer: a.Customer, Active: b.Active, Pending: b.Pending, Reserved: b.Reserved, Deficit: b.Deficit,
-		Tier: p.tierName(a.Tier), Totals: a.Totals, Expiring: []Expiring{},
+		Tier: p.tierName(a.Tier), Totals: a.Totals,
 	}
 	if p.Tiers != nil {
 		spend, points := a.qualifying(p.window(max(clock, a.LatestOrder)))
@@ -45,18 +50,28 @@ func Summarize(p *Program, a *Account, clock events.Instant) Summary {
 			s.QualifyingPoints = &points
 		}
 	}
+	s.Expiring = a.expiring(room[:0], clock)
+	return s
+}
+
+// expiring appends what goes after the clock to none.
+func (a *Account) expiring(none []Expiring, clock events.Instant) []Expiring {
+	all := none
 	for i := range a.Lots {
 		l := &a.Lots[i]
 		if l.Active == 0 || l.ExpiresAt == 0 || l.ExpiresAt <= clock {
 			continue
 		}
-		at, found := slices.BinarySearchFunc(s.Expiring, l.ExpiresAt, func(x Expiring, t events.Instant) int { return int(x.At - t) })
-		if !found {
-			s.Expiring = slices.Insert(s.Expiring, at, Expiring{At: l.ExpiresAt})
+		at, found := len(all), false
+		if at > 0 && all[at-1].At >= l.ExpiresAt { // as nearly no lot goes before one that is older
+			at, found = slices.BinarySearchFunc(all, l.ExpiresAt, func(x Expiring, t events.Instant) int { return int(x.At - t) })
 		}
-		s.Expiring[at].Points += l.Active
+		if !found {
+			all = slices.Insert(all, at, Expiring{At: l.ExpiresAt})
+		}
+		all[at].Points += l.Active
 	}
-	return s
+	return all
 }
 
 // Check returns an error naming the first invariant that a breaks: the totals balance, and no bucket is below zero.
