@@ -275,6 +275,9 @@ func (a *Account) qualify(at events.Instant, spend Exact, points events.Points) 
 			if last < 0 {
 				a.spendBits = 1
 			}
+			if len(a.Qualifying) == cap(a.Qualifying) {
+				a.Qualifying = slices.Grow(a.Qualifying, roomAfter(len(a.Qualifying)))
+			}
 			a.Qualifying = append(a.Qualifying, Qualifying{At: at, Spend: spend, Points: points})
 			a.measure(spend)
 		}

@@ -79,10 +79,19 @@ func (a *Account) insertLot(l Lot) *Lot {
 	return &a.Lots[i]
 }
 
+// roomAfter is how much more a list of n gets room for at least. Most customers have one of something or many: who gets
+// the second is given room for four.
+func roomAfter(n int) int {
+	if n == 1 {
+		return 3
+	}
+	return 1
+}
+
 // growLots moves the lots to an array with more room. Their orders become pieces of one string on the way, which leaves
 // the collector with fewer things to mark and has them lie together for who writes them.
 func (a *Account) growLots() {
-	a.Lots, a.lotsShared = slices.Grow(a.Lots, 1), 0
+	a.Lots, a.lotsShared = slices.Grow(a.Lots, roomAfter(len(a.Lots))), 0
 	size := 0
 	for i := range a.Lots {
 		size += len(a.Lots[i].Order)
