@@ -18,7 +18,7 @@ type ahead struct {
 	events  [state.Ahead]events.Event
 }
 
-// event returns the event of the next record of a topic, good until the next [state.Ahead] of the topic's are read.
+// event returns the event of the next record of a topic, good until those that were read with it are decided.
 func (d *decider) event(t int) (events.Event, error) {
 	if d.p.ahead[t] == nil {
 		d.p.ahead[t] = &ahead{}
@@ -40,10 +40,17 @@ func (d *decider) event(t int) (events.Event, error) {
 	return a.events[next-a.from], nil
 }
 
-// fill reads the events of the first records.
+// aheadBytesMax is how long records may be, together, that are read before the first of them is decided.
+const aheadBytesMax = 256 << 10
+
+// fill reads the events of the first records, one at least.
 func (a *ahead) fill(r *reading, t schemas.Topic, records []*kgo.Record) {
 	a.n, a.err = 0, nil
+	size := 0
 	for _, rec := range records[:min(len(records), state.Ahead)] {
+		if size += len(rec.Value); size > aheadBytesMax && a.n > 0 {
+			return
+		}
 		e, err := r.event(t, rec, &a.rooms[a.n])
 		if err != nil {
 			a.err = err

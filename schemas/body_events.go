@@ -111,6 +111,9 @@ func eventBody(x *wire, e events.Event) bool {
 	return true
 }
 
+// roomLinesMax is how many lines a room keeps the memory of.
+const roomLinesMax = 256
+
 // event returns an event to decode into, which sets every field. Only orders, which are most of the traffic, use the
 // room; a new one comes with place for the lines that most have.
 func (r *EventRoom) event(t events.Type) events.Event {
@@ -118,6 +121,9 @@ func (r *EventRoom) event(t events.Type) events.Event {
 		return events.New(t)
 	}
 	if r != nil {
+		if cap(r.order.Lines) > roomLinesMax {
+			r.order = events.OrderPlaced{}
+		}
 		return &r.order
 	}
 	room := new(struct {
