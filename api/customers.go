@@ -94,7 +94,7 @@ type Statement struct {
 
 type statementInput struct {
 	CustomerInput
-	Before int64 `query:"before" minimum:"0" doc:"Only decisions below this ledger offset"`
+	Before int64 `query:"before" minimum:"0" doc:"Only decisions below this ledger offset; 0 or absent: the newest"`
 	Limit  int   `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"At most so many decisions"`
 }
 

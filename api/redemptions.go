@@ -17,7 +17,7 @@ type RedeemRequest struct {
 	Customer string `json:"customer"`
 	// Redemption names the redemption from now on.
 	Redemption string         `json:"redemption,omitempty" doc:"Your id of the redemption; without one, the idempotency key, or one is made up"`
-	Points     events.Points  `json:"points" doc:"Above 0"`
+	Points     *events.Points `json:"points" nullable:"false" doc:"Above 0"`
 	Order      string         `json:"order,omitempty" doc:"The order that the points pay for"`
 	OrderTotal *events.Money  `json:"order_total_minor,omitempty" minimum:"0" doc:"What the customer is to pay for the order, in minor units of the program's currency: bounds the share that points may pay, of 0 to nothing"`
 	Reward     string         `json:"reward,omitempty"`
@@ -102,6 +102,10 @@ func (s *Server) redeem(ctx context.Context, in *redeemInput) (*redemptionOutput
 	if req.Redemption == "" {
 		req.Redemption = head.ID
 	}
+	// A number that was left out, or misspelt, is a mistake in the request and nothing for the rules to refuse.
+	if req.Points == nil {
+		return nil, problem(ReasonInvalidRequest, "points: is missing")
+	}
 	var total events.Money
 	if req.OrderTotal != nil {
 		if total = *req.OrderTotal; total < 0 {
@@ -110,7 +114,7 @@ func (s *Server) redeem(ctx context.Context, in *redeemInput) (*redemptionOutput
 	}
 	return s.decide(ctx, command{
 		event: &events.RedemptionRequested{
-			Header: head, Redemption: req.Redemption, Points: req.Points, Order: req.Order, OrderTotal: total, Reward: req.Reward,
+			Header: head, Redemption: req.Redemption, Points: *req.Points, Order: req.Order, OrderTotal: total, Reward: req.Reward,
 		},
 		free:       req.OrderTotal != nil && total == 0,
 		redemption: req.Redemption, want: events.StateReserved, status: statusRedeemed, timed: timed, keyed: req.ID+in.Key != "",

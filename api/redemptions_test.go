@@ -51,6 +51,15 @@ func TestRedeem(t *testing.T) {
 			t.Errorf("the problem is %+v", p)
 		}
 	})
+	t.Run("refused without a number of points, before anything is decided", func(t *testing.T) {
+		s := rich(t)
+		for _, request := range []string{`{"customer":"ann"}`, `{"customer":"ann","points":null}`} {
+			p := s.post("/v1/redemptions", request).problem(http.StatusUnprocessableEntity, api.ReasonInvalidRequest)
+			if p.Detail != "points: is missing" || p.Decision != nil {
+				t.Errorf("%s: the problem is %+v", request, p)
+			}
+		}
+	})
 	t.Run("declined below the minimum", func(t *testing.T) {
 		rich(t).post("/v1/redemptions", redeem(9, "")).problem(http.StatusConflict, "below_minimum")
 	})

@@ -53,7 +53,7 @@ func (c *redeemCommand) Run(r *run) error {
 	if c.OrderTotal != nil && *c.OrderTotal < 0 {
 		return wrongUsage(fmt.Errorf("--order-total: is %d, must be 0 or more", *c.OrderTotal))
 	}
-	req := api.RedeemRequest{ID: string(c.ID), Customer: c.Customer, Points: events.Points(c.Points), Redemption: string(c.Redemption),
+	req := api.RedeemRequest{ID: string(c.ID), Customer: c.Customer, Points: new(events.Points(c.Points)), Redemption: string(c.Redemption),
 		Order: string(c.Order), OrderTotal: c.OrderTotal, Reward: string(c.Reward)}
 	x, err := c.settle(r, req, "v1", "redemptions")
 	if err != nil {

@@ -282,7 +282,7 @@ func (t *demoTour) explainOrder() error {
 func (t *demoTour) redeem() error {
 	c := t.client()
 	x := &t.found.Redemption
-	body := api.RedeemRequest{ID: "demo-redeem", Customer: demoShopper, Redemption: "demo", Points: demoRedeem}
+	body := api.RedeemRequest{ID: "demo-redeem", Customer: demoShopper, Redemption: "demo", Points: new(events.Points(demoRedeem))}
 	began := time.Now()
 	if err := c.post(t.ctx, body, &x.Reserved, "v1", "redemptions"); err != nil {
 		return err
