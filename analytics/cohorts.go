@@ -270,10 +270,10 @@ func (m *CohortMonth) take(a *activity) {
 		m.Active++
 	}
 	m.Orders += a.orders
-	m.Revenue += a.revenue
-	m.Refunds += a.refunds
-	m.Points += a.earned
-	m.Redeemed += a.redeemed
+	m.Revenue = plus(m.Revenue, a.revenue)
+	m.Refunds = plus(m.Refunds, a.refunds)
+	m.Points = plus(m.Points, a.earned)
+	m.Redeemed = plus(m.Redeemed, a.redeemed)
 }
 
 // value fills in the lifetime values. Discounting makes irrational figures, so these are floats, rounded to a
@@ -284,7 +284,7 @@ func (c *Cohort) value(discount float64) {
 	for i := range c.Months {
 		m := &c.Months[i]
 		net := m.Revenue - m.Refunds
-		plain += net
+		plain = plus(plain, net)
 		discounted += float64(net) / math.Pow(1+discount, float64(m.Since)/12)
 		m.LTV = hundredths(float64(plain) / float64(c.Customers))
 		m.LTVDiscounted = hundredths(discounted / float64(c.Customers))

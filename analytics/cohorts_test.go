@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -233,6 +234,28 @@ func TestRefundsOfLargeOrders(t *testing.T) {
 		Facts: events.Facts{Type: events.TypeOrderReturned, At: o.At + 1, Returns: []events.ReturnFact{{Order: "1", Return: "r", Lines: []events.ReturnLine{{Line: 0, Amount: 5_000_000_000}}}}}})
 	if got := w.cohorts()[0].Months[0].Refunds; got != 4_000_000_000 {
 		t.Errorf("half of an order of 8,000,000,000 came back: refunds are %d", got)
+	}
+}
+
+// A slip of a shop may be as large as 64 bits hold, and counts like any order: what is added to it makes no loss.
+func TestRevenueThatDoesNotFitStaysAtTheEnd(t *testing.T) {
+	w := newWorld(t)
+	slip := w.order("ann", "1", "2026-01-10T10:00:00Z", 0, 0)
+	slip.Lines[0].Amount = math.MaxInt64
+	w.accept(slip, "", math.MaxInt64)
+	w.accept(w.order("ann", "2", "2026-01-11T10:00:00Z", 500, 0), "", 5)
+	w.accept(w.order("bob", "3", "2026-01-12T10:00:00Z", 500, 0), "", 5)
+	converted := w.order("bob", "4", "2026-02-12T10:00:00Z", 0, 0)
+	converted.Lines[0].Amount = math.MaxInt64
+	w.accept(converted, "1.08", 0)
+	c := w.cohorts()[0]
+	for _, m := range c.Months {
+		if m.Revenue != math.MaxInt64 || m.LTV <= 0 || m.LTVDiscounted <= 0 {
+			t.Errorf("month %+v", m)
+		}
+	}
+	if got := c.Months[0].Points; got != math.MaxInt64 {
+		t.Errorf("points are %d", got)
 	}
 }
 

@@ -2,6 +2,7 @@ package analytics
 
 import (
 	"fmt"
+	"math"
 	"math/big"
 
 	"github.com/accrue-loyalty/accrue/events"
@@ -19,10 +20,23 @@ type activity struct {
 
 func (a *activity) add(b activity) {
 	a.orders += b.orders
-	a.revenue += b.revenue
-	a.refunds += b.refunds
-	a.earned += b.earned
-	a.redeemed += b.redeemed
+	a.revenue = plus(a.revenue, b.revenue)
+	a.refunds = plus(a.refunds, b.refunds)
+	a.earned = plus(a.earned, b.earned)
+	a.redeemed = plus(a.redeemed, b.redeemed)
+}
+
+// plus adds, and stays at the end of 64 bits rather than come out at the other one: an order of any amount counts, and one
+// slip of a shop must not make a month's revenue negative.
+func plus[N events.Money | events.Points](x, y N) N {
+	sum := x + y
+	switch {
+	case x > 0 && y > 0 && sum < 0:
+		return math.MaxInt64
+	case x < 0 && y < 0 && sum >= 0:
+		return math.MinInt64
+	}
+	return sum
 }
 
 // tally is what the customers of one partition did. One goroutine at a time owns it.
@@ -123,15 +137,14 @@ func (t *tally) decision(d *events.Decision) error {
 	for i := range d.Entries {
 		switch d.Entries[i].Type { //nolint:exhaustive // the report counts only these two
 		case events.Earn:
-			earned += d.Entries[i].Points
+			earned = plus(earned, d.Entries[i].Points)
 		case events.Confirm:
-			redeemed += d.Entries[i].Points
+			redeemed = plus(redeemed, d.Entries[i].Points)
 		}
 	}
 	if earned != 0 || redeemed != 0 {
 		a := t.in(d.Customer, t.monthOf(f.At))
-		a.earned += earned
-		a.redeemed += redeemed
+		a.add(activity{earned: earned, redeemed: redeemed})
 	}
 	return nil
 }
@@ -166,8 +179,7 @@ func (t *tally) order(customer string, e *events.OrderPlaced, rate string, comeb
 	}
 	m := t.monthOf(e.At)
 	a := t.in(customer, m)
-	a.orders++
-	a.revenue += converted
+	a.add(activity{orders: 1, revenue: converted})
 	if first, ok := t.first[customer]; !ok || m < first {
 		t.first[customer] = m
 	}
@@ -184,7 +196,7 @@ func (t *tally) order(customer string, e *events.OrderPlaced, rate string, comeb
 			refund = max(min(refund, left), 0)
 		}
 		left -= refund
-		t.in(customer, t.monthOf(c.at)).refunds += refund
+		t.in(customer, t.monthOf(c.at)).add(activity{refunds: refund})
 	}
 	return nil
 }
@@ -235,7 +247,14 @@ func convert(x *big.Rat, rate string) (events.Money, error) {
 func roundHalfUp(x *big.Rat) int64 {
 	twice := new(big.Int).Lsh(x.Num(), 1)
 	twice.Add(twice, x.Denom())
-	return new(big.Int).Div(twice, new(big.Int).Lsh(x.Denom(), 1)).Int64()
+	whole := twice.Div(twice, new(big.Int).Lsh(x.Denom(), 1))
+	switch {
+	case whole.IsInt64():
+		return whole.Int64()
+	case whole.Sign() < 0:
+		return math.MinInt64
+	}
+	return math.MaxInt64
 }
 
 // bitset is a set of offsets.

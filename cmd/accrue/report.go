@@ -139,12 +139,12 @@ func printCohorts(w io.Writer, c *analytics.Cohorts) {
 	var rows [][]any
 	for _, co := range c.Cohorts {
 		var orders int64
-		var revenue events.Money
+		var revenue float64
 		var points events.Points
 		for _, m := range co.Months {
-			orders, revenue, points = orders+m.Orders, revenue+m.Revenue-m.Refunds, points+m.Points
+			orders, revenue, points = orders+m.Orders, revenue+float64(m.Revenue-m.Refunds), points+m.Points
 		}
-		row := []any{co.Month, thousands(co.Customers), thousands(orders), money(float64(revenue), c.Decimals), thousands(int64(points))}
+		row := []any{co.Month, thousands(co.Customers), thousands(orders), money(revenue, c.Decimals), thousands(int64(points))}
 		for _, since := range shown {
 			if since >= len(co.Months) {
 				row = append(row, "")
