@@ -180,7 +180,12 @@ func (t *demoTour) say(format string, args ...any) { fmt.Fprintf(t.out, format+"
 func (t *demoTour) walk(began time.Time) error {
 	t.found.Version, t.found.Addresses = versionOf(), t.world.addresses(t.instance)
 	for _, step := range []func() error{t.importHistory, t.showBalances, t.explainOrder, t.redeem, t.showCohorts, t.verifyLedger} {
-		if err := step(); err != nil {
+		err := step()
+		switch {
+		case err != nil && t.ctx.Err() != nil:
+			// What the step says of going on later is not so here: everything was in memory.
+			return interrupted()
+		case err != nil:
 			return err
 		}
 	}

@@ -2,11 +2,49 @@ package main_test
 
 import (
 	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
 	"os/exec"
+	"strings"
 	"testing"
 
+	main "github.com/accrue-loyalty/accrue/cmd/accrue"
 	"github.com/accrue-loyalty/accrue/internal/racetest"
+	"github.com/accrue-loyalty/accrue/internal/racetest/racekafka"
 )
+
+// TestADemoThatIsInterruptedPromisesNothing ends it while the history comes in, of which nothing is left then.
+func TestADemoThatIsInterruptedPromisesNothing(t *testing.T) {
+	t.Parallel()
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	var out, errs lockedBuffer
+	m := &main.Main{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Kafka: racekafka.Options()}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	free.Close()
+	ended := make(chan int, 1)
+	go func() { ended <- m.Run(ctx, []string{"demo", "--listen", address}) }()
+	eventually(t, "purchases are decided", func() bool {
+		r, err := http.Get("http://" + address + "/metrics")
+		if err != nil {
+			return false
+		}
+		defer r.Body.Close()
+		b, err := io.ReadAll(r.Body)
+		return err == nil && bytes.Contains(b, []byte(`type="OrderPlaced"`))
+	})
+	interrupt()
+	if code := <-ended; code != 3 || !strings.Contains(errs.String(), "interrupted before it was done") ||
+		strings.Contains(errs.String(), "Run it again") {
+		t.Errorf("it ended with %d and said:\n%s", code, &errs)
+	}
+}
 
 type cohort struct {
 	Month     string `json:"month"`
