@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ import (
 
 // document is the OpenAPI document that a server serves, as a client uses it that was made of it.
 type document struct {
+	whole    any
 	compiler *jsonschema.Compiler
 	mu       sync.Mutex
 	compiled map[string]*jsonschema.Schema
@@ -37,10 +39,28 @@ var served = sync.OnceValues(func() (*document, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &document{compiler: jsonschema.NewCompiler(), compiled: map[string]*jsonschema.Schema{}}
+	d := &document{whole: doc, compiler: jsonschema.NewCompiler(), compiled: map[string]*jsonschema.Schema{}}
 	d.compiler.AssertFormat()
 	return d, d.compiler.AddResource("openapi.json", doc)
 })
+
+// has reports whether there is something at a path of keys, of which the last is the name of a header.
+func (d *document) has(keys ...string) bool {
+	at := d.whole
+	for i, k := range keys {
+		members, _ := at.(map[string]any)
+		if i == len(keys)-1 {
+			for name := range members {
+				if http.CanonicalHeaderKey(name) == k {
+					return true
+				}
+			}
+			return false
+		}
+		at = members[k]
+	}
+	return false
+}
 
 // schema returns the schema at a path of keys, or an error when the document has none there.
 func (d *document) schema(keys ...string) (*jsonschema.Schema, error) {
@@ -60,7 +80,7 @@ func (d *document) schema(keys ...string) (*jsonschema.Schema, error) {
 	return s, err
 }
 
-// holds tests an answer, and the body that led to a success, against the document.
+// holds tests an answer, the headers that clients act on, and the body that led to a success, against the document.
 func (d *document) holds(t *testing.T, r *http.Request, sent string, got reply) {
 	t.Helper()
 	method, path, routed := strings.Cut(r.Pattern, " ")
@@ -85,6 +105,12 @@ func (d *document) holds(t *testing.T, r *http.Request, sent string, got reply) 
 		}
 		if err != nil {
 			t.Errorf("%s: the document has it otherwise: %v\n%s", r.Pattern, err, body)
+		}
+	}
+	for name := range got.header {
+		acted := strings.HasPrefix(name, "Accrue-") || slices.Contains([]string{"Etag", "Idempotent-Replayed", "Retry-After"}, name)
+		if acted && !d.has("paths", path, strings.ToLower(method), "responses", strconv.Itoa(got.status), "headers", name) {
+			t.Errorf("%s: the document does not have the header %s of %d", r.Pattern, name, got.status)
 		}
 	}
 	if media != "text/plain" {

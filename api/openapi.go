@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -58,16 +59,38 @@ func problems(reasons ...Reason) map[string]*huma.Response {
 		status := strconv.Itoa(r.Status())
 		if have, ok := out[status]; ok {
 			have.Description += ", " + string(r)
+			maps.Copy(have.Headers, problemHeaders(r))
 			continue
 		}
 		out[status] = &huma.Response{
-			Description: http.StatusText(r.Status()) + ": " + string(r),
+			Description: http.StatusText(r.Status()) + ": " + string(r), Headers: problemHeaders(r),
 			Content: map[string]*huma.MediaType{
 				problemType: {Schema: &huma.Schema{Ref: "#/components/schemas/Problem"}},
 			},
 		}
 	}
 	return out
+}
+
+// problemHeaders describes what a refusal may carry beside its body, for clients to act on.
+func problemHeaders(r Reason) map[string]*huma.Param {
+	headers := map[string]*huma.Param{}
+	add := func(name, kind, doc string) {
+		headers[name] = &huma.Param{Schema: &huma.Schema{Type: kind}, Description: doc}
+	}
+	if r.retryAfterSeconds() > 0 {
+		add("Retry-After", huma.TypeInteger, "Seconds after which to ask again")
+	}
+	switch r.Status() {
+	case ReasonNotOwner.Status():
+		add(ownerHeader, huma.TypeString, "Base URL of the instance that answers for this customer")
+	case ReasonConflict.Status():
+		add(replayedHeader, huma.TypeString, "true when the answer is that to an earlier request under the same key")
+		fallthrough
+	case ReasonUnknownCustomer.Status(), ReasonPositionNotReached.Status():
+		add(positionHeader, huma.TypeString, "What the answer reflects: partition@next ledger offset")
+	}
+	return headers
 }
 
 // documentBody describes the body of a POST whose bytes the handler reads itself.
@@ -154,6 +177,7 @@ func (s *Server) documentBalance() {
 	headers := positionHeaders()
 	headers["ETag"] = &huma.Param{Schema: &huma.Schema{Type: huma.TypeString},
 		Description: "Names the account's ledger position and what else the answer depends on"}
+	headers["Cache-Control"] = &huma.Param{Schema: &huma.Schema{Type: huma.TypeString}}
 	op.Responses[strconv.Itoa(statusRead)] = &huma.Response{Description: "The balance", Headers: headers,
 		Content: map[string]*huma.MediaType{jsonType: {
 			Schema: s.doc.Components.Schemas.Schema(reflect.TypeFor[Balance](), true, "")}}}
