@@ -72,7 +72,7 @@ func TestUnreadableRecordsSayWhy(t *testing.T) {
 		code  schemas.Code
 		says  string
 	}{
-		{"nothing", nil, schemas.CodeFraming, "0 bytes"},
+		{"nothing", nil, schemas.CodeFraming, "no value"},
 		{"JSON", []byte(`{"type":"OrderPlaced"}`), schemas.CodeFraming, "7b 22 74 79"},
 		{"a cut mark", good[:9], schemas.CodeFraming, "9 bytes"},
 		{"a fingerprint nobody has", stranger, schemas.CodeUnknownSchema, "upgraded"},

@@ -36,6 +36,8 @@ func (c *Codec) unframe(value []byte) (*writer, []byte, error) {
 	case len(value) >= registryBytes && value[0] == registryMark:
 		w, err := c.writerByID(binary.BigEndian.Uint32(value[1:]))
 		return w, value[registryBytes:], err
+	case len(value) == 0:
+		return nil, nil, unreadable(CodeFraming, "the record has no value, where an event is expected")
 	default:
 		n := min(len(value), 4)
 		return nil, nil, unreadable(CodeFraming,
