@@ -243,6 +243,7 @@ func TestFlagsThatCannotBeMeantAreNamed(t *testing.T) {
 		"--redemption: is empty: give":    {"redeem", "ann", "5", "--redemption", ""},
 		"--reward: is empty":              {"redeem", "ann", "5", "--reward="},
 		"--order: is empty":               {"confirm", "ann", "r1", "--order", ""},
+		"--source: of which version?":     {"program", "show", "--source"},
 		"--id: is empty":                  {"adjust", "ann", "--points=5", "--reason", "x", "--actor", "ada", "--id", ""},
 	} {
 		accrue(t, "", args...).want(t, 2, flag)

@@ -176,12 +176,15 @@ func publishProgram(ctx context.Context, cl *cluster, draft program.Draft) (publ
 
 type programShowCommand struct {
 	Version *int32 `arg:"" optional:"" help:"The version to show; without it, all are listed."`
-	Source  bool   `help:"Print its file as it was published."`
+	Source  bool   `help:"Print that version's file as it was published."`
 	clusterFlags
 }
 
 // Run implements the command.
 func (c *programShowCommand) Run(r *run) error {
+	if c.Source && c.Version == nil {
+		return wrongUsage(errors.New("--source: of which version? `accrue program show` lists them, `accrue program show 1 --source` prints the first one's file"))
+	}
 	cl, err := c.reach(r.ctx, false, nil, r.Kafka...)
 	if err != nil {
 		return err
