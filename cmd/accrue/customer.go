@@ -57,8 +57,20 @@ func printBalance(w io.Writer, b *api.Balance, zone *time.Location) error {
 		fmt.Fprintf(w, "  %s expire on %s\n", thousands(int64(e.Points)), day(e.At, zone))
 	}
 	t := b.Totals
-	_, err := fmt.Fprintf(w, "ever: %s issued, %s redeemed, %s expired, %s revoked (as of %s)\n",
-		thousands(int64(t.Issued)), thousands(int64(t.Redeemed)), thousands(int64(t.Expired)), thousands(int64(t.Revoked)), b.AsOf)
+	fmt.Fprintf(w, "ever: %s issued, %s redeemed, %s expired, %s revoked",
+		thousands(int64(t.Issued)), thousands(int64(t.Redeemed)), thousands(int64(t.Expired)), thousands(int64(t.Revoked)))
+	for _, x := range []struct {
+		n    events.Points
+		what string
+	}{
+		{t.Reinstated, "reinstated"}, {t.Adjusted, "adjusted"}, {t.TransferredIn, "transferred in"},
+		{t.TransferredOut, "transferred out"}, {t.Forfeited, "forfeited"},
+	} {
+		if x.n != 0 {
+			fmt.Fprintf(w, ", %s %s", thousands(int64(x.n)), x.what)
+		}
+	}
+	_, err := fmt.Fprintf(w, " (as of %s)\n", b.AsOf)
 	return err
 }
 

@@ -262,6 +262,17 @@ func TestABrokerThatDoesNotAnswerMayWantNoTLS(t *testing.T) {
 	accrue(t, "", "verify", "--brokers", "127.0.0.1:1").want(t, 3, "Is it running, and is --brokers ($ACCRUE_BROKERS) its address?")
 }
 
+func TestABalanceTellsWhereItsPointsCameFrom(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"customer":"ann","active":1035,"totals":{"adjusted":-5,"transferred_in":1000,"reinstated":40}}`)
+	}))
+	defer server.Close()
+	const want = "ever: 0 issued, 0 redeemed, 0 expired, 0 revoked, 40 reinstated, -5 adjusted, 1,000 transferred in (as of"
+	if o := accrue(t, "", "balance", "ann", "--url", server.URL).want(t, 0); !strings.Contains(o.stdout, want) {
+		t.Errorf("it said %q, want %q", o.stdout, want)
+	}
+}
+
 func TestATierIsToldInWhatItCounts(t *testing.T) {
 	for what, want := range map[string]string{
 		`"metric":"spend","currency":"USD"`: "4,000.00 USD more to Gold, from 5,000.00 USD",
