@@ -185,6 +185,8 @@ func (a *Account) Reset(customer string) {
 func (a *Account) Clone() *Account {
 	c := new(Account)
 	a.Succeed(c)
+	// Nothing of an empty list is shared, but the room behind it is a's successor's.
+	c.Lots, c.Qualifying = slices.Clip(c.Lots), slices.Clip(c.Qualifying)
 	c.ownLots()
 	c.ownQualifying()
 	return c

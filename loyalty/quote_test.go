@@ -128,3 +128,39 @@ func TestQuote(t *testing.T) {
 		}
 	})
 }
+
+// While an order is being decided, its cart may still be quoted from the account as it was. Where all lots have gone the
+// account has room for the next, and that is the order's.
+func TestAQuoteWritesToNothingThatASuccessorHas(t *testing.T) {
+	p, err := program.Parse([]byte("program: q\ncurrency: USD\ntimezone: UTC\npoint_value: 0.01\n"+
+		"tiers: {metric: spend, window: lifetime, levels: [{name: base, from: 0}, {name: gold, from: 1000}]}\n"+
+		"earn: [{id: base, on: OrderPlaced, per: 1.00, points: 1}]\n"), "q.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, r := loyalty.NewAccount("ann"), loyalty.NewMemoryRecords()
+	decide := func(a *loyalty.Account, id string, e events.Event) {
+		if made, _ := loyalty.Decide(p, a, r, loyalty.Input{Event: e, Cause: events.Cause{Event: id}}); made.Result != events.Applied {
+			t.Fatalf("%s is %s: %s", id, made.Result, made.Reason)
+		}
+	}
+	head := func(id string) events.Header { return events.Header{ID: id, Customer: "ann", At: 1_700_000_000_000} }
+	order := func(id string, amount events.Money) *events.OrderPlaced {
+		return &events.OrderPlaced{Header: head(id), Order: id, Currency: "USD", Lines: []events.Line{{Line: "1", Amount: amount}}}
+	}
+	decide(a, "first", order("first", 1_000))
+	decide(a, "cancelled", &events.OrderCancelled{Header: head("cancelled"), Order: "first"})
+	if len(a.Lots)+len(a.Qualifying) != 0 {
+		t.Fatalf("%d lots are left and %d that qualify", len(a.Lots), len(a.Qualifying))
+	}
+	next := a.Successor()
+	decide(next, "second", order("second", 2_000))
+	want := loyalty.AppendAccount(nil, next)
+
+	if q := loyalty.Calculate(p, a, r, order("cart", 77_700), nil, 0); q.Earns != 777 {
+		t.Errorf("quoted %+v", q)
+	}
+	if got := loyalty.AppendAccount(nil, next); string(got) != string(want) {
+		t.Errorf("the quote has changed the account after the second order: it has the lots %+v and %+v that qualify", next.Lots, next.Qualifying)
+	}
+}
