@@ -2,6 +2,7 @@ package consumer_test
 
 import (
 	"crypto/sha256"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -399,4 +400,35 @@ func TestSumsOfAllAccountsMatchTheLedger(t *testing.T) {
 		t.Errorf("the ledger's movements sum to %d points, the accounts hold %d", issued, held)
 	}
 	w.audit()
+}
+
+// TestVerifySaysThatTicksAreGone deletes the beginning of the clock topic, as retention does.
+func TestVerifySaysThatTicksAreGone(t *testing.T) {
+	w := newWorld(t, 1)
+	w.publish(heldProgram)
+	i := w.start("one", "")
+	forget := func(before int64) {
+		var offsets kadm.Offsets
+		offsets.Add(kadm.Offset{Topic: schemas.TopicClock.Name(w.prefix), At: before})
+		if _, err := w.admin.DeleteRecords(w.ctx(), offsets); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.tick(t0 - day)
+	w.tick(t0)
+	eventually(t, "the clock moves", func() bool { return i.clock(0) == t0 })
+	w.send(order("c", "o", t0, 1000))
+	w.decided()
+	forget(1)
+	w.audit() // nothing was decided under the first tick
+	w.tick(t0 + 7*day)
+	w.tick(t0 + 8*day)
+	eventually(t, "the points are active", func() bool { return i.active("c") == 10 && i.clock(0) == t0+8*day })
+	for _, before := range []int64{2, 3, 4} {
+		forget(before)
+		report, err := w.client.Verify(w.ctx(), consumer.VerifyConfig{})
+		if !errors.Is(err, consumer.ErrNoCause) {
+			t.Errorf("without the ticks below offset %d verify finds %v and %v", before, report.Differences(), err)
+		}
+	}
 }

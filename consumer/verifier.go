@@ -195,6 +195,9 @@ func (v *verifier) decide(ctx context.Context, rec *kgo.Record, d *events.Decisi
 	if d.Cause.Partition != v.id {
 		return nil, nil, v.differs(rec, d, nil, "its cause is in partition %d", d.Cause.Partition)
 	}
+	if t == clockIndex && d.Cause.Offset < v.clock.source.start {
+		return nil, nil, v.clock.source.gone()
+	}
 	if t == clockIndex && d.Result != events.Unreadable {
 		return v.decideTick(ctx, rec, d)
 	}

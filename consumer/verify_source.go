@@ -17,8 +17,10 @@ var errSourceEnds = errors.New("the topic ends")
 
 // source streams one partition of an input topic, a chunk ahead.
 type source struct {
-	name   string
-	id     int32
+	name string
+	id   int32
+	// start is the first offset that retention has left.
+	start  int64
 	chunks chan projector.Chunk
 	failed error // set before chunks is closed
 	at     []*kgo.Record
@@ -33,8 +35,9 @@ func openSource(ctx context.Context, c *Client, topic schemas.Topic, id int32) (
 	if err != nil {
 		return nil, err
 	}
-	if span.Start > 0 && topic != schemas.TopicClock {
-		return nil, fmt.Errorf("%w: %s-%d begins at offset %d: the ledger's causes before that cannot be decided again", ErrNoCause, s.name, id, span.Start)
+	// Of the clock's records most have led to nothing.
+	if s.start = span.Start; s.start > 0 && topic != schemas.TopicClock {
+		return nil, s.gone()
 	}
 	go func() {
 		defer close(s.chunks)
@@ -48,6 +51,11 @@ func openSource(ctx context.Context, c *Client, topic schemas.Topic, id int32) (
 		})
 	}()
 	return s, nil
+}
+
+// gone says that records are wanted from before the topic's start.
+func (s *source) gone() error {
+	return fmt.Errorf("%w: %s-%d begins at offset %d: the ledger's causes before that cannot be decided again", ErrNoCause, s.name, s.id, s.start)
 }
 
 // peek returns the next record without taking it.
@@ -130,14 +138,18 @@ func (t *ticks) step(ctx context.Context) error {
 	return nil
 }
 
-// moveTo follows the clock until it stands at the given time or later.
+// moveTo follows the clock until it stands at the given time or later. The error is [ErrNoCause] when it stood there before
+// the topic's start.
 func (t *ticks) moveTo(ctx context.Context, at events.Instant) error {
-	for t.now.at < at {
-		if err := t.step(ctx); err != nil {
-			return err
-		}
+	unknown := t.source.start > 0 && t.now.at == 0 && at > 0
+	var err error
+	for t.now.at < at && err == nil {
+		err = t.step(ctx)
 	}
-	return nil
+	if unknown && (t.now.at > at || t.now.at == 0 && errors.Is(err, errSourceEnds)) {
+		return t.source.gone()
+	}
+	return err
 }
 
 // applyTo follows the clock up to the record at offset.
