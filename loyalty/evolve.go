@@ -130,6 +130,7 @@ func (f *fold) entry(e *events.Entry) {
 		l.Redeemed += e.Points
 		a.tally.add(l)
 		t.Redeemed += e.Points
+		f.reservation(e.Redemption).spent(e.Lot)
 	case events.Release:
 		f.release(e)
 	case events.Reinstate:

@@ -174,6 +174,15 @@ func (f *fold) reservation(id string) *Redemption {
 	return r
 }
 
+// spent moves the part of a lot behind the others: parts stand in the order in which they were spent.
+func (r *Redemption) spent(lot int64) {
+	i := slices.IndexFunc(r.Parts, func(p RedemptionPart) bool { return p.Lot == lot })
+	if i >= 0 && i < len(r.Parts)-1 {
+		p := r.Parts[i]
+		r.Parts = append(slices.Delete(r.Parts, i, i+1), p)
+	}
+}
+
 func (f *fold) release(e *events.Entry) {
 	l := f.a.lot(e.Lot)
 	l.Reserved -= e.Points

@@ -132,7 +132,15 @@ func (d *decider) confirm(e *events.RedemptionConfirmed) {
 		d.refuse("overflow")
 		return
 	}
-	for _, part := range slices.Clone(r.Parts) {
+	// Activity since the request may have made expiries alike that were not: the order is that of now.
+	parts := slices.Clone(r.Parts)
+	slices.SortFunc(parts, func(x, y RedemptionPart) int {
+		if d.a.findLot(x.Lot).before(d.a.findLot(y.Lot)) {
+			return -1
+		}
+		return 1
+	})
+	for _, part := range parts {
 		spend := min(part.Points, n)
 		n -= spend
 		if spend > 0 {
