@@ -103,7 +103,12 @@ func (h *history) event() events.Event {
 	case 11, 12:
 		return &events.RedemptionRequested{Header: head, Redemption: name("r", 12), Points: events.Points(h.int("points", 40)), Order: name("o", 12)}
 	case 13, 14:
-		return &events.RedemptionConfirmed{Header: head, Redemption: name("r", 12)}
+		e := &events.RedemptionConfirmed{Header: head, Redemption: name("r", 12)}
+		if h.int("partly", 2) == 0 {
+			n := events.Points(1 + h.int("spent", 40))
+			e.Points = &n
+		}
+		return e
 	case 15:
 		return &events.RedemptionCancelled{Header: head, Redemption: name("r", 12)}
 	case 16:
