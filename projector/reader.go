@@ -46,7 +46,7 @@ type Reader struct {
 	where map[string]topicPlace
 }
 
-// topicPlace is what metadata said of a topic.
+// topicPlace is what metadata said of a topic. The leader is -1 of a partition that has none for now.
 type topicPlace struct {
 	id      [16]byte
 	leaders []int32
@@ -158,6 +158,9 @@ func (r *Reader) fetchOnce(ctx context.Context, topic string, partition int32, a
 	}
 	if int(partition) >= len(place.leaders) {
 		return Chunk{}, fmt.Errorf("the topic has %d partitions", len(place.leaders))
+	}
+	if place.leaders[partition] < 0 {
+		return Chunk{}, kerr.LeaderNotAvailable
 	}
 	req := kmsg.NewPtrFetchRequest()
 	req.ReplicaID = -1
@@ -272,9 +275,6 @@ func (r *Reader) place(ctx context.Context, topic string) (topicPlace, error) {
 			return topicPlace{}, kerr.UnknownTopicOrPartition
 		}
 		place.leaders[p.Partition] = p.Leader
-		if p.Leader < 0 {
-			return topicPlace{}, kerr.LeaderNotAvailable
-		}
 	}
 	r.mu.Lock()
 	r.where[topic] = place

@@ -7,8 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/accrue-loyalty/accrue/projector"
 )
@@ -92,6 +94,57 @@ func TestALeaderThatIsGoneIsForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 	read("with the next leader")
+}
+
+// TestAPartitionWithoutLeaderHoldsUpNoOther has a partition lose its leader while another of the topic is read.
+func TestAPartitionWithoutLeaderHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "ledger"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cl.Close)
+	if err := cl.ProduceSync(ctx, &kgo.Record{Topic: "ledger", Partition: 0, Value: []byte("x")}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	ask := kmsg.NewPtrMetadataRequest()
+	of := kmsg.NewMetadataRequestTopic()
+	of.Topic = kmsg.StringPtr("ledger")
+	ask.Topics = append(ask.Topics, of)
+	known, err := ask.RequestWith(ctx, cl)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range known.Topics[0].Partitions {
+		if p := &known.Topics[0].Partitions[i]; p.Partition == 1 {
+			p.Leader, p.ErrorCode = -1, kerr.LeaderNotAvailable.Code
+		}
+	}
+	c.ControlKey(int16(kmsg.Metadata), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		answer := *known
+		answer.SetVersion(req.GetVersion())
+		return &answer, nil, true
+	})
+	r := projector.NewReader(cl)
+	if n, err := r.Partitions(ctx, "ledger"); err != nil || n != 2 {
+		t.Errorf("%d partitions, %v", n, err)
+	}
+	waiting, leave := context.WithTimeout(ctx, 200*time.Millisecond)
+	defer leave()
+	if _, err := r.Fetch(waiting, "ledger", 1, 0, 1<<20); err == nil {
+		t.Error("a partition without leader was read")
+	}
+	if chunk, err := r.Fetch(ctx, "ledger", 0, 0, 1<<20); err != nil || len(chunk.Records) != 1 {
+		t.Errorf("%d records of the other, %v", len(chunk.Records), err)
+	}
 }
 
 // An answer with less than all that was aborted still leaves it out.
