@@ -11,11 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/internal/embedded"
 	"github.com/accrue-loyalty/accrue/internal/racetest"
 	"github.com/accrue-loyalty/accrue/internal/sim"
 	"github.com/accrue-loyalty/accrue/loyalty"
@@ -546,4 +548,28 @@ func TestAnOpenHistoryCanBeGivenUp(t *testing.T) {
 	now := events.InstantOf(time.Now())
 	eventually(t, "the wall clock ticks", func() bool { return i.clock(0) > now && i.clock(1) > now })
 	w.audit()
+}
+
+// TestTicksThatAreNotTakenDoNotPileUp has the brokers refuse all ticks for a while.
+func TestTicksThatAreNotTakenDoNotPileUp(t *testing.T) {
+	t.Parallel()
+	const every, refused = 2 * time.Millisecond, 300 * time.Millisecond
+	w := newWorld(t, 1)
+	w.publish(plainProgram)
+	name := schemas.TopicClock.Name(w.prefix)
+	fault := w.cluster.Inject(embedded.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: name, Err: kerr.NotLeaderForPartition, Count: -1})
+	i := w.start("one", "", oneWorker, func(c *consumer.Config) { c.Clock.Every = every })
+	w.send(order("c", "o", events.InstantOf(time.Now()), 1000))
+	w.decided()
+	time.Sleep(refused)
+	began := time.Now()
+	fault.Remove()
+	eventually(t, "the clock goes", func() bool { return i.clock(0) != 0 })
+	span, err := w.client.Reader().Span(w.ctx(), name, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if most := int64(time.Since(began)/every) + 2; span.End > most {
+		t.Errorf("%d ticks were sent in the time of %d", span.End, most)
+	}
 }

@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -16,6 +17,7 @@ func (e *Engine) tickAlong(ctx context.Context) {
 	every := time.NewTicker(e.cfg.Clock.Every)
 	defer every.Stop()
 	var said time.Time
+	sent := underWay{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -27,12 +29,17 @@ func (e *Engine) tickAlong(ctx context.Context) {
 				e.cfg.Log.Warn("a history that was begun with import --drive-clock is not through, so the clock stands still: run the import again, or let the clock go with `accrue clock release`")
 			}
 			for _, id := range ids {
+				if !sent.begin(id) {
+					continue
+				}
 				rec, err := e.client.tickRecord(id, events.InstantOf(now))
 				if err != nil {
+					sent.end(id)
 					e.cfg.Log.Error("a tick cannot be written", "partition", id, "error", err)
 					continue
 				}
 				e.client.kafka.Produce(ctx, rec, func(_ *kgo.Record, err error) {
+					sent.end(id)
 					if err != nil && ctx.Err() == nil {
 						e.cfg.Log.Warn("a tick was not sent; the next one will make up for it", "partition", id, "error", err)
 					}
@@ -41,6 +48,18 @@ func (e *Engine) tickAlong(ctx context.Context) {
 		}
 	}
 }
+
+// underWay are the partitions whose tick is on its way. While one has no leader its ticks would fill the client's buffer,
+// and then those of all others would wait.
+type underWay struct{ ids sync.Map }
+
+// begin reports whether no tick is on its way to the partition, and notes that one is.
+func (u *underWay) begin(id int32) bool {
+	_, there := u.ids.LoadOrStore(id, nil)
+	return !there
+}
+
+func (u *underWay) end(id int32) { u.ids.Delete(id) }
 
 // openSaid is how often the log says that the clock waits for the rest of a history.
 const openSaid = time.Minute
