@@ -81,12 +81,6 @@ const (
 	Parked     Result = "PARKED"
 )
 
-// Results lists every result, in a fixed order.
-func Results() []Result {
-	return []Result{Applied, Nothing, Holdout, Duplicate, Conflict, Refused, Stale, Future, Waiting, Held, Forwarded,
-		Unreadable, Parked}
-}
-
 // EntryType names a movement of points.
 type EntryType string
 
