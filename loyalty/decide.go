@@ -165,7 +165,7 @@ func (d *decider) decide() {
 	}
 	d.made.Facts.Payload = events.PayloadOf(e)
 	// A repeat of what was decided before there was a clock is a repeat, also where it would be too far ahead now.
-	if d.tooOld(e) || !d.fresh(e) || d.tooFarAhead(e) || !d.living(e) {
+	if d.tooOld(e) || !d.fresh() || d.tooFarAhead(e) || !d.living(e) {
 		return
 	}
 	if from != "" {
@@ -209,7 +209,7 @@ func (p *Program) stale(at, clock events.Instant) bool {
 }
 
 // fresh tells repeats from new events.
-func (d *decider) fresh(e events.Event) bool {
+func (d *decider) fresh() bool {
 	before, ok := d.r.Seen(SeenID(&d.made))
 	switch {
 	case !ok:
