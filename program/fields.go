@@ -156,21 +156,17 @@ func reviewFields[E any](review func(E) *events.Review) []field {
 	}
 }
 
-// fieldsOf returns the fields of a type that expressions see; ok is false for an unknown one.
-func fieldsOf(typeName string) (fields []field, ok bool) {
+// fieldsOf returns the fields of a type that expressions see; an unknown type has none.
+func fieldsOf(typeName string) []field {
 	own, ok := objectFields[typeName]
-	switch typeName {
-	case lineType, consentType:
-		return own, ok
+	if !ok || typeName == lineType || typeName == consentType {
+		return own
 	}
-	if !ok {
-		return nil, false
-	}
-	return append(headerFields[:len(headerFields):len(headerFields)], own...), true
+	return append(headerFields[:len(headerFields):len(headerFields)], own...)
 }
 
 func fieldNames(typeName string) []string {
-	fields, _ := fieldsOf(typeName)
+	fields := fieldsOf(typeName)
 	names := make([]string, len(fields))
 	for i := range fields {
 		names[i] = fields[i].name

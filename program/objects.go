@@ -24,7 +24,7 @@ func newObjects() (*objects, error) {
 	}
 	o := &objects{Registry: registry, fields: map[string]map[string]*types.FieldType{}}
 	for name := range objectFields {
-		fields, _ := fieldsOf(name)
+		fields := fieldsOf(name)
 		byName := make(map[string]*types.FieldType, len(fields))
 		for _, f := range fields {
 			byName[f.name] = &types.FieldType{
