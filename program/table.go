@@ -108,7 +108,7 @@ func atLeast(k kind, low string) *spec {
 	return &spec{kind: k, low: low}
 }
 
-func above(k kind, low string) *spec { return &spec{kind: k, low: low, above: true} }
+func positive() *spec { return &spec{kind: kindNumber, low: "0", above: true} }
 
 func share() *spec { return &spec{kind: kindNumber, low: "0", above: true, high: "1"} }
 
@@ -121,7 +121,7 @@ var fileSpec = mapping(
 		doc: "the ISO 4217 code of the currency that all amounts of the file are in", example: "USD"},
 	key{name: "timezone", spec: plain(kindText), required: true,
 		doc: "the IANA name of the zone in which days, months and years begin", example: "Europe/Berlin"},
-	key{name: "point_value", spec: above(kindNumber, "0"),
+	key{name: "point_value", spec: positive(),
 		doc: "what one point is worth, in major units; required by share_of_order, max_share_of_order", example: "0.01"},
 	key{name: "rates", spec: &spec{kind: kindRates, low: "0", above: true},
 		doc: "what one unit of another currency is in the program's; an order in a currency without a rate is refused", example: "{EUR: 1.08}"},

@@ -5,10 +5,10 @@ var ruleSpec = mapping(
 	key{name: "on", spec: choice(earningTypes()...), required: true, doc: "the type of event that earns", example: "OrderPlaced"},
 	key{name: "when", spec: plain(kindCondition), doc: "a condition on the event; left out, always", example: `'event.channel == "APP"'`},
 	key{name: "lines", spec: plain(kindCondition), doc: "a condition on each line of the order; left out, all lines", example: `'line.category == "shoes"'`},
-	key{name: "per", spec: above(kindNumber, "0"), doc: "the amount, in major units, that earns points, in proportion", example: "1.00"},
-	key{name: "every", spec: above(kindNumber, "0"), doc: "the amount, in major units, each whole step of which earns points", example: "10"},
+	key{name: "per", spec: positive(), doc: "the amount, in major units, that earns points, in proportion", example: "1.00"},
+	key{name: "every", spec: positive(), doc: "the amount, in major units, each whole step of which earns points", example: "10"},
 	key{name: "points", spec: atLeast(kindAmount, "0"), doc: "the points; without per and every, a fixed number for the event", example: "200"},
-	key{name: "multiply", spec: above(kindNumber, "0"), doc: "instead of points: multiplies what per and every rules of the event earn", example: "2"},
+	key{name: "multiply", spec: positive(), doc: "instead of points: multiplies what per and every rules of the event earn", example: "2"},
 	key{name: "max", spec: atLeast(kindNumber, "0"), doc: "the most points of the rule, after multipliers, before rounding", example: "1000"},
 	key{name: "from", spec: plain(kindDate), doc: "the first instant, by the event's time; left out, always", example: "2026-11-01"},
 	key{name: "until", spec: plain(kindDate), doc: "the instant at which the rule ends (no longer part of it); left out, never", example: "2026-12-01"},
@@ -35,7 +35,7 @@ var rewardSpec = mapping(
 	key{name: "id", spec: plain(kindName), required: true, doc: "the reward's name, unique in the file", example: "gift-a"},
 	key{name: "points", spec: atLeast(kindWhole, "1"), required: true, doc: "what it costs", example: "500"},
 	key{name: "kind", spec: choice("product", "discount"), required: true, doc: "what it is", example: "discount"},
-	key{name: "amount", spec: above(kindNumber, "0"), doc: "a discount's worth in major units; required for a discount", example: "5.00"},
+	key{name: "amount", spec: positive(), doc: "a discount's worth in major units; required for a discount", example: "5.00"},
 	key{name: "tiers", spec: list(plain(kindName)), doc: "the levels that may have it; left out, all", example: "[Gold]"},
 )
 
@@ -75,7 +75,7 @@ var fraudSpec = mapping(
 		"order_points_over_tier_average", "billing_address_other_email"), required: true, doc: "what is compared", example: "same_ip_orders"},
 	key{name: "count", spec: atLeast(kindWhole, "1"), doc: "how many make it suspicious", example: "3"},
 	key{name: "more_than", spec: atLeast(kindWhole, "1"), doc: "how many are still usual", example: "2"},
-	key{name: "times", spec: above(kindNumber, "0"), doc: "how many times the average", example: "5"},
+	key{name: "times", spec: positive(), doc: "how many times the average", example: "5"},
 	key{name: "within", spec: duration(), doc: "in what time", example: "60 minutes"},
 	key{name: "then", spec: choice("hold", "review", "flag"), required: true, doc: "what happens", example: "hold"},
 )
