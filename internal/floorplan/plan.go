@@ -10,8 +10,8 @@ type room struct {
 // everything stands for all rooms but cmd.
 const everything = "*"
 
-// rooms is section 4 of the design. The order is the direction of the arrows:
-// a room may only name rooms above it.
+// rooms is the table of CONTRIBUTING.md. The order is the direction of the
+// arrows: a room may only name rooms above it.
 func rooms() []room {
 	return []room{
 		{"events", nil,
