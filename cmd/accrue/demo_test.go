@@ -59,9 +59,7 @@ type cohort struct {
 
 // TestTheDemoIsTrue runs the whole demonstration and holds its cohorts against a script that knows only the CSV.
 func TestTheDemoIsTrue(t *testing.T) {
-	if racetest.Enabled {
-		t.Skip("SKIPPED under the race detector: the plain run takes the whole history")
-	}
+	racetest.Skip(t)
 	t.Parallel()
 	o := accrue(t, "", "demo", "--exit", "--output", "json", "--listen", "127.0.0.1:0").want(t, 0)
 	found := decode[struct {

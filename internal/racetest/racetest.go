@@ -1,8 +1,8 @@
 // Package racetest lets tests do less under the race detector, which makes
 // code five to twenty times as slow. It is there for what runs at the same
 // time, so that is kept: what shrinks are random cases and histories of one
-// goroutine, which race no differently for being long. The plain run takes
-// them whole.
+// goroutine, which race no differently for being long, and what is left out
+// are commands of one goroutine. The plain run takes them whole.
 package racetest
 
 import (
@@ -17,6 +17,14 @@ func Of[T any](full, less T) T {
 		return less
 	}
 	return full
+}
+
+// Skip leaves a test out under the race detector.
+func Skip(t testing.TB) {
+	t.Helper()
+	if Enabled {
+		t.Skip("SKIPPED under the race detector: the plain run takes it")
+	}
 }
 
 // Checks has rapid try n random cases for the rest of the test when the race
