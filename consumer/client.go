@@ -130,9 +130,6 @@ func NewClient(cfg KafkaConfig, codec *schemas.Codec) (*Client, error) {
 // Close ends the client's connections.
 func (c *Client) Close() { c.once.Do(c.kafka.Close) }
 
-// Reader reads any topic by position. It lives as long as the client.
-func (c *Client) Reader() *projector.Reader { return c.reader }
-
 // Name returns a topic's name on the cluster.
 func (c *Client) Name(t schemas.Topic) string { return t.Name(c.cfg.Prefix) }
 

@@ -34,15 +34,6 @@ type Programs struct {
 	done    chan struct{}
 }
 
-// FixedPrograms returns versions that don't come from Kafka, for tests and tools.
-func FixedPrograms(versions ...*loyalty.Program) *Programs {
-	p := &Programs{changed: make(chan struct{}), stop: func() {}, done: make(chan struct{})}
-	close(p.done)
-	h := historyOf(versions)
-	p.history.Store(&h)
-	return p
-}
-
 // FollowPrograms reads the program topic to its end and follows it from then on. Records that no accrue wrote are left
 // out. A version that this binary can't decide by (a newer revision of the rules' meaning, a damaged record) is an error,
 // because deciding without it would decide wrongly; one that is published later shows in Err, and ends the engine. The
