@@ -57,7 +57,10 @@ A map says how a shop's CSV becomes events (examples/ has two):
   currency: EUR                # of amounts, where no column has it
   separator: ";"               # between columns, "\t" for a tab; a comma without it
   decimal: ","                 # in amounts; a point without it
-  time: DD.MM.YYYY hh:mm:ss    # the form of times, if not 2026-11-22 10:00; hh or HH are 24 hours, mm minutes
+  thousands: "."               # between groups of three digits, where there is something
+  time: DD.MM.YYYY hh:mm:ss    # the form of times, if not 2026-11-22 10:00; hh or HH are 24 hours, mm minutes;
+                               # M/D/YYYY h:mm AM takes one digit or two, Z at the end is an offset;
+                               # or epoch seconds, or epoch milliseconds
   event: OrderPlaced
   columns:                     # what a field of the event is read from:
     customer: customer_no      # a column,

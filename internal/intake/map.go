@@ -34,7 +34,7 @@ type Map struct {
 	Sources []Source `yaml:"sources"`
 
 	calendar  loyalty.Calendar
-	layout    string
+	form      timeForm
 	exponents func(string) (int, bool)
 }
 
@@ -106,7 +106,7 @@ func (m *Map) checkTop() (problems []error) {
 		problems = append(problems, fmt.Errorf(`decimal: %q is neither "." nor ","`, m.Decimal))
 	}
 	var err error
-	if m.layout, err = layoutOf(m.Time); err != nil {
+	if m.form, err = formOf(m.Time); err != nil {
 		problems = append(problems, err)
 	}
 	return problems

@@ -246,10 +246,10 @@ func TestBadMapsAreRefused(t *testing.T) {
 		{"a list of columns", head + "columns: [c]\n", "line 5: this is not what a map has there"},
 		{"the machine's timezone", strings.Replace(columns, "Europe/Berlin", "Local", 1), `"Local" is not in the zone database`},
 		{"skip beside sources", "name: x\nskip: {o: [a]}\nsources: [{event: OrderPlaced}]\n", "skip at its top level, not both"},
-		{"letters of a time", columns + "time: DD.MM.YY hh:mm\n", `time: "DD.MM.YY hh:mm" is no form of times: want YYYY, MM and DD`},
+		{"letters of a time", columns + "time: DD.MM.YYY hh:mm\n", `time: "DD.MM.YYY hh:mm" is no form of times: want YYYY or YY, MM and DD`},
 		{"the month as minutes", columns + "time: DD.MM.YYYY HH:MM\n", "mm (minutes)"},
 		{"hours twice", columns + "time: DD.MM.YYYY hh:HH\n", "each once"},
-		{"an offset", columns + "time: YYYY-MM-DDThh:mm:ssZ\n", "with signs, spaces or T"},
+		{"an offset in the middle", columns + "time: YYYY-MM-DDZhh:mm:ss\n", "with signs, spaces or T"},
 		{"a fixed year", columns + "time: DD.MM.2026\n", "is no form of times"},
 		{"template", head + "columns: {customer: c, order: '{o', at: t, amount: a}\n", "{ without its }"},
 	}

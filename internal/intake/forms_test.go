@@ -1,0 +1,53 @@
+package intake_test
+
+import (
+	"strings"
+	"testing"
+)
+
+const plain = "name: x\ntimezone: America/New_York\ncurrency: USD\nevent: OrderPlaced\ncolumns: {customer: c, order: o, at: t, amount: a}\n"
+
+// TestTimesAsShopsExportThem reads times of each form, or says why not.
+func TestTimesAsShopsExportThem(t *testing.T) {
+	cases := []struct{ form, text, want string }{
+		{"", "2019-11-01 00:00:00 UTC", "2019-11-01T00:00:00.000Z"},
+		{"", "2019-11-01 00:00:00 -0500", "2019-11-01T05:00:00.000Z"},
+		{"", "2019-11-01 00:00:00.25+05:30", "2019-10-31T18:30:00.250Z"},
+		{"", "2019-11-01 00:00+01", "2019-10-31T23:00:00.000Z"},
+		{"", "2019-11-01 00:00:00.123", "2019-11-01T04:00:00.123Z"},
+		{"", "2019-11-01 00:00:00.", "no time"},
+		{"", "2019-11-01 00:00.5", "no time"},
+		{"", "2019-11-01 UTC", "no time"},
+		{"", "2019-11-01 00:00:00 EST", "no time"},
+		{"", "2019-11-01 00:00:00+2400", "no time"},
+		{"", "1970-01-01 00:00:00 +0100", "cannot be taken"},
+		{"M/D/YYYY h:mm", "12/1/2010 8:26", "2010-12-01T13:26:00.000Z"},
+		{"M/D/YYYY h:mm", "7/31/2011 18:26", "2011-07-31T22:26:00.000Z"},
+		{"M/D/YYYY h:mm", "31/7/2011 18:26", "no time of the form M/D/YYYY h:mm"},
+		{"M/D/YY h:mm AM", "1/2/24 12:05 am", "2024-01-02T05:05:00.000Z"},
+		{"MM/DD/YYYY hh:mm:ssAM", "01/02/2024 08:05:09PM", "2024-01-03T01:05:09.000Z"},
+		{"MM/DD/YYYY hh:mm:ssAM", "01/02/2024 18:05:09PM", "no time"},
+		{"DD.MM.YYYY hh:mm:ss Z", "02.01.2024 08:05:09 +01:00", "2024-01-02T07:05:09.000Z"},
+		{"DD.MM.YYYY hh:mm:ss Z", "02.01.2024 08:05:09", "no time"},
+		{"epoch seconds", "1700000000", "2023-11-14T22:13:20.000Z"},
+		{"epoch seconds", "1700000000123", "no time in epoch seconds"},
+		{"epoch milliseconds", "1700000000123", "2023-11-14T22:13:20.123Z"},
+		{"epoch milliseconds", "1700000000", "no time in epoch milliseconds"},
+		{"epoch seconds", "1.7e9", "no time"},
+	}
+	for _, c := range cases {
+		got := read(t, plain+"time: "+c.form+"\n", "c,o,t,a\nann,1,"+c.text+",1\n")
+		if len(got.Records) == 1 {
+			if at := got.Records[0].Event.Head().At.String(); at != c.want {
+				t.Errorf("%s by %q: %s, want %s", c.text, c.form, at, c.want)
+			}
+		} else if !strings.Contains(got.Rejects[0].Reason, c.want) {
+			t.Errorf("%s by %q: %s, want %s", c.text, c.form, got.Rejects[0].Reason, c.want)
+		}
+	}
+	for _, form := range []string{"M/D", "M/D/YYYY mm", "M/D/YYYY AM", "M/M/YYYY", "Z YYYY-MM-DD", "YYYY-MM-DD Zh", "epoch", "YYYY-Mo-DD", "ÄYYYY-MM-DD"} {
+		if _, err := tryRead(plain+"time: "+form+"\n", "c,o,t,a\n"); err == nil || !strings.Contains(err.Error(), "is no form of times") {
+			t.Errorf("form %q: %v", form, err)
+		}
+	}
+}
