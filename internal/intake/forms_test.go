@@ -3,6 +3,8 @@ package intake_test
 import (
 	"strings"
 	"testing"
+
+	"github.com/accrue-loyalty/accrue/events"
 )
 
 const plain = "name: x\ntimezone: America/New_York\ncurrency: USD\nevent: OrderPlaced\ncolumns: {customer: c, order: o, at: t, amount: a}\n"
@@ -48,6 +50,47 @@ func TestTimesAsShopsExportThem(t *testing.T) {
 	for _, form := range []string{"M/D", "M/D/YYYY mm", "M/D/YYYY AM", "M/M/YYYY", "Z YYYY-MM-DD", "YYYY-MM-DD Zh", "epoch", "YYYY-Mo-DD", "ÄYYYY-MM-DD"} {
 		if _, err := tryRead(plain+"time: "+form+"\n", "c,o,t,a\n"); err == nil || !strings.Contains(err.Error(), "is no form of times") {
 			t.Errorf("form %q: %v", form, err)
+		}
+	}
+}
+
+// TestThousandsAreTakenAsTheMapSays reads what stands between groups of three digits, and nothing else so.
+func TestThousandsAreTakenAsTheMapSays(t *testing.T) {
+	german := "decimal: ','\nthousands: '.'\n"
+	cases := []struct {
+		format, text string
+		want         events.Money
+		reason       string
+	}{
+		{german, "1.234,56", 123456, ""},
+		{german, "1.234.567,8", 123456780, ""},
+		{german, "1.000", 100000, ""},
+		{german, "12,5", 1250, ""},
+		{german, "12.50", 0, "no amount of money"},
+		{german, "1234.567", 0, "no amount of money"},
+		{german, ".123", 0, "no amount of money"},
+		{"thousands: ','\n", `"1,234.56"`, 123456, ""},
+		{"", `"1,234.56"`, 0, `write thousands: "," and decimal: "." in the map`},
+		{"", `"1.234,56"`, 0, `write thousands: "." and decimal: "," in the map`},
+		{"", "1 234.50", 0, `write thousands: " " and decimal: "." in the map`},
+	}
+	for _, c := range cases {
+		text := c.text
+		if strings.Contains(text, ",") && text[0] != '"' {
+			text = `"` + text + `"`
+		}
+		got := read(t, plain+c.format, "c,o,t,a\nann,1,2026-01-01,"+text+"\n")
+		if len(got.Records) == 1 {
+			if n := got.Records[0].Event.(*events.OrderPlaced).Lines[0].Amount; n != c.want || c.reason != "" {
+				t.Errorf("%s: %d, want %d%s", c.text, n, c.want, c.reason)
+			}
+		} else if c.reason == "" || !strings.Contains(got.Rejects[0].Reason, c.reason) {
+			t.Errorf("%s: %s, want %q", c.text, got.Rejects[0].Reason, c.reason)
+		}
+	}
+	for _, bad := range []string{"thousands: '.'\n", "thousands: ', '\n", "thousands: '0'\n", "thousands: '-'\n"} {
+		if _, err := tryRead(plain+bad, "c,o,t,a\n"); err == nil || !strings.Contains(err.Error(), "is not one sign between digits") {
+			t.Errorf("%s: %v", bad, err)
 		}
 	}
 }

@@ -154,7 +154,7 @@ func (g *gathering) fill(now *group, row []string) error {
 	if first {
 		now.heads = slices.Clone(g.texts)
 	}
-	format := numberFormat{decimal: '.'}
+	format := numberFormat{decimal: '.', thousands: p.m.Thousands}
 	if p.m.Decimal == "," {
 		format.decimal = ','
 	}

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 
@@ -24,10 +26,12 @@ type Map struct {
 	Timezone string `yaml:"timezone"`
 	// Currency is the ISO 4217 code of amounts, where no column has it.
 	Currency string `yaml:"currency"`
-	// Separator is between columns, "," when empty. Decimal is "." when empty, or ",".
+	// Separator is between columns, "," when empty. Decimal is "." when empty, or ",". Thousands is between groups of three
+	// digits, if anything is.
 	Separator string `yaml:"separator"`
 	Decimal   string `yaml:"decimal"`
-	// Time is the form of times that are not RFC 3339, in the letters YYYY MM DD hh mm ss; HH is hh.
+	Thousands string `yaml:"thousands"`
+	// Time is the form of times that are not ISO's, in letters such as YYYY MM DD hh mm ss, or what they are counted in.
 	Time string `yaml:"time"`
 	// A map for one kind of file has its source's keys at the top level, one for several has Sources.
 	Source  `yaml:",inline"`
@@ -104,6 +108,9 @@ func (m *Map) checkTop() (problems []error) {
 	}
 	if m.Decimal != "" && m.Decimal != "." && m.Decimal != "," {
 		problems = append(problems, fmt.Errorf(`decimal: %q is neither "." nor ","`, m.Decimal))
+	}
+	if t := []rune(m.Thousands); len(t) > 1 || len(t) == 1 && (unicode.IsDigit(t[0]) || strings.ContainsRune("+-", t[0])) || m.Thousands == cmp.Or(m.Decimal, ".") {
+		problems = append(problems, fmt.Errorf(`thousands: %q is not one sign between digits, other than the decimal one, such as "." with decimal: ","`, m.Thousands))
 	}
 	var err error
 	if m.form, err = formOf(m.Time); err != nil {
