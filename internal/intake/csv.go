@@ -150,10 +150,10 @@ func (m *Map) plan(file string, s *Source, header []string) (*plan, error) {
 				problems = append(problems, err)
 				continue
 			}
-			if from.sum != nil && f.kind != moneyField && f.kind != integerField {
-				problems = append(problems, fmt.Errorf("columns: %s is no number, so it can be no sum", f.name))
+			if from.terms != nil && f.kind != moneyField && f.kind != integerField {
+				problems = append(problems, fmt.Errorf("columns: %s is no number, so it can be no sum or product", f.name))
 			}
-			set.from, set.shown = from, cmp.Or(x.Text, strings.Join(x.Sum, " + "))
+			set.from, set.shown = from, x.shown()
 		} else if text, ok := s.Constants[f.name]; ok {
 			set.text, set.shown = text, "constant"
 		} else if f.name == "currency" && m.Currency != "" {

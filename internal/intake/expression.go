@@ -2,24 +2,33 @@ package intake
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// Expression says where a field's text comes from: a column, a text with columns in braces, or a sum of columns.
+// Expression says where a field's text comes from: a column, a text with columns in braces, or a sum or product of
+// columns.
 type Expression struct {
 	// Text is a column's name, or a template such as "{customer_id}-{date}-{n}", in which {n} numbers the rows whose
 	// other parts are equal, from 1, in the order of the file.
 	Text string
-	// Sum names columns whose amounts are added up; Text is empty then.
-	Sum []string
+	// Sum names columns whose amounts are added up, and Product those that are multiplied, such as a quantity and a unit
+	// price; Text is empty then. A column with "-" before its name counts with the other sign.
+	Sum     []string
+	Product []string
 
 	line int // in the map file
 }
 
-// UnmarshalYAML reads `column`, `"{a}-{b}"` or `{sum: [a, b]}`.
+// shown names the expression in messages.
+func (x *Expression) shown() string {
+	return x.Text + strings.Join(x.Sum, " + ") + strings.Join(x.Product, " × ")
+}
+
+// UnmarshalYAML reads `column`, `"{a}-{b}"`, `{sum: [a, b]}` or `{product: [a, b]}`.
 func (x *Expression) UnmarshalYAML(n *yaml.Node) error {
 	x.line = n.Line
 	switch n.Kind {
@@ -27,11 +36,15 @@ func (x *Expression) UnmarshalYAML(n *yaml.Node) error {
 		x.Text = n.Value
 		return nil
 	case yaml.MappingNode:
-		if len(n.Content) == 2 && n.Content[0].Value == "sum" && n.Content[1].Decode(&x.Sum) == nil && len(x.Sum) > 0 {
+		if len(n.Content) != 2 {
+			break
+		}
+		into := map[string]*[]string{"sum": &x.Sum, "product": &x.Product}[n.Content[0].Value]
+		if into != nil && n.Content[1].Decode(into) == nil && len(*into) > 0 {
 			return nil
 		}
 	}
-	return fmt.Errorf(`line %d: want a column, a text with columns in braces, or {sum: [column, column]}`, n.Line)
+	return fmt.Errorf(`line %d: want a column, a text with columns in braces, {sum: [column, column]} or {product: [column, column]}`, n.Line)
 }
 
 // counter is the {n} of a template.
@@ -50,24 +63,42 @@ const (
 
 // resolved is an expression whose columns were found in a file's header.
 type resolved struct {
-	column int // of a plain column; -1 otherwise
-	sum    []int
+	column int    // of a plain column; -1 otherwise
+	terms  []term // of a sum or product; nil otherwise
+	times  bool   // it is a product
 	parts  []part
 	counts map[string]int // of {n}, by the rest of the text
+}
+
+// term is a column of a sum or product.
+type term struct {
+	column int
+	minus  bool
+}
+
+// resolveTerms finds the columns of a sum or product.
+func resolveTerms(names []string, find func(string) (int, error)) (terms []term, err error) {
+	for _, name := range names {
+		bare, minus := strings.CutPrefix(name, "-")
+		i, err := find(name)
+		if err == nil {
+			minus = false // the column's own name begins so
+		} else if i, err = find(bare); err != nil {
+			return nil, err
+		}
+		terms = append(terms, term{i, minus})
+	}
+	return terms, nil
 }
 
 // resolve finds the columns of x. find returns a column's position or an error that names what there is.
 func (x *Expression) resolve(find func(string) (int, error)) (*resolved, error) {
 	r := &resolved{column: -1}
 	if x.Text == "" {
-		for _, name := range x.Sum {
-			i, err := find(name)
-			if err != nil {
-				return nil, err
-			}
-			r.sum = append(r.sum, i)
-		}
-		return r, nil
+		r.times = x.Product != nil
+		var err error
+		r.terms, err = resolveTerms(append(slices.Clone(x.Sum), x.Product...), find)
+		return r, err
 	}
 	if !strings.ContainsAny(x.Text, "{}") {
 		i, err := find(x.Text)

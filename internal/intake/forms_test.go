@@ -54,6 +54,52 @@ func TestTimesAsShopsExportThem(t *testing.T) {
 	}
 }
 
+// TestAmountsAreMadeOfColumns adds, takes away and multiplies, exactly.
+func TestAmountsAreMadeOfColumns(t *testing.T) {
+	cases := []struct {
+		amount, a, b string
+		want         events.Money
+		reason       string
+	}{
+		{"{sum: [a, -b]}", "10.00", "-2.50", 1250, ""},
+		{"{sum: [-b]}", "x", "-2.50", 250, ""},
+		{"{sum: [-b]}", "x", "", 0, "the first is empty"},
+		{"{product: [a, b]}", "6", "2.55", 1530, ""},
+		{"{product: [-a, b]}", "-6", "2.55", 1530, ""},
+		{"{product: [a, b]}", "3", "0.335", 101, ""}, // 1.005 is half a cent up
+		{"{product: [a, b]}", "0.345", "19.99", 690, ""},
+		{"{product: [a, b]}", "0", "19.99", 0, ""},
+		{"{product: [a, b]}", "", "19.99", 0, "the first is empty"},
+		{"{product: [a, b]}", "2", "", 0, "the second is empty"},
+		{"{product: [a, b]}", "2", "x", 0, `"x" is no amount`},
+		{"{product: [a, b]}", "9223372036854775807", "2", 0, "the product is too large"},
+		{"{product: [a, b]}", "92233720368547758070", "2", 0, "a factor is too large"},
+	}
+	for _, c := range cases {
+		got := read(t, strings.Replace(plain, "amount: a", "amount: "+c.amount, 1), "c,o,t,a,b\nann,1,2026-01-01,"+c.a+","+c.b+"\n")
+		if len(got.Records) == 1 {
+			if n := got.Records[0].Event.(*events.OrderPlaced).Lines[0].Amount; n != c.want || c.reason != "" {
+				t.Errorf("%s of %s and %s: %d, want %d%s", c.amount, c.a, c.b, n, c.want, c.reason)
+			}
+		} else if c.reason == "" || !strings.Contains(got.Rejects[0].Reason, c.reason) {
+			t.Errorf("%s of %s and %s: %s, want %q", c.amount, c.a, c.b, got.Rejects[0].Reason, c.reason)
+		}
+	}
+	got := read(t, strings.Replace(plain, "amount: a", "amount: a, quantity: {product: [a, b]}", 1), "c,o,t,a,b\nann,1,2026-01-01,2,0.5\nann,2,2026-01-01,2,0.75\n")
+	if len(got.Records) != 1 || len(got.Rejects) != 1 || !strings.Contains(got.Rejects[0].Reason, "no whole number") {
+		t.Errorf("quantities: records %+v, rejects %+v", got.Records, got.Rejects)
+	}
+}
+
+// TestOtherMappingsAreNoExpressions refuses what is neither a sum nor a product.
+func TestOtherMappingsAreNoExpressions(t *testing.T) {
+	for _, amount := range []string{"{}", "{sum: []}", "{product: a}", "{sum: [a], product: [a]}", "{minus: [a]}"} {
+		if _, err := tryRead(strings.Replace(plain, "amount: a", "amount: "+amount, 1), "c,o,t,a\n"); err == nil || !strings.Contains(err.Error(), "or {product: [column, column]}") {
+			t.Errorf("%s: %v", amount, err)
+		}
+	}
+}
+
 // TestThousandsAreTakenAsTheMapSays reads what stands between groups of three digits, and nothing else so.
 func TestThousandsAreTakenAsTheMapSays(t *testing.T) {
 	german := "decimal: ','\nthousands: '.'\n"

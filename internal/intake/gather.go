@@ -111,7 +111,7 @@ func (g *gathering) readTexts(row []string) {
 	for i := range g.plan.setters {
 		s := &g.plan.setters[i]
 		text := s.text
-		if s.from != nil && s.from.sum == nil {
+		if s.from != nil && s.from.terms == nil {
 			text = strings.TrimSpace(s.from.text(row))
 		}
 		g.texts = append(g.texts, text)

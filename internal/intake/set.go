@@ -2,7 +2,6 @@ package intake
 
 import (
 	"fmt"
-	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -43,8 +42,8 @@ func (p *plan) noun() string {
 
 // set converts a text and writes it into the field. An empty text leaves the field absent.
 func (p *plan) set(s *setter, target reflect.Value, row []string, text string, format numberFormat) error {
-	if s.from != nil && s.from.sum != nil {
-		return p.setSum(s, target, row, format)
+	if s.from != nil && s.from.terms != nil {
+		return p.setTerms(s, target, row, format)
 	}
 	if text == "" {
 		if s.filled {
@@ -80,29 +79,32 @@ func (p *plan) set(s *setter, target reflect.Value, row []string, text string, f
 	return nil
 }
 
-// setSum adds columns up. The first is what the others, such as a discount, are added to, so they may be empty.
-func (p *plan) setSum(s *setter, target reflect.Value, row []string, format numberFormat) error {
-	var sum int64
+// setTerms adds columns up or multiplies them. The first of a sum is what the others, such as a discount, are added to, so
+// they may be empty; nothing times something is nothing that a shop wrote.
+func (p *plan) setTerms(s *setter, target reflect.Value, row []string, format numberFormat) error {
 	if s.field.kind == integerField {
 		format.exponent = 0
 	}
-	for i, column := range s.from.sum {
-		text := strings.TrimSpace(row[column])
-		if text == "" && s.filled && i == 0 {
-			return fmt.Errorf("%s (%s): the first is empty", s.field.name, s.shown)
+	combined := newCombination(s.from.times)
+	for i, t := range s.from.terms {
+		text := strings.TrimSpace(row[t.column])
+		if text == "" && s.filled && (i == 0 || s.from.times) {
+			return fmt.Errorf("%s (%s): the %s is empty", s.field.name, s.shown, [...]string{"first", "second", "third"}[min(i, 2)])
+		}
+		if text == "" && s.from.times {
+			return nil // as an empty column leaves it
 		}
 		if text == "" {
 			continue
 		}
-		n, err := format.money(text)
-		if err != nil {
+		if err := combined.take(format, text, t.minus); err != nil {
 			return fmt.Errorf("%s (%s): %w", s.field.name, s.shown, err)
 		}
-		if m := int64(n); m > 0 && sum > math.MaxInt64-m || m < 0 && sum < math.MinInt64-m {
-			return fmt.Errorf("%s (%s): the sum is too large", s.field.name, s.shown)
-		}
-		sum += int64(n)
 	}
-	s.field.set(target, sum)
+	n, err := combined.minor(format.exponent, s.field.kind == integerField)
+	if err != nil {
+		return fmt.Errorf("%s (%s): %w", s.field.name, s.shown, err)
+	}
+	s.field.set(target, n)
 	return nil
 }
