@@ -69,7 +69,7 @@ A map says how a shop's CSV becomes events (examples/ has two):
                                # or multiplied and rounded once, half a cent up: {product: [quantity, price]}
     at: date
   constants: {channel: WEB}    # fields that are the same in all rows
-  skip: {status: [void, test]} # rows that are left out: those with one of these texts in the column
+  skip: {status: [void, "X*"]} # rows that are left out: those with one of these texts in the column, or that begin so
 
 A map for several kinds of files has sources instead of event, columns, constants and skip: a list of them, each with the
 names of its files, as in {file: "orders*.csv", event: OrderPlaced, columns: {…}}.

@@ -136,6 +136,13 @@ type skip struct {
 	texts  []string
 }
 
+func (s *skip) matches(text string) bool {
+	return slices.ContainsFunc(s.texts, func(t string) bool {
+		begin, open := strings.CutSuffix(strings.TrimSpace(t), "*")
+		return text == strings.TrimSpace(t) || open && strings.HasPrefix(text, begin)
+	})
+}
+
 func (m *Map) plan(file string, s *Source, header []string) (*plan, error) {
 	p := &plan{m: m, source: s, file: file}
 	fields := fieldsOf(s.Event)

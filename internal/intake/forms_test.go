@@ -140,3 +140,11 @@ func TestThousandsAreTakenAsTheMapSays(t *testing.T) {
 		}
 	}
 }
+
+// TestRowsAreSkippedByHowTextsBegin leaves out cancelled invoices, and texts with spaces around them.
+func TestRowsAreSkippedByHowTextsBegin(t *testing.T) {
+	got := read(t, plain+"skip: {o: ['C*'], c: ['', ' void']}\n", "c,o,t,a\nann,C1,2026-01-01,-1\nann,1C,2026-01-01,1\n \t,2,2026-01-01,1\n void ,3,2026-01-01,1\nvoids,4,2026-01-01,1\n")
+	if got.Skipped != 3 || len(got.Records) != 2 || len(got.Rejects) != 0 {
+		t.Errorf("skipped %d, records %d, rejects %+v", got.Skipped, len(got.Records), got.Rejects)
+	}
+}

@@ -51,7 +51,7 @@ type Source struct {
 	// Columns says where fields come from; Constants gives others their text.
 	Columns   map[string]Expression `yaml:"columns"`
 	Constants map[string]string     `yaml:"constants"`
-	// Skip leaves out rows that have one of the texts in the column.
+	// Skip leaves out rows that have one of the texts in the column; one that ends in * is how such texts begin.
 	Skip map[string][]string `yaml:"skip"`
 }
 
@@ -212,7 +212,7 @@ func plainYAML(err error) error {
 	if i := strings.Index(text, " cannot unmarshal "); i >= 0 {
 		text = text[:i] + " this is not what a map has there: a map has keys with values, such as name: myshop"
 	} else if i := strings.Index(text, " not found in type "); i >= 0 {
-		text = text[:i] + " is no key of a map; keys are name, timezone, currency, separator, decimal, time, sources, file, event, columns, constants, skip"
+		text = text[:i] + " is no key of a map; keys are name, timezone, currency, separator, decimal, thousands, time, sources, file, event, columns, constants, skip"
 	}
 	return errors.New(text)
 }
