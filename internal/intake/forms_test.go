@@ -148,3 +148,15 @@ func TestRowsAreSkippedByHowTextsBegin(t *testing.T) {
 		t.Errorf("skipped %d, records %d, rejects %+v", got.Skipped, len(got.Records), got.Rejects)
 	}
 }
+
+// TestAnOrdersOwnColumnsMayBeFilledOnce takes later rows without them, and no later row that alone has one.
+func TestAnOrdersOwnColumnsMayBeFilledOnce(t *testing.T) {
+	paid := strings.NewReplacer("currency: USD\n", "", "amount: a", "amount: a, currency: m, shipping: s").Replace(plain)
+	got := read(t, paid, "c,o,t,a,m,s\nann,1,2026-01-01,500,JPY,30\nann,1,,700,,\nann,2,2026-01-01,1,JPY,\nann,2,,1,,5\n")
+	if len(got.Records) != 1 || len(got.Rejects) != 2 || !strings.Contains(got.Rejects[1].Reason, `s: "5" here, "" on line 4 of the same order`) {
+		t.Fatalf("records %+v, rejects %+v", got.Records, got.Rejects)
+	}
+	if o := got.Records[0].Event.(*events.OrderPlaced); o.Shipping != 30 || o.Lines[1].Amount != 700 || o.Currency != "JPY" {
+		t.Errorf("order %+v", o)
+	}
+}

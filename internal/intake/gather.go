@@ -42,7 +42,7 @@ type group struct {
 	rows []place
 	// latest is the last of the rows' times; the event has the first.
 	latest events.Instant
-	// heads are the texts of the event's own fields in its first row; later rows must agree.
+	// heads are the texts of the event's own fields in its first row; later rows must agree, or have none.
 	heads []string
 	seen  map[string]int // of return lines, by line id
 	// bad says of lines what is wrong with them; the group is rejected when it has any.
@@ -162,8 +162,8 @@ func (g *gathering) fill(now *group, row []string) error {
 	item, isLine := newLine(p.source.Event, len(lineIDs(now.event)))
 	for i := range p.setters {
 		s, text := &p.setters[i], g.texts[i]
-		if s.field.name == "currency" && text != "" {
-			currency = text
+		if s.field.name == "currency" {
+			currency = cmp.Or(text, now.heads[i], currency)
 		}
 		if s.field.kind == moneyField {
 			if err := g.look(currency); err != nil {
@@ -181,6 +181,7 @@ func (g *gathering) fill(now *group, row []string) error {
 			if err := p.set(s, reflect.ValueOf(now.event).Elem(), row, text, format); err != nil {
 				return err
 			}
+		case text == "": // many exports fill an order's own columns in its first row alone
 		case s.field.kind == instantField:
 			if err := p.earlier(now, s, text); err != nil {
 				return err
