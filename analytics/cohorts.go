@@ -65,7 +65,7 @@ type CohortMonth struct {
 func definitions(discount float64) map[string]string {
 	return map[string]string{
 		"month":         "the calendar month, in the program's timezone, of a customer's first order that counted",
-		"since":         "calendar months since then; 0 is the first month",
+		"since":         "calendar months since then; 0 is the first month, and the last is the last in which anybody ordered or brought something back",
 		"active":        "customers with at least one order in the month",
 		"orders":        "orders that counted: one for each order id, without refused and stale ones; returned ones stay counted",
 		"revenue_minor": "lines less discounts, less what points paid, before tax and shipping, not below 0, by the order's time; other currencies at the program's rates",
@@ -211,7 +211,8 @@ func (a *tallies) record(codec *schemas.Codec, partition int32, topic schemas.To
 	return t.order(customer, o, t.rates[place{string(topic), rec.Offset}], a.back[orderKey{customer, o.Order}])
 }
 
-// table makes the cohorts, oldest first, each with all months up to the last one in which anybody ordered.
+// table makes the cohorts, oldest first, each with all months up to the last one in which anybody ordered or
+// brought something back: a refund that is left out would make lifetime values too high.
 func (a *tallies) table(discount float64) []Cohort {
 	customers := map[string]map[month]*activity{}
 	first := map[string]month{}
@@ -228,7 +229,7 @@ func (a *tallies) table(discount float64) []Cohort {
 					into[m] = &activity{}
 				}
 				into[m].add(*act)
-				if act.orders > 0 {
+				if act.orders > 0 || act.refunds != 0 {
 					last = max(last, m)
 				}
 			}
@@ -252,7 +253,7 @@ func (a *tallies) table(discount float64) []Cohort {
 		c.Customers++
 		for m, act := range customers[name] {
 			if m > last {
-				continue // after everybody's last order: returns, reviews
+				continue // after everybody's last order and return: reviews, redemptions
 			}
 			c.Months[max(m-began, 0)].take(act)
 		}

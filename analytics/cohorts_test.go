@@ -307,3 +307,20 @@ func TestABrokerThatIsNotThereIsAnError(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+func TestRefundsAfterTheLastOrderCount(t *testing.T) {
+	w := newWorld(t)
+	w.accept(w.order("ann", "1", "2026-01-10T10:00:00Z", 1000, 0), "", 20)
+	w.decision(events.Decision{Cause: events.Cause{Topic: "returns"}, Customer: "ann", Result: events.Applied,
+		Facts: events.Facts{Type: events.TypeOrderReturned, At: instant(t, "2026-03-11T10:00:00Z"), Returns: []events.ReturnFact{{Order: "1", Return: "r", Lines: []events.ReturnLine{{Line: 1, Amount: 250}}}}}})
+	w.decision(events.Decision{Cause: events.Cause{Topic: "redemptions"}, Customer: "ann", Result: events.Applied,
+		Entries: []events.Entry{{Type: events.Confirm, Points: 7, Lot: 1}}, Facts: events.Facts{Type: events.TypeRedemptionConfirmed, At: instant(t, "2046-04-06T10:00:00Z")}})
+	table, err := analytics.ReadCohorts(t.Context(), w.source, analytics.CohortConfig{Location: time.UTC, Currency: "USD", Decimals: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	months := table.Cohorts[0].Months
+	if len(months) != 3 || months[2].Refunds != 250 || months[2].LTV != 1750 || months[1].LTV != 2000 {
+		t.Errorf("months %+v, want three, the refund in the last", months)
+	}
+}
