@@ -160,3 +160,15 @@ func TestAnOrdersOwnColumnsMayBeFilledOnce(t *testing.T) {
 		t.Errorf("order %+v", o)
 	}
 }
+
+// TestAnOrderWithARowOfNobodyIsNotWhole leaves out the rest of the order that a row without a customer is of, if that can
+// be told.
+func TestAnOrderWithARowOfNobodyIsNotWhole(t *testing.T) {
+	got := read(t, plain, "c,o,t,a\nann,1,2026-01-01,1\n,1,2026-01-01,2\n,2,2026-01-01,1\nann,3,2026-01-01,1\nbob,3,2026-01-01,1\n,3,2026-01-01,1\n,,,\n")
+	if len(got.Records) != 2 || len(got.Rejects) != 5 {
+		t.Fatalf("%d records, rejects %+v; want both orders 3", len(got.Records), got.Rejects)
+	}
+	if r := got.Rejects[0]; r.Line != 2 || r.Rows != 1 || !strings.Contains(r.Reason, "is not whole: the row on line 3 is of the same order, and has no customer") {
+		t.Errorf("order 1: %+v", r)
+	}
+}

@@ -20,7 +20,8 @@ type gathering struct {
 	contents *Contents
 	groups   map[groupKey]*group
 	ordered  []*group
-	texts    []string // of the row at hand, by setter
+	orphans  map[groupKey]place // rows without a customer, by what they have of a key
+	texts    []string           // of the row at hand, by setter
 	// decimals are those of currency, the last one looked up.
 	currency string
 	decimals int
@@ -74,8 +75,9 @@ func (g *gathering) broken(at place, row []string, columns int, reason string) {
 	whole := make([]string, columns)
 	copy(whole, row)
 	g.readTexts(whole)
-	if g.keyless() != nil {
+	if s := g.keyless(); s != nil {
 		g.reject(at, reason)
+		g.orphan(at, s)
 		return
 	}
 	g.groupOf(at).refuse(at.line, reason)
@@ -92,6 +94,7 @@ func (g *gathering) row(at place, row []string) error {
 	g.readTexts(row)
 	if s := g.keyless(); s != nil {
 		g.reject(at, fmt.Sprintf("%s: is missing, which the map reads from %q", s.field.name, s.shown))
+		g.orphan(at, s)
 		return nil
 	}
 	now := g.groupOf(at)
@@ -129,12 +132,17 @@ func (g *gathering) keyless() *setter {
 	return nil
 }
 
-// groupOf returns the event that the row at hand belongs to, with the row.
-func (g *gathering) groupOf(at place) *group {
-	var key groupKey
+// key returns the texts of the row at hand that say which event it belongs to.
+func (g *gathering) key() (key groupKey) {
 	for i, setter := range g.plan.keys {
 		key[i] = g.texts[setter]
 	}
+	return key
+}
+
+// groupOf returns the event that the row at hand belongs to, with the row.
+func (g *gathering) groupOf(at place) *group {
+	key := g.key()
 	now := g.groups[key]
 	if now == nil {
 		now = &group{event: events.New(g.plan.source.Event)}
@@ -256,6 +264,7 @@ func (now *group) add(item reflect.Value, p *plan) error {
 // finish makes up the ids, validates, and sorts out what was rejected.
 func (g *gathering) finish() *Contents {
 	c := g.contents
+	g.refuseOrphaned()
 	for _, now := range g.ordered {
 		if now.bad == nil {
 			h := now.event.Head()
