@@ -172,3 +172,16 @@ func TestAnOrderWithARowOfNobodyIsNotWhole(t *testing.T) {
 		t.Errorf("order 1: %+v", r)
 	}
 }
+
+// TestTextInOtherEncodingsIsNotComparedForSkipping refuses rows of which nobody knows whether the map leaves them out.
+func TestTextInOtherEncodingsIsNotComparedForSkipping(t *testing.T) {
+	got := read(t, plain+"skip: {s: [gelöscht]}\n", "c,o,t,a,s\nann,1,2026-01-01,1,gel\xf6scht\nann,2,2026-01-01,1,gelöscht\nann,3,2026-01-01,1,\n\xf6,4,2026-01-01,1,\n")
+	if len(got.Records) != 1 || got.Skipped != 1 || len(got.Rejects) != 2 {
+		t.Fatalf("%d records, %d skipped, rejects %+v; want order 3", len(got.Records), got.Skipped, got.Rejects)
+	}
+	for i, want := range []string{"skip: a column that it looks at is not UTF-8", `customer: is not UTF-8: convert the file`} {
+		if r := got.Rejects[i].Reason; !strings.Contains(r, want) || !strings.Contains(r, "iconv -f WINDOWS-1252") {
+			t.Errorf("%s, want %s", r, want)
+		}
+	}
+}

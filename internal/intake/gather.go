@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/accrue-loyalty/accrue/events"
 )
@@ -85,11 +86,13 @@ func (g *gathering) broken(at place, row []string, columns int, reason string) {
 
 // row adds one row to its event. The error is about the file as a whole.
 func (g *gathering) row(at place, row []string) error {
+	foreign := false
 	for _, s := range g.plan.skips {
 		if s.matches(strings.TrimSpace(row[s.column])) {
 			g.contents.Skipped++
 			return nil
 		}
+		foreign = foreign || !utf8.ValidString(row[s.column])
 	}
 	g.readTexts(row)
 	if s := g.keyless(); s != nil {
@@ -98,6 +101,10 @@ func (g *gathering) row(at place, row []string) error {
 		return nil
 	}
 	now := g.groupOf(at)
+	if foreign {
+		now.refuse(at.line, "skip: a column that it looks at is not UTF-8"+convert) // it cannot be compared with the map's texts
+		return nil
+	}
 	err := g.fill(now, row)
 	if errors.Is(err, errNoTimezone) {
 		return err
@@ -276,7 +283,7 @@ func (g *gathering) finish() *Contents {
 				err = g.check(now.event, now.first())
 			}
 			if err != nil {
-				now.refuse(now.first(), strings.ReplaceAll(err.Error(), "\n", "; "))
+				now.refuse(now.first(), strings.ReplaceAll(strings.ReplaceAll(err.Error(), "is not UTF-8", "is not UTF-8"+convert), "\n", "; "))
 			}
 		}
 		if now.bad == nil {

@@ -61,6 +61,9 @@ func unpack(name string, f io.ReadCloser) (io.ReadCloser, error) {
 // ErrUTF16 means that a file is what spreadsheets save as "Unicode text".
 var ErrUTF16 = errors.New("is UTF-16, which is not read: convert it, as by iconv -f UTF-16 -t UTF-8, or save it as UTF-8")
 
+// convert says what to do with text in another encoding.
+const convert = ": convert the file if all of it is so, as by iconv -f WINDOWS-1252 -t UTF-8"
+
 // skipMark skips the byte order mark that some editors and spreadsheets write before UTF-8, and refuses UTF-16: by its
 // mark, or by the zero that half the bytes of plain letters are.
 func skipMark(b *bufio.Reader) error {
