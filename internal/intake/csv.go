@@ -68,6 +68,12 @@ func (m *Map) ReadCSV(file string, s *Source, r io.Reader, check func(e events.E
 	}
 	p, err := m.plan(file, s, header)
 	if err != nil {
+		if strings.Contains(strings.Join(header, ""), "\r") {
+			return nil, fmt.Errorf("%s seems to end its lines as old Macs did, in CR: convert them, as by tr '\\r' '\\n'", file)
+		}
+		if strings.HasPrefix(strings.Join(header, ""), "sep=") {
+			return nil, fmt.Errorf("%s begins with a line for Excel, %q: take it out, the first line must name the columns", file, strings.Join(header, cmp.Or(m.Separator, ",")))
+		}
 		if other := m.otherSeparator(header); other != "" {
 			return nil, fmt.Errorf("%s seems to have %q between its columns: write separator: %q in the map", file, other, other)
 		}

@@ -185,3 +185,21 @@ func TestTextInOtherEncodingsIsNotComparedForSkipping(t *testing.T) {
 		}
 	}
 }
+
+// TestFilesThatBeginOtherwiseAreSaid names what stands before the columns' names, or between the lines.
+func TestFilesThatBeginOtherwiseAreSaid(t *testing.T) {
+	for text, want := range map[string]string{
+		"c,o,t,a\rann,1,2026-01-01,1\r":        `end its lines as old Macs did, in CR: convert them, as by tr '\r' '\n'`,
+		"sep=,\nc,o,t,a\nann,1,2026-01-01,1\n": `begins with a line for Excel, "sep=,": take it out`,
+		"sep=;\nc;o;t;a\nann;1;2026-01-01;1\n": `begins with a line for Excel, "sep=;": take it out`,
+	} {
+		if _, err := tryRead(plain, text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	for _, separator := range []string{`"\n"`, `'"'`, `"||"`, `"§"`} {
+		if _, err := tryRead(plain+"separator: "+separator+"\n", "c,o,t,a\n"); err == nil || !strings.Contains(err.Error(), "is not one character that can stand between columns") {
+			t.Errorf("separator %s: %v", separator, err)
+		}
+	}
+}

@@ -103,8 +103,8 @@ func (m *Map) checkTop() (problems []error) {
 	if m.Separator == `\t` {
 		m.Separator = "\t"
 	}
-	if len(m.Separator) > 1 {
-		problems = append(problems, fmt.Errorf("separator: %q is not one character", m.Separator))
+	if len(m.Separator) > 1 || strings.ContainsAny(m.Separator, "\"\r\n\x00") {
+		problems = append(problems, fmt.Errorf("separator: %q is not one character that can stand between columns", m.Separator))
 	}
 	if m.Decimal != "" && m.Decimal != "." && m.Decimal != "," {
 		problems = append(problems, fmt.Errorf(`decimal: %q is neither "." nor ","`, m.Decimal))
