@@ -79,6 +79,7 @@ stale by its clock nothing is published, unless they were decided before: then t
 the clock is more than a day behind some, as after an engine was down.
 
 Whole histories need --drive-clock, so that points become active, expire and are reviewed at the time they would have.
+Such an import also counts what became of the events, those that changed nothing with the reason.
 When such an import is interrupted, the clock waits until it has been run again, and other histories are refused: see
 accrue clock --help.
 

@@ -25,7 +25,21 @@ func (c *importCommand) publish(r *run, batch []events.Event, sum *imported) err
 		return err
 	}
 	defer cl.close()
-	return c.publishTo(r, cl, batch, sum)
+	if !c.DriveClock || len(batch) == 0 {
+		return c.publishTo(r, cl, batch, sum)
+	}
+	before, err := cl.client.LedgerEnds(r.ctx)
+	if err != nil {
+		return fmt.Errorf("nothing was published: %w", topicsMissing(err))
+	}
+	if err := c.publishTo(r, cl, batch, sum); err != nil || sum.Published == 0 {
+		return err
+	}
+	// All of it is decided.
+	bar := r.progress("reading what became of it", "decisions")
+	defer bar.end()
+	sum.Results, err = cl.client.Results(r.ctx, before, func(read int64) { bar.set(read, sum.Published) })
+	return err
 }
 
 func (c *importCommand) publishTo(r *run, cl *cluster, batch []events.Event, sum *imported) error {

@@ -3,6 +3,8 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +28,8 @@ type imported struct {
 	Resumed int64 `json:"resumed"`
 	// Before is set when it is known that the whole history was imported before, so that nothing was left to do.
 	Before bool `json:"imported_before,omitempty"`
+	// Results say what became of the events that producers sent meanwhile, these and others'; with --drive-clock.
+	Results map[events.Result]int64 `json:"results,omitempty"`
 	// Ticks were sent to drive the clock, to all partitions each.
 	Ticks   int64          `json:"ticks"`
 	First   events.Instant `json:"first"`
@@ -123,7 +127,23 @@ func (s *imported) String() string {
 		fmt.Fprintf(&b, " with %s", grouped(s.Ticks, "tick"))
 	}
 	fmt.Fprintf(&b, "; %.1f s", s.Seconds)
+	for _, result := range slices.Sorted(maps.Keys(s.Results)) {
+		if why := untaken[result]; why != "" {
+			fmt.Fprintf(&b, "\n%s %s: %s", thousands(s.Results[result]), result, why)
+		}
+	}
 	return b.String()
+}
+
+// untaken are the results of events that changed nothing, with why.
+var untaken = map[events.Result]string{
+	events.Duplicate:  "decided before, as when a file is imported again",
+	events.Conflict:   "another event of that id was decided before, and stays as it was: what was corrected needs an adjustment",
+	events.Stale:      "older than the program still takes",
+	events.Future:     "further ahead of the clock than the program takes",
+	events.Refused:    "against the program's rules; `accrue explain` has the reason",
+	events.Unreadable: "no event; `accrue deadletter list` has them",
+	events.Parked:     "set aside with their customer, because of an error in accrue; `accrue verify` has more",
 }
 
 // grouped returns "1,234 lines".

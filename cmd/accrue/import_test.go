@@ -196,6 +196,9 @@ func TestImportingAgainChangesNothing(t *testing.T) {
 		t.Errorf("an end that cannot be was noticed too late: %s", o.stdout)
 	}
 	first := decode[map[string]any](t, accrue(t, "", append(args, "--resume", note)...).want(t, 0).stdout)
+	if fmt.Sprint(first["results"]) != fmt.Sprint(map[string]any{"APPLIED": first["events"]}) {
+		t.Errorf("first import: %v", first["results"])
+	}
 	if first["published"] != first["events"] || first["ticks"] != 46.0 {
 		t.Errorf("first import %v, want all published, and a tick for each midnight and one for the end", first)
 	}
@@ -219,13 +222,19 @@ func TestImportingAgainChangesNothing(t *testing.T) {
 	if again["published"] != 0.0 || again["resumed"] != first["events"] {
 		t.Errorf("resumed import %v", again)
 	}
-	accrue(t, "", args...).want(t, 0)
+	if got := decode[map[string]any](t, accrue(t, "", args...).want(t, 0).stdout)["results"]; fmt.Sprint(got) != fmt.Sprint(map[string]any{"DUPLICATE": first["events"]}) {
+		t.Errorf("imported again: %v", got)
+	}
 	for customer, balance := range before {
 		if got := balanceOf(t, s, customer); got != balance {
 			t.Errorf("%s had %s, has %s", customer, balance, got)
 		}
 	}
 	accrue(t, "", append(s.cluster("import", write(t, "other.jsonl", orderLine("x", "ann", "1997-03-01T00:00:00Z", "1"))), "--resume", note)...).want(t, 2, "other events")
+	corrected := write(t, "corrected.jsonl", strings.Replace(lines.String(), "1000", "1001", 1))
+	if o := accrue(t, "", s.cluster("import", corrected, "--drive-clock", "--late")...).want(t, 0); !strings.Contains(o.stdout, "\n1 CONFLICT: another event of that id was decided before") {
+		t.Errorf("a corrected file: %s", o.stdout)
+	}
 	o := accrue(t, "", s.cluster("verify")...).want(t, 0)
 	if !strings.Contains(o.stdout, "0 differences") {
 		t.Errorf("verify: %s", o.stdout)
