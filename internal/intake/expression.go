@@ -91,6 +91,17 @@ func resolveTerms(names []string, find func(string) (int, error)) (terms []term,
 	return terms, nil
 }
 
+// termTexts returns the texts that are added up or multiplied; "" where there are none.
+func (r *resolved) termTexts(row []string) string {
+	var texts []string
+	for _, t := range r.terms {
+		if text := strings.TrimSpace(row[t.column]); text != "" {
+			texts = append(texts, text)
+		}
+	}
+	return strings.Join(texts, ", ")
+}
+
 // resolve finds the columns of x. find returns a column's position or an error that names what there is.
 func (x *Expression) resolve(find func(string) (int, error)) (*resolved, error) {
 	r := &resolved{column: -1}

@@ -203,3 +203,25 @@ func TestFilesThatBeginOtherwiseAreSaid(t *testing.T) {
 		}
 	}
 }
+
+// What is added up for the order as a whole is held to the same as a column: later rows agree or say nothing.
+func TestRowsAgreeOnSumsOfTheirOrder(t *testing.T) {
+	const sums = head + "columns: {customer: c, order: o, at: t, amount: a, shipping: {sum: [s, h]}}\n"
+	for rows, want := range map[string]string{
+		"ann,1,2026-01-01,1,5,1\nann,1,2026-01-01,1,7,1\n": `s + h: "7, 1" here, "5, 1" on line 2 of the same order`,
+		"ann,1,2026-01-01,1,,\nann,1,2026-01-01,1,7,1\n":   `s + h: "7, 1" here, "" on line 2 of the same order`,
+		"ann,1,2026-01-01,1,5,1\nann,1,2026-01-01,1,,\n":   "",
+	} {
+		got := read(t, sums, "c,o,t,a,s,h\n"+rows)
+		switch {
+		case want == "" && (len(got.Rejects) > 0 || got.Records[0].Event.(*events.OrderPlaced).Shipping != 600):
+			t.Errorf("%q: %+v, rejected %+v", rows, got.Records, got.Rejects)
+		case want != "" && (len(got.Rejects) == 0 || !strings.Contains(got.Rejects[len(got.Rejects)-1].Reason, want)):
+			t.Errorf("%q: rejected %+v, want %q", rows, got.Rejects, want)
+		}
+	}
+	whole := read(t, "name: x\ntimezone: UTC\nevent: RedemptionConfirmed\ncolumns: {customer: c, redemption: o, at: t, points: {sum: [a, b]}}\n", "c,o,t,a,b\nann,1,2026-01-01,,\n")
+	if p := whole.Records[0].Event.(*events.RedemptionConfirmed).Points; p != nil {
+		t.Errorf("a sum of nothing is %d, want none", *p)
+	}
+}

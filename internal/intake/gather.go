@@ -121,8 +121,12 @@ func (g *gathering) readTexts(row []string) {
 	for i := range g.plan.setters {
 		s := &g.plan.setters[i]
 		text := s.text
-		if s.from != nil && s.from.terms == nil {
+		switch {
+		case s.from == nil:
+		case s.from.terms == nil:
 			text = strings.TrimSpace(s.from.text(row))
+		case !s.field.line:
+			text = s.from.termTexts(row) // for later rows to agree with
 		}
 		g.texts = append(g.texts, text)
 	}

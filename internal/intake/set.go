@@ -85,6 +85,9 @@ func (p *plan) setTerms(s *setter, target reflect.Value, row []string, format nu
 	if s.field.kind == integerField {
 		format.exponent = 0
 	}
+	if !s.filled && s.from.termTexts(row) == "" {
+		return nil // as an empty column leaves it
+	}
 	combined := newCombination(s.from.times)
 	for i, t := range s.from.terms {
 		text := strings.TrimSpace(row[t.column])
@@ -92,7 +95,7 @@ func (p *plan) setTerms(s *setter, target reflect.Value, row []string, format nu
 			return fmt.Errorf("%s (%s): the %s is empty", s.field.name, s.shown, [...]string{"first", "second", "third"}[min(i, 2)])
 		}
 		if text == "" && s.from.times {
-			return nil // as an empty column leaves it
+			return nil
 		}
 		if text == "" {
 			continue
