@@ -145,7 +145,7 @@ type skip struct {
 func (s *skip) matches(text string) bool {
 	return slices.ContainsFunc(s.texts, func(t string) bool {
 		begin, open := strings.CutSuffix(strings.TrimSpace(t), "*")
-		return text == strings.TrimSpace(t) || open && strings.HasPrefix(text, begin)
+		return text == strings.TrimSpace(t) || open && text != "" && strings.HasPrefix(text, begin)
 	})
 }
 

@@ -94,10 +94,13 @@ func resolveTerms(names []string, find func(string) (int, error)) (terms []term,
 // termTexts returns the texts that are added up or multiplied; "" where there are none.
 func (r *resolved) termTexts(row []string) string {
 	var texts []string
+	some := false
 	for _, t := range r.terms {
-		if text := strings.TrimSpace(row[t.column]); text != "" {
-			texts = append(texts, text)
-		}
+		text := strings.TrimSpace(row[t.column])
+		texts, some = append(texts, text), some || text != ""
+	}
+	if !some {
+		return ""
 	}
 	return strings.Join(texts, ", ")
 }

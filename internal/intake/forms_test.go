@@ -210,6 +210,7 @@ func TestRowsAgreeOnSumsOfTheirOrder(t *testing.T) {
 	for rows, want := range map[string]string{
 		"ann,1,2026-01-01,1,5,1\nann,1,2026-01-01,1,7,1\n": `s + h: "7, 1" here, "5, 1" on line 2 of the same order`,
 		"ann,1,2026-01-01,1,,\nann,1,2026-01-01,1,7,1\n":   `s + h: "7, 1" here, "" on line 2 of the same order`,
+		"ann,1,2026-01-01,1,5,\nann,1,2026-01-01,1,,5\n":   `s + h: ", 5" here, "5, " on line 2 of the same order`,
 		"ann,1,2026-01-01,1,5,1\nann,1,2026-01-01,1,,\n":   "",
 	} {
 		got := read(t, sums, "c,o,t,a,s,h\n"+rows)
@@ -219,6 +220,9 @@ func TestRowsAgreeOnSumsOfTheirOrder(t *testing.T) {
 		case want != "" && (len(got.Rejects) == 0 || !strings.Contains(got.Rejects[len(got.Rejects)-1].Reason, want)):
 			t.Errorf("%q: rejected %+v, want %q", rows, got.Rejects, want)
 		}
+	}
+	if filled := read(t, plain+"skip: {x: ['*']}\n", "c,o,t,a,x\nann,1,2026-01-01,1,\nann,2,2026-01-01,1,cancelled\n"); filled.Skipped != 1 || len(filled.Records) != 1 {
+		t.Errorf("%d rows skipped, %d events, want those with anything in the column skipped", filled.Skipped, len(filled.Records))
 	}
 	whole := read(t, "name: x\ntimezone: UTC\nevent: RedemptionConfirmed\ncolumns: {customer: c, redemption: o, at: t, points: {sum: [a, b]}}\n", "c,o,t,a,b\nann,1,2026-01-01,,\n")
 	if p := whole.Records[0].Event.(*events.RedemptionConfirmed).Points; p != nil {
