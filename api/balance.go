@@ -27,8 +27,8 @@ type Balance struct {
 	AsOf     events.Instant `json:"as_of"`
 }
 
-// balanceOf reckons the balance as of r.asOf, with what expires in the memory of room. The rules book an expiry only by a tick; until then its points are
-// taken out here, so that a late tick never shows points that nobody can spend.
+// balanceOf reckons the balance as of r.asOf, with what expires in the memory of room. The rules book an expiry only by a
+// tick; until then its points are taken out here, so that a late tick never shows points that nobody can spend.
 func balanceOf(room []loyalty.Expiring, r *reader) Balance {
 	b := Balance{
 		Summary:    loyalty.SummarizeIn(room, r.program, r.account, r.place.Clock),
