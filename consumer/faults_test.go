@@ -70,7 +70,7 @@ func oneWorker(c *consumer.Config) { c.Workers = 1 }
 // TestFaultsChangeNothing injects one kind of fault into a run under load and compares the end with a calm run.
 func TestFaultsChangeNothing(t *testing.T) {
 	names := customers(30)
-	all := shopping(7, 30, racetest.Of(1200, 700))
+	all := shopping(7, 30, racetest.Of(1200, 400))
 	want := undisturbed(t, all, names)
 	const txn = schemas.DefaultPrefix + "engine.one.0"
 

@@ -487,7 +487,7 @@ func TestReadersDoNotDisturbTheOwner(t *testing.T) {
 			}
 		}()
 	}
-	e.run(3000)
+	e.run(racetest.Of(3000, 1000))
 	close(stop)
 	readers.Wait()
 }

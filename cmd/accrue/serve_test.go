@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	main "github.com/accrue-loyalty/accrue/cmd/accrue"
+	"github.com/accrue-loyalty/accrue/internal/racetest"
 	"github.com/accrue-loyalty/accrue/internal/racetest/racekafka"
 )
 
@@ -119,6 +120,7 @@ func TestOneCustomerFromOrderToRedemption(t *testing.T) {
 
 // TestARepeatSaysHowTheRedemptionStands asks for the same redemptions again, as a checkout does that has not heard back.
 func TestARepeatSaysHowTheRedemptionStands(t *testing.T) {
+	racetest.Skip(t)
 	t.Parallel() // it mostly waits
 	s := dev(t, "--program", "testdata/plain.yaml", "--tick", "100ms")
 	earn := func(t *testing.T, points string) {
@@ -192,6 +194,7 @@ func TestARepeatSaysHowTheRedemptionStands(t *testing.T) {
 
 // TestOddIDsAreAskedForAndShown has customers that a path would swallow, and an event that would paint the terminal.
 func TestOddIDsAreAskedForAndShown(t *testing.T) {
+	racetest.Skip(t)
 	t.Parallel() // it mostly waits
 	s := dev(t, "--program", "testdata/plain.yaml")
 	url := "--url=" + s.API
@@ -224,6 +227,7 @@ func TestOddIDsAreAskedForAndShown(t *testing.T) {
 }
 
 func TestProgramsArePublishedOnce(t *testing.T) {
+	racetest.Skip(t)
 	t.Parallel() // it mostly waits
 	s := dev(t, "--program", "testdata/plain.yaml")
 	o := accrue(t, "", s.cluster("program", "publish", "testdata/plain.yaml")...).want(t, 0)
