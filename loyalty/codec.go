@@ -23,27 +23,20 @@ func AppendOrder(b []byte, o *Order) []byte {
 	b = append(b, codecVersion)
 	b = appendText(b, o.ID)
 	b = append(b, bit(o.Placed)|bit(o.Ended)<<1|bit(o.Cancelled)<<2|bit(o.Whole)<<3|bit(o.Referrer != "")<<4|bit(o.PlacedAs != "")<<5)
-	b = appendInt(b, int64(o.Version))
-	b = appendInt(b, int64(o.At))
-	b = appendInt(b, int64(o.Fulfilled))
-	b = appendInt(b, int64(o.Deducted))
+	b = appendInts(b, int64(o.Version), int64(o.At), int64(o.Fulfilled), int64(o.Deducted))
 	b = appendText(b, o.Rate)
 	b = appendInt(b, int64(o.Absorbed))
 	b = appendCount(b, len(o.Lines))
 	for i := range o.Lines {
 		l := &o.Lines[i]
 		b = appendText(b, l.Line)
-		b = appendInt(b, int64(l.Amount))
-		b = appendInt(b, int64(l.Discount))
-		b = appendInt(b, int64(l.Returned))
+		b = appendInts(b, int64(l.Amount), int64(l.Discount), int64(l.Returned))
 	}
 	b = appendCount(b, len(o.Grants))
 	for i := range o.Grants {
 		g := &o.Grants[i]
 		b = appendText(b, g.Rule)
-		b = appendInt(b, int64(g.Granted))
-		b = appendInt(b, int64(g.Taken))
-		b = appendInt(b, g.Lot)
+		b = appendInts(b, int64(g.Granted), int64(g.Taken), g.Lot)
 		b = append(b, bit(g.Fixed)|bit(g.At != 0)<<1)
 		if g.At != 0 {
 			b = appendInt(b, int64(g.At))
