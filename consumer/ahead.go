@@ -12,32 +12,44 @@ import (
 // the processor's caches, and has it wait for all their customers at once.
 type ahead struct {
 	// from is the index of the first in the queue, n how many there are; err is why there are no more, nil: no reason.
-	from, n int
-	err     error
-	rooms   [state.Ahead]schemas.EventRoom
-	events  [state.Ahead]events.Event
+	from, n  int
+	err      error
+	rooms    [state.Ahead]schemas.EventRoom
+	events   [state.Ahead]events.Event
+	payloads [state.Ahead]events.Fingerprint
 }
 
-// event returns the event of the next record of a topic, good until those that were read with it are decided.
-func (d *decider) event(t int) (events.Event, error) {
+// readAhead reads the next events of a topic if those that were read before are decided. What is held has parts of them.
+func (d *decider) readAhead(t int) error {
 	if d.p.ahead[t] == nil {
 		d.p.ahead[t] = &ahead{}
 	}
 	a, next := d.p.ahead[t], d.p.next.heads[t]
-	if !d.read[t] || next > a.from+a.n || next == a.from+a.n && a.err == nil {
-		d.read[t] = true
-		a.from = next
-		a.fill(&d.p.e.reading, inputNames[t], d.p.waiting[t][next:])
-		var customers [state.Ahead]string
-		for i, e := range a.events[:a.n] {
-			customers[i] = e.Head().Customer
-		}
-		d.b.Prefetch(customers[:a.n])
+	if d.read[t] && next <= a.from+a.n && (next < a.from+a.n || a.err != nil) {
+		return nil
 	}
-	if next == a.from+a.n {
-		return nil, a.err
+	if err := d.release(); err != nil {
+		return err
 	}
-	return a.events[next-a.from], nil
+	d.read[t] = true
+	a.from = next
+	a.fill(&d.p.e.reading, inputNames[t], d.p.waiting[t][next:])
+	var heads [state.Ahead]*events.Header
+	for i, e := range a.events[:a.n] {
+		heads[i] = e.Head()
+	}
+	d.b.Prefetch(heads[:a.n])
+	return nil
+}
+
+// event returns the event of the next record of a topic and its payload, good until readAhead reads on.
+func (d *decider) event(t int) (events.Event, events.Fingerprint, error) {
+	a := d.p.ahead[t]
+	i := d.p.next.heads[t] - a.from
+	if i == a.n {
+		return nil, events.Fingerprint{}, a.err
+	}
+	return a.events[i], a.payloads[i], nil
 }
 
 // aheadBytesMax is how long records may be, together, that are read before the first of them is decided.
@@ -56,7 +68,7 @@ func (a *ahead) fill(r *reading, t schemas.Topic, records []*kgo.Record) {
 			a.err = err
 			return
 		}
-		a.events[a.n] = e
+		a.events[a.n], a.payloads[a.n] = e, events.PayloadOf(e)
 		a.n++
 	}
 }

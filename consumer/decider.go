@@ -35,6 +35,7 @@ type decider struct {
 	// began and ended are how many decisions the outbox had before and after.
 	began, ended int
 	read         [topicCount]bool // the topics of which the partition's ahead are this attempt's
+	held         []held           // decisions that are not in the outbox yet
 	newest       int64            // the highest timestamp decided, in milliseconds
 	handed       int              // how many customers the schedule has handed out
 	history      loyalty.History
@@ -103,8 +104,11 @@ func (d *decider) record(t int, rec *kgo.Record) error {
 	if d.before != nil && d.before.origin == from {
 		return errEnough
 	}
+	if err := d.readAhead(t); err != nil {
+		return err
+	}
 	cause := events.Cause{Topic: string(inputNames[t]), Partition: d.p.id, Offset: rec.Offset}
-	e, err := d.event(t)
+	e, payload, err := d.event(t)
 	if errors.Is(err, schemas.ErrRegistryUnavailable) {
 		return err
 	}
@@ -124,8 +128,8 @@ func (d *decider) record(t int, rec *kgo.Record) error {
 		return err
 	}
 	program := d.history.At(head.At)
-	in := loyalty.Input{Event: e, Cause: cause, Clock: d.p.next.clock.at, Lenient: d.p.next.clock.lenient, History: d.history}
-	made, sent, err := decideSafely(&d.p.rules, program, a, r, in)
+	in := loyalty.Input{Event: e, Payload: payload, Cause: cause, Clock: d.p.next.clock.at, Lenient: d.p.next.clock.lenient, History: d.history}
+	made, sent, err := decideSafely(d.p.rules, program, a, r, in)
 	if err != nil {
 		return d.broken(from, head.Customer, reasonPanic, err)
 	}
@@ -143,7 +147,7 @@ func (d *decider) catchUp(from origin, a *loyalty.Account, r loyalty.Records) er
 		return nil
 	}
 	program := d.history.At(c.at)
-	made, ok, err := decideTickSafely(&d.p.rules, program, d.history, a, r, c.at, d.p.next.clock.cause(d.p.id))
+	made, ok, err := decideTickSafely(d.p.rules, program, d.history, a, r, c.at, d.p.next.clock.cause(d.p.id))
 	if err != nil {
 		return d.broken(from, a.Customer, reasonPanic, err)
 	}
@@ -158,23 +162,56 @@ func (c *clock) cause(partition int32) events.Cause {
 	return events.Cause{Topic: string(schemas.TopicClock), Partition: partition, Offset: c.offset, Event: c.event}
 }
 
-// emit completes a decision and puts it into the outbox.
+// heldMax is how many decisions are written to the outbox one after the other: all that an order takes has no room in the
+// processor's cache of instructions, and what writing takes is fetched once for all of them. More would have no room in that
+// of data.
+const heldMax = 4
+
+// held is a decision that state knows and that is not in the outbox yet. It is valid until heldMax more are made, or the
+// events of its topic are read on.
+type held struct {
+	from origin
+	made *events.Decision
+}
+
+// emit completes a decision, tells state of it and holds it for the outbox.
 func (d *decider) emit(from origin, a *loyalty.Account, program *loyalty.Program, made *events.Decision) error {
 	if err := a.CheckDecided(); err != nil {
 		return d.broken(from, a.Customer, reasonInvariant, err)
 	}
 	made.Program = events.ProgramRef{Version: program.Version, Hash: program.Hash}
-	return d.ledger(from, made, d.decided)
+	d.b.Decided(made)
+	d.held = append(d.held, held{from, made})
+	if len(d.held) < heldMax {
+		return nil
+	}
+	return d.release()
 }
 
-// decided tells state of a decision that Decide has applied to the batch's account.
-func (d *decider) decided(made *events.Decision) error {
-	d.b.Decided(made)
+// release writes the decisions that are held.
+func (d *decider) release() error {
+	for _, h := range d.held {
+		if err := d.ledger(h.from, h.made); err != nil {
+			return err
+		}
+	}
+	d.held = d.held[:0]
 	return nil
 }
 
-// ledger writes a decision that is complete but for its chain, and hands it to state by take.
-func (d *decider) ledger(from origin, made *events.Decision, take func(*events.Decision) error) error {
+// fold writes a decision that was made without Decide, and applies it to the batch's account.
+func (d *decider) fold(from origin, made *events.Decision) error {
+	if err := d.release(); err != nil {
+		return err
+	}
+	if err := d.ledger(from, made); err != nil {
+		return err
+	}
+	return d.b.Fold(made)
+}
+
+// ledger puts a decision that is complete but for its chain into the outbox.
+func (d *decider) ledger(from origin, made *events.Decision) error {
 	made.Chain = d.p.next.chain
 	value, err := d.out.write(func(b []byte) ([]byte, error) { return d.p.e.client.codec.AppendDecision(b, made) })
 	if err != nil {
@@ -191,7 +228,7 @@ func (d *decider) ledger(from origin, made *events.Decision, take func(*events.D
 		Topic: d.p.e.ledgerTopic, Partition: d.p.id, Key: d.out.key(made.Customer), Value: value,
 	})
 	projector.Advance(&d.p.next.position, made)
-	return take(made)
+	return nil
 }
 
 // await keeps a decision that somebody waits for: what was decided lasts until the next decision only.

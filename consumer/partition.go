@@ -35,9 +35,9 @@ type partition struct {
 	told [topicCount]int64
 	// waiting are the records that were admitted and are not decided; of the clock's, those that are not parsed.
 	waiting queues
-	// ahead and rules are the memory of the next events and of the decision at hand.
+	// ahead and rules are the memory of the next events and of the last decisions.
 	ahead [topicCount]*ahead
-	rules loyalty.Decider
+	rules *loyalty.Decider
 
 	// now is where the last committed batch left the partition; next, where the batch at hand would leave it.
 	now, next course
@@ -163,6 +163,9 @@ func (p *partition) auditGap(ctx context.Context, t int, to int64) error {
 // decide takes what waits, in order, into the outbox, and returns the batch of state. What it did is undone by dropping
 // the batch, or made lasting by committed. What it sweeps it takes off due.
 func (p *partition) decide(out *outbox, due *time.Duration) (*decider, error) {
+	if p.rules == nil {
+		p.rules = loyalty.NewDecider(heldMax)
+	}
 	var before *brokenError
 	for again := 0; ; again++ {
 		p.next = p.now
@@ -174,6 +177,9 @@ func (p *partition) decide(out *outbox, due *time.Duration) (*decider, error) {
 		}
 		start := out.mark()
 		err := d.all()
+		if err == nil {
+			err = d.release()
+		}
 		if err == nil {
 			d.ended = len(out.ledger)
 			return d, nil

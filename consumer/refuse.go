@@ -21,7 +21,7 @@ func parkedDecision(cause events.Cause, customer string, clock events.Instant, r
 func (d *decider) unreadable(from origin, cause events.Cause, rec *kgo.Record, err error) error {
 	made := unreadableDecision(cause, d.p.next.clock.at, err)
 	d.deadLetter(rec, made.Reason, err.Error())
-	return d.ledger(from, &made, d.b.Fold)
+	return d.fold(from, &made)
 }
 
 // parks reports whether a record may not be decided.
@@ -41,7 +41,7 @@ func (d *decider) park(from origin, cause events.Cause, rec *kgo.Record, e event
 	d.p.parkedCustomers[e.Head().Customer] = struct{}{}
 	made := parkedDecision(cause, e.Head().Customer, d.p.next.clock.at, park.reason)
 	d.deadLetter(rec, park.reason, park.detail)
-	return d.ledger(from, &made, d.b.Fold)
+	return d.fold(from, &made)
 }
 
 // deadLetter puts the record into the outbox as it is, with why.

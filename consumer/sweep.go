@@ -92,7 +92,7 @@ func (d *decider) sweep() error {
 	if !next.sweep {
 		return nil
 	}
-	fresh := len(d.out.ledger) == d.began
+	fresh := len(d.out.ledger)+len(d.held) == d.began
 	for *d.due > 0 {
 		began := time.Now()
 		customers, more, err := d.p.store.Due(next.clock.at, dueAtOnce+len(d.p.parkedCustomers))
@@ -133,7 +133,7 @@ func (d *decider) workOff(customers []string) (moved bool, err error) {
 		if err != nil {
 			return moved, fmt.Errorf("reading the account of %s: %w", customer, err)
 		}
-		made, ok, err := decideTickSafely(&d.p.rules, program, d.history, a, r, next.clock.at, cause)
+		made, ok, err := decideTickSafely(d.p.rules, program, d.history, a, r, next.clock.at, cause)
 		if err != nil {
 			return moved, d.broken(from, customer, reasonPanic, err)
 		}

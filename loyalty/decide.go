@@ -17,93 +17,6 @@ func Decide(p *Program, a *Account, r Records, in Input) (events.Decision, []eve
 	return *made, out
 }
 
-// Decider decides one event after another in the same memory. The zero Decider is ready; one goroutine uses it. What
-// its methods return, and all that hangs from it, is valid until the next call and may be changed. A call that
-// panicked leaves the Decider as good as new, the account and the records not.
-type Decider struct{ decider }
-
-// Decide is the function [Decide].
-func (d *Decider) Decide(p *Program, a *Account, r Records, in Input) (*events.Decision, []events.Event) {
-	d.begin(p, a, r, in)
-	d.decide()
-	return d.close()
-}
-
-// decider makes one decision. It advances the account with the same pieces that Evolve uses, so that each step sees
-// what the steps before it did.
-type decider struct {
-	fold
-	p    *Program
-	q    *prepared
-	in   Input
-	at   events.Instant
-	now  events.Instant
-	made events.Decision
-	// limited is set when the event earned nothing because rules have been granted as often as their limits allow.
-	limited bool
-	out     []events.Event
-	room    room
-}
-
-// room is memory that the decisions of one decider use in turn.
-type room struct {
-	// fact is apart from the decider, which a decision that is kept does not hold.
-	fact    *events.OrderFact
-	tick    events.Tick
-	sale    sale
-	parts   []part
-	byLine  []Exact
-	lines   []int32
-	rests   []remainder
-	choices []choice
-	terms   terms
-}
-
-// begin makes the decider ready for an event, whatever became of the one before.
-func (d *decider) begin(p *Program, a *Account, r Records, in Input) {
-	h := in.Event.Head()
-	d.p, d.q, d.in, d.at, d.now = p, p.ready(), in, h.At, max(h.At, in.Clock)
-	old := &d.made.Facts
-	d.made = events.Decision{
-		Cause: in.Cause, Customer: a.Customer, Clock: in.Clock,
-		Program: events.ProgramRef{Version: p.Version, Hash: p.Hash},
-		Entries: d.made.Entries[:0],
-		Facts: events.Facts{
-			Type: in.Event.EventType(), At: h.At,
-			Returns: old.Returns[:0], Fulfilments: old.Fulfilments[:0], Cancelled: old.Cancelled[:0], Dates: old.Dates[:0],
-			Redemptions: old.Redemptions[:0], Counts: old.Counts[:0], References: old.References[:0],
-			Dropped: old.Dropped[:0], Applied: old.Applied[:0], Unapplied: old.Unapplied[:0],
-		},
-	}
-	d.limited = false
-	d.out = d.out[:0]
-	d.room.lines = d.room.lines[:0]
-	d.init(a, r, &d.made)
-}
-
-// sized returns a slice of n zeros, in the memory of s if it is large enough.
-func sized[T any](s []T, n int) []T {
-	if s == nil || cap(s) < n {
-		return make([]T, n)
-	}
-	s = s[:n]
-	clear(s)
-	return s
-}
-
-// close completes the decision with the balance and tier that it left.
-func (d *decider) close() (*events.Decision, []events.Event) {
-	if d.made.Result == "" {
-		d.settle()
-	}
-	d.repay()
-	d.finish()
-	t := &d.a.tally
-	d.made.Balance = events.Balance{Pending: t.pending, Active: t.active, Reserved: t.reserved, Deficit: d.a.Deficit}
-	d.made.Tier = d.p.tierName(d.a.Tier)
-	return &d.made, d.out
-}
-
 // settle names the result of an event that was carried out.
 func (d *decider) settle() {
 	d.made.Result = events.Nothing
@@ -163,7 +76,9 @@ func (d *decider) decide() {
 		d.become(inner)
 		e, from = inner, forwarded.From
 	}
-	d.made.Facts.Payload = events.PayloadOf(e)
+	if d.made.Facts.Payload = d.in.Payload; from != "" || d.in.Payload == (events.Fingerprint{}) {
+		d.made.Facts.Payload = events.PayloadOf(e)
+	}
 	// A repeat of what was decided before there was a clock is a repeat, also where it would be too far ahead now.
 	if d.tooOld(e) || !d.fresh() || d.tooFarAhead(e) || !d.living(e) {
 		return
@@ -210,7 +125,7 @@ func (p *Program) stale(at, clock events.Instant) bool {
 
 // fresh tells repeats from new events.
 func (d *decider) fresh() bool {
-	before, ok := d.r.Seen(SeenID(&d.made))
+	before, ok := d.r.Seen(SeenID(d.made))
 	switch {
 	case !ok:
 		return true

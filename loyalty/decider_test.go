@@ -29,9 +29,19 @@ type rivals struct {
 	clock   events.Instant
 	plain   map[string]*twin
 	reused  map[string]*twin
-	decider loyalty.Decider
+	decider *loyalty.Decider
 	evolver loyalty.Evolver
+	// made are the decider's last decisions, which are valid, with what they said when they were made.
+	made []spoken
 }
+
+type spoken struct {
+	decision *events.Decision
+	said     string
+}
+
+// valid is how many decisions of the decider are.
+const valid = 5
 
 func (w *rivals) twins(customer string) (plain, reused *twin) {
 	if w.plain[customer] == nil {
@@ -73,6 +83,7 @@ func (w *rivals) apply(e events.Event, stumble bool) {
 		plain, reused := w.twins(customer)
 		in := loyalty.Input{Event: e, Clock: w.clock, Cause: events.Cause{Topic: "orders", Event: e.Head().ID}}
 		if stumble {
+			w.made = nil
 			w.stumble(reused.decided, reused.records, in)
 		}
 		made, out := loyalty.Decide(w.p, plain.decided, plain.records, in)
@@ -100,6 +111,13 @@ func (w *rivals) compare(customer string, want, got *events.Decision, out, sent 
 	if encode(want, out) != encode(got, sent) {
 		w.t.Fatalf("decided %+v %+v\nreused  %+v %+v", want, out, got, sent)
 	}
+	w.made = append(w.made, spoken{got, encode(got, nil)})
+	w.made = w.made[max(len(w.made)-valid, 0):]
+	for i, x := range w.made {
+		if encode(x.decision, nil) != x.said {
+			w.t.Fatalf("a decision that %d were made after is now %+v", len(w.made)-1-i, x.decision)
+		}
+	}
 	same := func(what string, a *loyalty.Account, r loyalty.Records) {
 		if err := errors.Join(loyalty.CheckTally(a), a.Check(), a.CheckDecided()); err != nil {
 			w.t.Fatalf("%v after %+v", err, want)
@@ -120,7 +138,7 @@ func TestDeciderAndEvolverRememberNothing(t *testing.T) {
 	racetest.Checks(t, 25) // one goroutine
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawProgram(t, rapid.Bool().Draw(t, "with tiers"), rapid.Bool().Draw(t, "clamp"))
-		w, h := &rivals{t: t, p: p, plain: map[string]*twin{}, reused: map[string]*twin{}}, newHistory(t)
+		w, h := &rivals{t: t, p: p, decider: loyalty.NewDecider(valid), plain: map[string]*twin{}, reused: map[string]*twin{}}, newHistory(t)
 		for range rapid.IntRange(5, 120).Draw(t, "events") {
 			w.apply(h.event(), rapid.IntRange(0, 9).Draw(t, "stumble") == 0)
 		}

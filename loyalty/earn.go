@@ -68,10 +68,11 @@ func (d *decider) orderPlaced(e *events.OrderPlaced) {
 // orderFact checks an order and notes what returns need of it; reason says why it is refused.
 func (d *decider) orderFact(e *events.OrderPlaced) (fact *events.OrderFact, reason string) {
 	b := d.p.Basis
-	if d.room.fact == nil {
-		d.room.fact = new(events.OrderFact)
+	page := d.page()
+	if page.fact == nil {
+		page.fact = new(events.OrderFact)
 	}
-	fact = d.room.fact
+	fact = page.fact
 	*fact = events.OrderFact{Order: e.Order, Redemption: e.Redemption, Lines: sized(fact.Lines, len(e.Lines)), Rules: fact.Rules[:0]}
 	if e.Order != visibleOrder(e.Order) {
 		return nil, "invalid_order"
@@ -99,24 +100,24 @@ func (d *decider) orderFact(e *events.OrderPlaced) (fact *events.OrderFact, reas
 		return nil, "unknown_currency"
 	}
 	fact.Rate = rate.text
-	var less, more Exact
+	// None is negative, so two of them fit.
+	var less, more uint64
 	if !b.DiscountsIgnored {
-		less = less.Add(ExactInt(int64(e.OrderDiscount)))
+		less += uint64(e.OrderDiscount)
 	}
 	if !b.PaidPointsIncluded {
-		less = less.Add(ExactInt(int64(e.PaidPoints)))
+		less += uint64(e.PaidPoints)
 	}
 	if b.TaxIncluded {
-		more = more.Add(ExactInt(int64(e.Tax)))
+		more += uint64(e.Tax)
 	}
 	if b.ShippingIncluded {
-		more = more.Add(ExactInt(int64(e.Shipping)))
+		more += uint64(e.Shipping)
 	}
-	n, ok := less.Sub(more).Floor()
-	if !ok {
+	fact.Deducted = events.Money(less - more)
+	if fact.Deducted < 0 != (less < more) {
 		return nil, "overflow"
 	}
-	fact.Deducted = events.Money(n)
 	return fact, ""
 }
 

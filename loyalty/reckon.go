@@ -200,15 +200,16 @@ func (d *decider) partOf(r *preparedRule, e events.Event, s *sale, factor, tier 
 
 // match finds the lines that the rule sees and their basis.
 func (d *decider) match(p *part, s *sale) (basis Exact, ok bool) {
-	lines := d.room.lines
+	page := d.page()
+	lines := page.lines
 	for i := range s.event.Lines {
 		if yes, err := p.rule.Lines.MatchLine(s.event, &s.event.Lines[i]); yes && err == nil {
 			lines = append(lines, int32(i))
 			basis = basis.Add(s.bases[i])
 		}
 	}
-	p.lines = lines[len(d.room.lines):len(lines):len(lines)]
-	d.room.lines = lines
+	p.lines = lines[len(page.lines):len(lines):len(lines)]
+	page.lines = lines
 	return basis, len(p.lines) > 0
 }
 

@@ -85,6 +85,13 @@ func (b *Batch) touch(customer string) (*touched, error) {
 		b.fail(err)
 		return nil, err
 	}
+	t := b.copied(customer, s, slot)
+	b.last = t
+	return t, nil
+}
+
+// copied makes the batch's copy of an account that it has none of.
+func (b *Batch) copied(customer string, s *snapshot, slot *slot) *touched {
 	t := b.blank()
 	t.slot, t.next = slot, new(snapshot)
 	// Written before it is read: a new page that is first read is mapped twice, and the second time stops all processors.
@@ -103,8 +110,7 @@ func (b *Batch) touch(customer string) (*touched, error) {
 	t.records.open(b.p, customer, s)
 	b.accounts[customer] = t
 	b.touched = append(b.touched, t)
-	b.last = t
-	return t, nil
+	return t
 }
 
 // blank returns an empty copy to fill.

@@ -1,6 +1,10 @@
 package state
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"github.com/accrue-loyalty/accrue/events"
+)
 
 // Memory that is in no cache of the processor's takes as long to read as some hundred instructions, and little of a
 // customer is in one when the next event comes. Who reads the same part of several customers in a row waits for all of
@@ -9,11 +13,17 @@ import "math/bits"
 // Ahead is how many customers are waited for at once.
 const Ahead = 16
 
-// Prefetch reads what deciding for these customers will read, Ahead of them at most. It makes no difference but in time.
-// Customers who are not in memory are left out.
-func (b *Batch) Prefetch(customers []string) {
+// Prefetch does what can be done before these events are decided, Ahead of them at most. It makes no difference but in
+// time. Customers who are not in memory are left out.
+func (b *Batch) Prefetch(heads []*events.Header) {
 	read := 0
-	states := b.p.statesOf(customers)
+	slots := b.p.slotsOf(heads)
+	var states [Ahead]*snapshot
+	for i, slot := range slots {
+		if slot != nil {
+			states[i] = slot.state.Load()
+		}
+	}
 	for _, s := range states {
 		if s != nil {
 			read += s.touch()
@@ -24,19 +34,24 @@ func (b *Batch) Prefetch(customers []string) {
 			read += s.account.TouchLists() + s.touchTail()
 		}
 	}
-	for _, t := range b.spare[max(len(b.spare)-len(customers), 0):] {
+	for _, t := range b.spare[max(len(b.spare)-len(heads), 0):] {
 		read += t.touch()
 	}
 	b.read += read
+	b.desk.expect(heads)
+	for i, slot := range slots {
+		if slot != nil && b.accounts[slot.customer] == nil {
+			b.copied(slot.customer, states[i], slot)
+		}
+	}
 }
 
-// statesOf returns what is committed of customers and in memory.
-func (p *Partition) statesOf(customers []string) (states [Ahead]*snapshot) {
-	var slots [Ahead]*slot
+// slotsOf returns where customers are in memory.
+func (p *Partition) slotsOf(heads []*events.Header) (slots [Ahead]*slot) {
 	var at [Ahead]int
 	var needed uint64 // a bit for each shard
-	for i, customer := range customers {
-		at[i] = shardIndex(customer)
+	for i, h := range heads {
+		at[i] = shardIndex(h.Customer)
 		needed |= 1 << at[i]
 	}
 	// Locking has the processor wait for all reads before it, so all locks are taken first. Nobody who has a shard's lock
@@ -44,18 +59,18 @@ func (p *Partition) statesOf(customers []string) (states [Ahead]*snapshot) {
 	for rest := needed; rest != 0; rest &= rest - 1 {
 		p.shards[bits.TrailingZeros64(rest)].mu.RLock()
 	}
-	for i, customer := range customers {
-		slots[i] = p.shards[at[i]].slots[customer]
+	for i, h := range heads {
+		slots[i] = p.shards[at[i]].slots[h.Customer]
 	}
 	for rest := needed; rest != 0; rest &= rest - 1 {
 		p.shards[bits.TrailingZeros64(rest)].mu.RUnlock()
 	}
-	for i, slot := range slots {
-		if slot != nil {
-			states[i] = slot.state.Load()
+	for _, slot := range slots {
+		if slot != nil && !slot.used.Load() {
+			slot.used.Store(true)
 		}
 	}
-	return states
+	return slots
 }
 
 // prefetchCommit reads what committing the touched accounts will read, Ahead of them at most.

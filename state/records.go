@@ -51,6 +51,8 @@ type desk struct {
 	answered bool
 	known    bool
 	payload  events.Fingerprint
+	// coming are the hashes of the events that will be asked for next, in order.
+	coming []comingID
 	// missing are the records that had no order of the id absent when they were asked last; absentTag is its tag.
 	missing   *Records
 	absent    string
@@ -60,8 +62,34 @@ type desk struct {
 // roomMax bytes of room are kept for the next batch.
 const roomMax = 4 << 20
 
+// comingID is the hash of an event's id that was worked out ahead.
+type comingID struct {
+	event string
+	id    idHash
+}
+
+// expect works out the ids' hashes, one after the other.
+func (k *desk) expect(heads []*events.Header) {
+	k.coming = k.coming[:0]
+	for _, h := range heads {
+		k.coming = append(k.coming, comingID{h.ID, hashID(h.ID)})
+	}
+}
+
+// idOf returns the hash of an event's id.
+func (k *desk) idOf(event string) idHash {
+	for i := range k.coming {
+		if c := &k.coming[i]; c.event == event {
+			return c.id
+		}
+	}
+	return hashID(event)
+}
+
 // forget drops what was asked and the orders.
 func (k *desk) forget() {
+	clear(k.coming)
+	k.coming = k.coming[:0]
 	k.asked, k.event, k.missing, k.absent = nil, "", nil, ""
 	if k.room = k.room[:0]; cap(k.room) > roomMax {
 		k.room = nil
@@ -96,7 +124,7 @@ func (r *Records) fail(err error) {
 func (r *Records) hash(event string) idHash {
 	k := r.desk
 	if k.asked != r || k.event != event || event == "" {
-		k.asked, k.event, k.id, k.answered = r, event, hashID(event), false
+		k.asked, k.event, k.id, k.answered = r, event, k.idOf(event), false
 	}
 	return k.id
 }
