@@ -41,6 +41,9 @@ type decider struct {
 	history      loyalty.History
 	// before is where the batch ends, because too many that were like it broke before; nil: nowhere.
 	before *brokenError
+	// parked are the customers of whom this attempt has parked a record. One that is dropped leaves nobody parked: the next
+	// meets what came before the record again.
+	parked map[string]struct{}
 	// due is how long the worker may still sweep before it commits, this partition and those after it.
 	due    *time.Duration
 	counts tally
@@ -117,7 +120,7 @@ func (d *decider) record(t int, rec *kgo.Record) error {
 	}
 	head := e.Head()
 	cause.Event = head.ID
-	if park, ok := d.p.parks(from, head.Customer); ok {
+	if park, ok := d.parks(from, head.Customer); ok {
 		return d.park(from, cause, rec, e, park)
 	}
 	a, r, err := d.b.Account(head.Customer)

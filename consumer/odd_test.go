@@ -304,3 +304,45 @@ func TestAFirstProgramThatCannotBeUsedEndsTheEngine(t *testing.T) {
 		t.Error("it goes on waiting for a program")
 	}
 }
+
+// TestWhatCameBeforeAParkedRecordIsDecided has two customers break in one batch, which is decided again for each.
+func TestWhatCameBeforeAParkedRecordIsDecided(t *testing.T) {
+	w := newWorld(t, 1)
+	w.publish(plainProgram)
+	versions, err := w.client.Programs(w.ctx())
+	if err != nil {
+		t.Fatal(err)
+	}
+	versions[0].Earn[0].When = explosiveOrders{"boom"}
+	w.send(
+		order("first", "fine", t0, 1000),
+		order("first", "boom-1", t0+1, 1000),
+		order("second", "boom-2", t0+2, 1000),
+		order("first", "late", t0+3, 1000),
+	)
+	i := w.start("one", "", func(c *consumer.Config) { c.Programs = consumer.FixedPrograms(versions...) })
+	w.decided()
+	if got := i.active("first"); got != 10 {
+		t.Errorf("who broke has %d points, want the 10 of before", got)
+	}
+	reasons := map[string]int{}
+	for _, d := range w.decisions() {
+		if d.Result == events.Parked {
+			reasons[d.Reason]++
+		}
+	}
+	if reasons["decision_panicked"] != 2 || reasons["behind_parked"] != 1 {
+		t.Errorf("parked for %v, want two panics and one behind them", reasons)
+	}
+	w.audit()
+}
+
+// explosiveOrders is a condition that panics for orders whose ids begin so.
+type explosiveOrders struct{ prefix string }
+
+func (x explosiveOrders) Match(e events.Event) (bool, error) {
+	if strings.HasPrefix(e.(*events.OrderPlaced).Order, x.prefix) {
+		panic("a bug")
+	}
+	return true, nil
+}

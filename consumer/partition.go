@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -214,8 +215,9 @@ func (p *partition) setAside(broken *brokenError) {
 	}
 }
 
-// committed makes the batch lasting.
-func (p *partition) committed() {
+// committed makes the batch of d lasting.
+func (p *partition) committed(d *decider) {
+	maps.Copy(p.parkedCustomers, d.parked)
 	p.waiting.trim(&p.next.heads)
 	p.now = p.next
 	p.now.heads = heads{}

@@ -1,6 +1,8 @@
 package consumer
 
 import (
+	"strings"
+
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/accrue-loyalty/accrue/events"
@@ -25,20 +27,30 @@ func (d *decider) unreadable(from origin, cause events.Cause, rec *kgo.Record, e
 }
 
 // parks reports whether a record may not be decided.
-func (p *partition) parks(from origin, customer string) (parking, bool) {
-	if park, ok := p.parked[from]; ok {
+func (d *decider) parks(from origin, customer string) (parking, bool) {
+	if park, ok := d.p.parked[from]; ok {
 		return park, true
 	}
-	if _, ok := p.parkedCustomers[customer]; ok {
+	if d.isParked(customer) {
 		return parking{reasonBehindParked, "an earlier event of the customer is parked"}, true
 	}
 	return parking{}, false
 }
 
+// isParked reports whether an earlier record of the customer is parked.
+func (d *decider) isParked(customer string) bool {
+	_, before := d.p.parkedCustomers[customer]
+	_, now := d.parked[customer]
+	return before || now
+}
+
 // park records an event that may not be decided and sends its bytes to the dead letters, from where an operator sends
 // it again once the cause is mended.
 func (d *decider) park(from origin, cause events.Cause, rec *kgo.Record, e events.Event, park parking) error {
-	d.p.parkedCustomers[e.Head().Customer] = struct{}{}
+	if d.parked == nil {
+		d.parked = make(map[string]struct{})
+	}
+	d.parked[strings.Clone(e.Head().Customer)] = struct{}{} // it may be a part of its event's record
 	made := parkedDecision(cause, e.Head().Customer, d.p.next.clock.at, park.reason)
 	d.deadLetter(rec, park.reason, park.detail)
 	return d.fold(from, &made)

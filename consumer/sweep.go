@@ -95,7 +95,7 @@ func (d *decider) sweep() error {
 	fresh := len(d.out.ledger)+len(d.held) == d.began
 	for *d.due > 0 {
 		began := time.Now()
-		customers, more, err := d.p.store.Due(next.clock.at, dueAtOnce+len(d.p.parkedCustomers))
+		customers, more, err := d.p.store.Due(next.clock.at, dueAtOnce+len(d.p.parkedCustomers)+len(d.parked))
 		if err != nil {
 			return fmt.Errorf("reading what is due: %w", err)
 		}
@@ -123,7 +123,7 @@ func (d *decider) workOff(customers []string) (moved bool, err error) {
 	from := origin{clockIndex, cause.Offset}
 	program := d.history.At(next.clock.at)
 	for _, customer := range customers {
-		if _, parked := d.p.parkedCustomers[customer]; parked {
+		if d.isParked(customer) {
 			continue
 		}
 		if d.before != nil && d.before.origin == from && d.before.customer == customer {

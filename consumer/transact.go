@@ -172,7 +172,7 @@ func (w *worker) settle(batch []*decider, out *outbox) {
 			w.stop(d.p.id, err)
 			continue
 		}
-		d.p.committed()
+		d.p.committed(d)
 		w.report(d, offsets)
 	}
 }
