@@ -23,7 +23,7 @@ type importCommand struct {
 	Rejects    string   `placeholder:"FILE" help:"Publish the rest when some lines are bad, and write those there with the reason."`
 	DriveClock bool     `help:"Tick along with history: at each local midnight, once everything before it is decided."`
 	Until      string   `placeholder:"TIME" help:"With --drive-clock: tick on to there at the end."`
-	Late       bool     `help:"Publish also events that are stale by the system's clock, and, with --drive-clock, history that it is past."`
+	Late       bool     `help:"Publish also events that are stale by the system's clock or ahead of where it waits, and, with --drive-clock, history that it is past."`
 	Resume     string   `placeholder:"FILE" help:"Note there how far it got, and go on from there when it was interrupted."`
 	Convert    string   `placeholder:"FILE" help:"Publish nothing; write the events as JSON lines, for accrue simulate; - for standard output."`
 	DryRun     bool     `help:"Publish nothing; only read, check and count."`
@@ -76,7 +76,7 @@ names of its files, as in {file: "orders*.csv", event: OrderPlaced, columns: {â€
 
 A running system takes events as late as the program does (late_events; any age, where it sets none). When some would be
 stale by its clock nothing is published, unless they were decided before: then they change nothing. Nor is anything when
-the clock is more than a day behind some, as after an engine was down.
+the clock is more than a day behind some, as after an engine was down, or while it waits for the rest of a history.
 
 Whole histories need --drive-clock, so that points become active, expire and are reviewed at the time they would have.
 Such an import also counts what became of the events, those that changed nothing with the reason.

@@ -90,6 +90,11 @@ func refuseStale(r *run, cl *cluster, rest []events.Event, states []consumer.Clo
 	}
 	if e := aheadOf(rest, states); e != nil {
 		h := e.Head()
+		if s := states[schemas.Partition(h.Customer, int32(len(states)))]; s.Open {
+			return couldNot(errors.New(textf("the clock waits for the rest of a history, and %s of customer %s, of %s, would be decided while it stands at %s", h.ID, h.Customer, h.At, s.At)),
+				"Nothing was published. If these are of that history, pass --drive-clock again; if not, import them when it is through, or pass\n"+
+					"--late to have them decided by that clock. If nobody will go on with it, `accrue clock release` gives it up.")
+		}
 		return couldNot(errors.New(textf("%s of customer %s, of %s, would be refused as too far ahead: the system's clock stands at %s", h.ID, h.Customer, h.At, clockOf(states, h.Customer))),
 			"Nothing was published. The clock goes on with a running engine (`accrue run`): start it, and run this again once `accrue clock show` has today.")
 	}
@@ -115,13 +120,14 @@ func refuseStale(r *run, cl *cluster, rest []events.Event, states []consumer.Clo
 			"a clock yet (another --prefix, before `accrue run` ticks), with --drive-clock.")
 }
 
-// aheadOf returns an event that would be refused as being from the future by a clock that stands still, or nil. What is ahead
-// of the time itself was named already, and no clock that goes takes it.
+// aheadOf returns an event that would be refused as being from the future by a clock that stands still, or be decided before
+// its time where the clock waits for the rest of a history; or nil. What is ahead of the time itself was named already, and no
+// clock that goes takes it.
 func aheadOf(rest []events.Event, states []consumer.ClockState) events.Event {
 	latest := events.InstantOf(time.Now().Add(aheadMost))
 	for _, e := range rest {
 		s := states[schemas.Partition(e.Head().Customer, int32(len(states)))]
-		if at := e.Head().At; s.Live && at <= latest && at > s.At+events.Instant(aheadMost.Milliseconds()) {
+		if at := e.Head().At; (s.Live || s.Open) && at <= latest && at > s.At+events.Instant(aheadMost.Milliseconds()) {
 			return e
 		}
 	}

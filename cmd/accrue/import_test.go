@@ -359,6 +359,7 @@ func TestEventsAheadOfAClockThatStandsStillAreNoticed(t *testing.T) {
 		"two days behind":                      {consumer.ClockState{At: at - 2*day, Live: true}, true},
 		"a day behind":                         {consumer.ClockState{At: at - day, Live: true}, false},
 		"driven to there, which takes any":     {consumer.ClockState{At: at - 2*day}, false},
+		"waiting for the rest of a history":    {consumer.ClockState{At: at - 2*day, Open: true}, true},
 		"not set yet, so that nothing is late": {consumer.ClockState{}, false},
 	} {
 		if got := main.AheadOf([]events.Event{e}, []consumer.ClockState{c.state}); got != nil != c.want {
@@ -411,6 +412,8 @@ func TestAnInterruptedHistoryGoesOn(t *testing.T) {
 		other := write(t, "other.jsonl", orderLine("x", "zoe", at, "500"))
 		accrue(t, "", s.cluster("import", other, "--drive-clock")...).want(t, 3, "waits for the rest of another history", "begun here", "accrue clock release")
 	}
+	// Without the ticks between them all events would be decided at this clock, for good.
+	accrue(t, "", s.cluster("import", file)...).want(t, 3, "waits for the rest of a history", "Nothing was published", "--drive-clock")
 
 	says(fmt.Sprintf("%d events published", days), args...)
 	simulated := accrue(t, lines.String(), "simulate", "--program", "demo/program.yaml", "--events", "-", "--tick", "day").want(t, 0)
