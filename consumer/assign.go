@@ -186,6 +186,10 @@ func (e *Engine) stopped(id int32, w *worker, reason error) {
 // takeOver restores a partition and works out where its inputs go on.
 func (w *worker) takeOver(ctx context.Context, id int32, tenure *tenure, committed offsetsCommitted) (*partition, error) {
 	e := w.e
+	if id >= e.partitions {
+		return nil, fmt.Errorf("%w: the ledger has %d partitions, and some input topic has got more: what is there is not decided, and customers' records are on other partitions than before: `accrue topics check` names the topic",
+			errStopped, e.partitions)
+	}
 	store, err := e.openState(id)
 	if err != nil {
 		return nil, err

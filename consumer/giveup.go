@@ -1,7 +1,9 @@
 package consumer
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/accrue-loyalty/accrue/projector"
@@ -24,6 +26,19 @@ func forGood(reason error) bool {
 		}
 	}
 	return false
+}
+
+// ErrTopicMadeAnew means that an input topic was deleted and made anew while the engine ran. Clients never take up a topic
+// of another identity under a name that they know, so nothing of it would be decided, nor published by this process.
+var ErrTopicMadeAnew = errors.New("a topic was deleted and made anew")
+
+// madeAnew reports whether an input topic is another than when the engine started. One that is gone may be on its way.
+func (e *Engine) madeAnew(ctx context.Context, topic string) bool {
+	if _, err := e.client.reader.Partitions(ctx, topic); err != nil { // it asks anew
+		return false
+	}
+	id, err := e.client.reader.TopicID(ctx, topic)
+	return err == nil && !slices.Contains(e.topicIDs[:], id)
 }
 
 // tookOver has the partitions that could not be taken over, if there are any, tried again after a pause.

@@ -1,14 +1,21 @@
 package consumer_test
 
 import (
+	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/internal/faultydisk"
 	"github.com/accrue-loyalty/accrue/internal/racetest"
+	"github.com/accrue-loyalty/accrue/schemas"
 )
 
 // TestAPartitionWhoseStateBreaksIsRebuiltFromTheLedger makes the disk fail under one partition while events are decided.
@@ -114,4 +121,93 @@ func TestAPartitionWhoseFolderIsDamagedIsRebuiltFromTheLedger(t *testing.T) {
 			sameAccounts(t, want, again.accounts(names))
 		})
 	}
+}
+
+// TestATopicMadeAnewEndsTheEngine deletes an input topic under a running engine and makes it anew. The clients of the process
+// would neither read nor write the new one, for ever.
+func TestATopicMadeAnewEndsTheEngine(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2)
+	w.publish(plainProgram)
+	i := w.start("one", "")
+	w.send(order("c", "o", t0, 1000))
+	w.decided()
+	orders := schemas.TopicOrders.Name(w.prefix)
+	if _, err := w.admin.DeleteTopics(w.ctx(), orders); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(500 * time.Millisecond) // what is gone may be on its way: the engine goes on
+	select {
+	case err := <-i.done:
+		t.Fatalf("while the topic is gone the engine ended with %v", err)
+	default:
+	}
+	if _, err := w.admin.CreateTopic(w.ctx(), 2, 1, nil, orders); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-i.done:
+		i.done <- nil // for the end of the test
+		if !errors.Is(err, consumer.ErrTopicMadeAnew) || !strings.Contains(err.Error(), orders) {
+			t.Errorf("the engine ended with %v", err)
+		}
+	case <-w.ctx().Done():
+		t.Fatal("the engine goes on without the topic")
+	}
+}
+
+// TestUndecidedRecordsThatAreGoneAreSaid has retention delete records of a topic of which none was decided. There is nothing in
+// the ledger that would miss them.
+func TestUndecidedRecordsThatAreGoneAreSaid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.publish(plainProgram)
+	w.send(order("c", "o", t0, 1000), order("c", "p", t0, 1000))
+	var offsets kadm.Offsets
+	offsets.Add(kadm.Offset{Topic: schemas.TopicOrders.Name(w.prefix), At: 1})
+	if _, err := w.admin.DeleteRecords(w.ctx(), offsets); err != nil {
+		t.Fatal(err)
+	}
+	said := filepath.Join(t.TempDir(), "log")
+	log, err := os.Create(said)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := w.start("one", "", func(c *consumer.Config) { c.Log = slog.New(slog.NewTextHandler(log, nil)) })
+	w.decided()
+	if got := i.active("c"); got != 10 {
+		t.Errorf("the customer has %d points, want 10 for the order that is left", got)
+	}
+	text, err := os.ReadFile(said)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(text); !strings.Contains(text, "retention has deleted") || !strings.Contains(text, "begins=1") {
+		t.Errorf("the log says:\n%s", text)
+	}
+}
+
+// TestPartitionsThatTheLedgerLacksAreStoppedForGood adds a partition to an input topic under a running engine. Trying it again
+// would begin the worker's session anew, which disturbs its other partitions, once a minute for ever.
+func TestPartitionsThatTheLedgerLacksAreStoppedForGood(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2)
+	w.publish(plainProgram)
+	i := w.start("one", "", func(c *consumer.Config) { c.Client = w.newClient(kgo.MetadataMaxAge(time.Second)) })
+	w.send(order("c", "o", t0, 1000))
+	w.decided()
+	if _, err := w.admin.CreatePartitions(w.ctx(), 1, schemas.TopicOrders.Name(w.prefix)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the new partition is stopped, and the others run", func() bool {
+		said, run := "", 0
+		for _, s := range i.engine.Status() {
+			if s.Phase == consumer.Running {
+				run++
+			} else {
+				said += s.Err
+			}
+		}
+		return run == 2 && strings.Contains(said, "the ledger has 2 partitions, and some input topic has got more")
+	})
 }

@@ -113,10 +113,13 @@ func (p *partition) fromLog(t int, at int64, span projector.Span) (int64, error)
 	switch {
 	case at >= span.Start && at <= span.End:
 		return at, nil
-	case at == 0:
-		return span.Start, nil // nothing was ever decided; the history before the log's start is gone for good
 	case t == clockIndex:
 		return max(min(at, span.End), span.Start), nil
+	case at == 0:
+		// Nothing was ever decided; the history before the log's start is gone for good.
+		p.e.cfg.Log.Warn("retention has deleted records of which none was ever decided, and they will not be", "topic", p.names[t],
+			"partition", p.id, "begins", span.Start)
+		return span.Start, nil
 	case at > span.End:
 		return 0, fmt.Errorf("%w: %s-%d ends at %d, but its record %d was decided: the topic was deleted and made anew, or is not the one that the ledger belongs to",
 			errStopped, p.names[t], p.id, span.End, at-1)

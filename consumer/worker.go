@@ -96,7 +96,7 @@ func (w *worker) run(ctx context.Context) (ended error) {
 // hopeless reports whether repeating makes no sense until somebody has changed something.
 func hopeless(err error) bool {
 	return errors.Is(err, kerr.TopicAuthorizationFailed) || errors.Is(err, kerr.GroupAuthorizationFailed) ||
-		errors.Is(err, kerr.TransactionalIDAuthorizationFailed) || errors.Is(err, kerr.SaslAuthenticationFailed)
+		errors.Is(err, kerr.TransactionalIDAuthorizationFailed) || errors.Is(err, kerr.SaslAuthenticationFailed) || errors.Is(err, ErrTopicMadeAnew)
 }
 
 // transactionalID is stable over restarts, so that a new session ends what the one before it left open.
@@ -255,7 +255,7 @@ func (w *worker) step(ctx context.Context) error {
 	if w.retries() {
 		return errors.New("partitions that were given up are taken over again")
 	}
-	if err := w.fetchErrors(fetches); err != nil {
+	if err := w.fetchErrors(ctx, fetches); err != nil {
 		return err
 	}
 	batch, err := w.admit(ctx, fetches)
@@ -341,7 +341,7 @@ func (w *worker) busy() bool {
 }
 
 // fetchErrors returns an error when the session can't go on, and stops partitions that can't.
-func (w *worker) fetchErrors(fetches kgo.Fetches) error {
+func (w *worker) fetchErrors(ctx context.Context, fetches kgo.Fetches) error {
 	var fatal error
 	fetches.EachError(func(topic string, partition int32, err error) {
 		switch {
@@ -350,6 +350,8 @@ func (w *worker) fetchErrors(fetches kgo.Fetches) error {
 			fatal = err
 		case errors.Is(err, kerr.OffsetOutOfRange):
 			w.stop(partition, fmt.Errorf("%s-%d no longer has the records that come next: retention deleted them before they were decided: %w", topic, partition, err))
+		case errors.Is(err, kerr.UnknownTopicID) && w.e.madeAnew(ctx, topic):
+			fatal = fmt.Errorf("%w: %s", ErrTopicMadeAnew, topic)
 		default:
 			w.e.cfg.Log.Warn("fetching records; it will be tried again", "topic", topic, "partition", partition, "error", err)
 		}

@@ -148,6 +148,9 @@ func engineStopped(err error) error {
 	if errors.Is(err, consumer.ErrFolderTaken) {
 		return couldNot(err, "Keep one of the two, and let the other begin with an empty folder: it is rebuilt from the ledger.")
 	}
+	if errors.Is(err, consumer.ErrTopicMadeAnew) {
+		return couldNot(err, "Start it again. Partitions of which the topic had decided records stay stopped, and say so, until it is restored from a backup.")
+	}
 	return topicsMissing(err)
 }
 
