@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -294,4 +295,17 @@ func TestPersonalDataIsHashedOnTheWayIn(t *testing.T) {
 		body := strings.Replace(session, `"id"`, `"email":"ann@example.com","id"`, 1)
 		open(t).post("/v1/events", body).problem(http.StatusUnprocessableEntity, api.ReasonInvalidEvent)
 	})
+}
+
+// A client that hangs up before Kafka has answered is not Kafka's failure, which operators are alerted of.
+func TestAClientThatHangsUpIsNoErrorOfKafka(t *testing.T) {
+	s := open(t)
+	ctx, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/v1/events", strings.NewReader(`{"type":"AppInstalled","id":"1","customer":"ann","at":"2026-01-01T00:00:00Z"}`))
+	r.Header.Set("Content-Type", "application/json")
+	s.server.Handler().ServeHTTP(httptest.NewRecorder(), r)
+	if text := s.log.String(); strings.Contains(text, "ERROR") {
+		t.Errorf("the log says:\n%s", text)
+	}
 }
