@@ -28,7 +28,7 @@ earn:
 
 const fresh = 100_000
 
-func benchRules(b *testing.B) *loyalty.Program {
+func benchRules(b testing.TB) *loyalty.Program {
 	p, err := program.Parse([]byte(benchProgram), "bench.yaml")
 	if err != nil {
 		b.Fatal(err)

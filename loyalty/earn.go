@@ -80,7 +80,7 @@ func (d *decider) orderFact(e *events.OrderPlaced) (fact *events.OrderFact, reas
 	var gross int64
 	for i := range e.Lines {
 		l := &e.Lines[i]
-		if badLine(e.Lines, i) {
+		if wrongLine(e.Lines, i) != "" {
 			return nil, "invalid_order"
 		}
 		f := &fact.Lines[i]
@@ -92,7 +92,7 @@ func (d *decider) orderFact(e *events.OrderPlaced) (fact *events.OrderFact, reas
 			return nil, "overflow"
 		}
 	}
-	if badTotals(e) {
+	if negativeTotal(e) != "" {
 		return nil, "invalid_order"
 	}
 	rate, ok := d.q.rates[e.Currency]
@@ -119,55 +119,6 @@ func (d *decider) orderFact(e *events.OrderPlaced) (fact *events.OrderFact, reas
 		return nil, "overflow"
 	}
 	return fact, ""
-}
-
-// Invalid returns the reason for which e is refused under every program, a return once its order is there, because of what
-// it holds alone; "" when that takes more to tell.
-func Invalid(e events.Event) string {
-	switch e := e.(type) {
-	case *events.OrderPlaced:
-		bad := badTotals(e) || e.Order != visibleOrder(e.Order)
-		for i := range e.Lines {
-			bad = bad || badLine(e.Lines, i)
-		}
-		if bad {
-			return "invalid_order"
-		}
-	case *events.OrderReturned:
-		if slices.ContainsFunc(e.Lines, func(l events.ReturnedLine) bool { return l.Amount < 0 }) {
-			return "invalid_return"
-		}
-	default: // the others depend on the account
-	}
-	return ""
-}
-
-func badLine(lines []events.Line, i int) bool {
-	return lines[i].Amount < 0 || lines[i].Discount < 0 || repeated(lines, i)
-}
-
-func badTotals(e *events.OrderPlaced) bool {
-	return e.OrderDiscount < 0 || e.Tax < 0 || e.Shipping < 0 || e.PaidPoints < 0
-}
-
-// repeated reports whether line i's id stands before it. Orders of many lines are looked up in a map.
-func repeated(lines []events.Line, i int) bool {
-	if len(lines) > 32 {
-		if i > 0 {
-			return false
-		}
-		ids := make(map[string]struct{}, len(lines))
-		for j := range lines {
-			ids[lines[j].Line] = struct{}{}
-		}
-		return len(ids) < len(lines)
-	}
-	for j := range i {
-		if lines[j].Line == lines[i].Line {
-			return true
-		}
-	}
-	return false
 }
 
 // earnFrom grants what an event other than an order earns, into lots that belong to source.

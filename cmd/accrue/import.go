@@ -65,7 +65,7 @@ A map says how a shop's CSV becomes events (examples/ has two):
   columns:                     # what a field of the event is read from:
     customer: customer_no      # a column,
     order: "{shop}-{date}-{n}" # columns in braces with text between; {n} numbers rows of which the rest is the same,
-    amount: {sum: [paid, -off]}  # or columns that are added up, or taken away,
+    amount: {sum: [paid, -off]}  # or columns that are added up, or taken away ({sum: [-off]} turns its sign around),
                                # or multiplied and rounded once, half a cent up: {product: [quantity, price]}
     at: date
   constants: {channel: WEB}    # fields that are the same in all rows

@@ -13,27 +13,6 @@ import (
 // engine takes events from clocks that are so far ahead, and a clock that was driven into the future never goes back.
 const aheadMost = 24 * time.Hour
 
-// invalidWords says what of an event [loyalty.Invalid] means, and what can be done.
-func invalidWords(e events.Event) string {
-	o, ok := e.(*events.OrderPlaced)
-	if !ok {
-		return "it has a negative amount: what comes back is written without a sign, in a map as {sum: [-column]}"
-	}
-	seen := map[string]bool{}
-	for _, l := range o.Lines {
-		switch {
-		case l.Amount < 0:
-			return fmt.Sprintf("line %q has a negative amount: what came back is an OrderReturned of its own, and rows that are no orders can be skipped by the map", l.Line)
-		case l.Discount < 0:
-			return fmt.Sprintf("line %q has a negative discount: a discount is written without a sign, in a map as {sum: [-column]}", l.Line)
-		case seen[l.Line]:
-			return fmt.Sprintf("it names line %q twice: is a row there twice, or the map's line not what numbers an order's lines?", l.Line)
-		}
-		seen[l.Line] = true
-	}
-	return "it has a negative discount, tax or shipping, or an id that begins with a zero byte"
-}
-
 // admission refuses events that could only be refused later, while it is known where they stand: for what they hold, for a
 // time that has not come, or because another event has their id.
 type admission struct {
@@ -65,8 +44,8 @@ func (a *admission) check(e events.Event, line int64) error {
 		return fmt.Errorf("has the id of another event of the same customer, at %s: line %d, and other content, so that only one of them would count: "+
 			"put the rows of one event into one file, or give it an id of its own", a.files[first.file], first.line)
 	}
-	if reason := loyalty.Invalid(e); reason != "" {
-		return fmt.Errorf("would be refused (%s): %s", reason, invalidWords(e))
+	if reason, what := loyalty.Invalid(e); reason != "" {
+		return fmt.Errorf("would be refused (%s): %s", reason, what)
 	}
 	if err := a.inTime(e); err != nil || again {
 		return err

@@ -89,9 +89,9 @@ func TestWhatIsInvalidOfAnOrderIsSaid(t *testing.T) {
 		return `{"type":"OrderPlaced","id":"1","customer":"ann","at":"2026-01-01T12:00:00Z","order":"1","currency":"USD","lines":[{"line":"a","sku":"x","quantity":1,"amount_minor":1},` + more + "}"
 	}
 	for lines, want := range map[string]string{
-		line(`{"line":"a","sku":"x","quantity":1,"amount_minor":1}]`):                           `it names line "a" twice`,
-		line(`{"line":"b","sku":"x","quantity":1,"amount_minor":1,"discount_minor":-1}]`):       `line "b" has a negative discount: a discount is written without a sign`,
-		line(`{"line":"b","sku":"x","quantity":1,"amount_minor":1}],"order_discount_minor":-5`): "it has a negative discount, tax or shipping",
+		line(`{"line":"a","sku":"x","quantity":1,"amount_minor":1}]`):                           `line "a": is there twice`,
+		line(`{"line":"b","sku":"x","quantity":1,"amount_minor":1,"discount_minor":-1}]`):       `line "b": discount_minor: is negative; it is written without a sign`,
+		line(`{"line":"b","sku":"x","quantity":1,"amount_minor":1}],"order_discount_minor":-5`): "order_discount_minor: is negative; it is written without a sign",
 	} {
 		accrue(t, lines+"\n", "import", "-", "--dry-run").want(t, 0, "line 1: would be refused (invalid_order): "+want)
 	}
@@ -110,7 +110,7 @@ func TestADryRunRefusesWhatTheImportWould(t *testing.T) {
 		"line 7: at: "+ahead[:10], "line 8: at: "+ahead[:10], "more than a day ahead of now: is the year right?",
 		"more than a day ahead of now, and the clock, once there, never goes back", "by --until")
 	o := accrue(t, lines, "import", "-", "--dry-run", "--drive-clock", "--until", "2099-01-01").want(t, 0, "3 events could only be refused:", "-: line 3: has the id of another event of the same customer, at -: line 1,",
-		"line 5: would be refused (invalid_order): line \"1\" has a negative amount: what came back is an OrderReturned of its own", "line 6: would be refused (invalid_return): it has a negative amount")
+		"line 5: would be refused (invalid_order): line \"1\": amount_minor: is negative; what came back is an OrderReturned of its own", "line 6: would be refused (invalid_return): line \"1\": amount_minor: is negative")
 	if !strings.Contains(o.stdout, "made 8 events") {
 		t.Errorf("the summary is %s", o.stdout)
 	}
