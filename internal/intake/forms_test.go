@@ -1,10 +1,17 @@
 package intake_test
 
 import (
+	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/internal/racetest"
 )
 
 const plain = "name: x\ntimezone: America/New_York\ncurrency: USD\nevent: OrderPlaced\ncolumns: {customer: c, order: o, at: t, amount: a}\n"
@@ -31,6 +38,10 @@ func TestTimesAsShopsExportThem(t *testing.T) {
 		{"MM/DD/YYYY hh:mm:ssAM", "01/02/2024 18:05:09PM", "no time"},
 		{"DD.MM.YYYY hh:mm:ss Z", "02.01.2024 08:05:09 +01:00", "2024-01-02T07:05:09.000Z"},
 		{"DD.MM.YYYY hh:mm:ss Z", "02.01.2024 08:05:09", "no time"},
+		{"YYYY_M_D", "2024_1_2", "2024-01-02T05:00:00.000Z"},
+		{"__YYYY_MM__D", "__2024_01__2", "2024-01-02T05:00:00.000Z"},
+		{"YYYY_M_D", "2024_1- 2", "no time"},
+		{"ss, DD.MM.YYYY hh:mm", "\"09, 02.01.2024 08:05\"", "2024-01-02T13:05:09.000Z"},
 		{"epoch seconds", "1700000000", "2023-11-14T22:13:20.000Z"},
 		{"epoch seconds", "1700000000123", "no time in epoch seconds"},
 		{"epoch milliseconds", "1700000000123", "2023-11-14T22:13:20.123Z"},
@@ -47,10 +58,76 @@ func TestTimesAsShopsExportThem(t *testing.T) {
 			t.Errorf("%s by %q: %s, want %s", c.text, c.form, got.Rejects[0].Reason, c.want)
 		}
 	}
-	for _, form := range []string{"M/D", "M/D/YYYY mm", "M/D/YYYY AM", "M/M/YYYY", "Z YYYY-MM-DD", "YYYY-MM-DD Zh", "epoch", "YYYY-Mo-DD", "ÄYYYY-MM-DD"} {
+	for _, form := range []string{"M/D", "M/D/YYYY mm", "M/D/YYYY AM", "M/M/YYYY", "Z YYYY-MM-DD", "YYYY-MM-DD Zh", "epoch", "YYYY-Mo-DD", "ÄYYYY-MM-DD", "YYYYMD", "YYYY-MM-DD hmm", "hh:mm:ss.DD.MM.YYYY"} {
 		if _, err := tryRead(plain+"time: "+form+"\n", "c,o,t,a\n"); err == nil || !strings.Contains(err.Error(), "is no form of times") {
 			t.Errorf("form %q: %v", form, err)
 		}
+	}
+}
+
+// Every form that is taken reads what is written in it, or else a whole file would be rejected, or taken for other times.
+func TestFormsReadWhatTheyWrite(t *testing.T) {
+	racetest.Checks(t, 20)
+	accepted := 0
+	rapid.Check(t, func(t *rapid.T) {
+		one := func(name string, of ...string) string { return rapid.SampledFrom(of).Draw(t, name) }
+		parts := []string{one("year", "YYYY", "YY"), one("month", "MM", "M"), one("day", "DD", "D")}
+		more := []string{one("hour", "hh", "HH", "h", "H"), "mm", "ss"}
+		precision := rapid.IntRange(0, 3).Draw(t, "precision")
+		parts = append(parts, more[:precision]...)
+		for _, part := range []string{"AM", "T"} {
+			if rapid.Bool().Draw(t, part) {
+				parts = append(parts, part)
+			}
+		}
+		parts = rapid.Permutation(parts).Draw(t, "order")
+		if rapid.Bool().Draw(t, "offset") {
+			parts = append(parts, "Z")
+		}
+		at := time.Unix(rapid.Int64Range(24*3600, 3e9).Draw(t, "at"), 0).UTC() // YY ends in 2068
+		form, text := "", ""
+		for i := range len(parts) + 1 {
+			sign := one("sign", "", "-", "_", ".", ",", " ", ":", "/", "+", "__", ", ", "'", " _")
+			form, text = form+sign, text+sign
+			if i < len(parts) {
+				form, text = form+parts[i], text+written(parts, parts[i], at)
+			}
+		}
+		at = at.Truncate([]time.Duration{24 * time.Hour, time.Hour, time.Minute, time.Second}[precision])
+		got, err := tryRead(strings.Replace(plain, "America/New_York", "UTC", 1)+fmt.Sprintf("time: %q\n", form), fmt.Sprintf("c,o,t,a\nann,1,%q,1\n", text))
+		if err != nil {
+			return
+		}
+		accepted++
+		if len(got.Records) != 1 {
+			t.Fatalf("%q does not read %q: %s", form, text, got.Rejects[0].Reason)
+		}
+		if is := got.Records[0].Event.Head().At.Time(); !is.Equal(at) {
+			t.Fatalf("%q reads %q as %s, want %s", form, text, is, at)
+		}
+	})
+	if accepted == 0 {
+		t.Error("no form was taken")
+	}
+}
+
+// written returns a part of a form as shops write it.
+func written(parts []string, part string, at time.Time) string {
+	hour := at.Hour()
+	if slices.Contains(parts, "AM") {
+		hour = (hour+11)%12 + 1
+	}
+	switch part {
+	case "hh", "HH":
+		return fmt.Sprintf("%02d", hour)
+	case "h", "H":
+		return strconv.Itoa(hour)
+	case "Z":
+		return "+00:00"
+	case "T":
+		return "T"
+	default:
+		return at.Format(map[string]string{"YYYY": "2006", "YY": "06", "MM": "01", "M": "1", "DD": "02", "D": "2", "mm": "04", "ss": "05", "AM": "PM"}[part])
 	}
 }
 

@@ -35,8 +35,11 @@ var timeParts = map[string]struct{ layout, part string }{
 	"AM": {"PM", "half"}, "T": {"T", "T"}, "Z": {"", "offset"},
 }
 
-// formOf reads a map's form of times. With something twice, left out of the date, or in other letters, it would read other
-// times than the shop's, or none.
+// asSign stands for _ in layouts and texts: in Go's layouts that is padding, or what a number of three digits begins with.
+var asSign = strings.NewReplacer("_", "\x1f")
+
+// formOf reads a map's form of times. With something twice, left out of the date, in other letters, or next to what cannot
+// be told from it, it would read other times than the shop's, or none.
 func formOf(form string) (timeForm, error) {
 	if form == "" || epochs[form] != nil {
 		return timeForm{epoch: epochs[form]}, nil
@@ -44,16 +47,24 @@ func formOf(form string) (timeForm, error) {
 	var layout strings.Builder
 	seen := map[string]bool{}
 	good := true
-	for rest := form; rest != ""; {
+	before := "" // what another number cannot follow: one digit or two, or the sign of a fraction
+	for rest := strings.TrimSpace(form); rest != ""; {
 		letters := rest[:runOf(rest)]
 		rest = rest[len(letters):]
 		if !isLetter(letters[0]) {
 			good = good && letters[0] < utf8.RuneSelf && !allDigits(letters)
-			layout.WriteString(letters)
+			layout.WriteString(asSign.Replace(letters))
+			if before += letters; before != "ss." && before != "ss," {
+				before = ""
+			}
 			continue
 		}
 		part, known := timeParts[letters]
-		good = good && known && !seen[part.part] && (part.part != "offset" || rest == "")
+		number := part.layout != "" && allDigits(part.layout)
+		good = good && known && !seen[part.part] && (part.part != "offset" || rest == "") && (!number || before == "" || before == "ss")
+		if before = ""; number && (len(letters) == 1 || letters == "ss") {
+			before = letters
+		}
 		seen[part.part] = true
 		layout.WriteString(part.layout)
 	}
@@ -62,7 +73,7 @@ func formOf(form string) (timeForm, error) {
 	}
 	if !good || !seen["year"] || !seen["month"] || !seen["day"] {
 		return timeForm{}, fmt.Errorf("time: %q is no form of times: want YYYY or YY, MM and DD, then hh or HH (24 hours, 12 with AM after it), mm (minutes) and ss as far as there are any, "+
-			"and Z at the end for an offset, each once, with signs, spaces or T between them; M, D and h take one digit or two; or epoch seconds, or epoch milliseconds", form)
+			"and Z at the end for an offset, each once, with signs, spaces or T between them, and no point or comma between ss and a number; M, D and h take one digit or two, so that no number follows at once; or epoch seconds, or epoch milliseconds", form)
 	}
 	l := layout.String()
 	if seen["half"] {
@@ -118,7 +129,7 @@ func (m *Map) formed(s string) (events.Instant, error) {
 	if m.form.offset {
 		rest, offset, ok = cutOffset(s)
 	}
-	t, err := time.Parse(m.form.layout, strings.ToUpper(rest))
+	t, err := time.Parse(m.form.layout, asSign.Replace(strings.ToUpper(rest)))
 	switch {
 	case !ok || err != nil:
 		return 0, fmt.Errorf("%q is no time of the form %s", clip(s), m.Time)
