@@ -248,6 +248,10 @@ func TestAnOrderWithARowOfNobodyIsNotWhole(t *testing.T) {
 	if r := got.Rejects[0]; r.Line != 2 || r.Rows != 1 || !strings.Contains(r.Reason, "is not whole: the row on line 3 is of the same order, and has no customer") {
 		t.Errorf("order 1: %+v", r)
 	}
+	got = read(t, plain, "c,o,t,a\nann,1,2026-01-01,oops\n,1,2026-01-01,2\n")
+	if r := got.Rejects[0]; !strings.Contains(r.Reason, `"oops" is no amount of money`) || !strings.Contains(r.Reason, "; is not whole: the row on line 3") {
+		t.Errorf("with another reason: %+v", r)
+	}
 }
 
 // TestTextInOtherEncodingsIsNotComparedForSkipping refuses rows of which nobody knows whether the map leaves them out.

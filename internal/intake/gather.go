@@ -51,9 +51,13 @@ type group struct {
 	bad map[int64]string
 }
 
+// refuse says what is wrong with a line, beside what has been said.
 func (now *group) refuse(line int64, reason string) {
 	if now.bad == nil {
 		now.bad = map[int64]string{}
+	}
+	if said := now.bad[line]; said != "" {
+		reason = said + "; " + reason
 	}
 	now.bad[line] = reason
 }
