@@ -402,33 +402,66 @@ func TestSumsOfAllAccountsMatchTheLedger(t *testing.T) {
 	w.audit()
 }
 
+// forget deletes the beginning of the clock topic, as retention does.
+func (w *world) forget(before int64) {
+	w.t.Helper()
+	var offsets kadm.Offsets
+	offsets.Add(kadm.Offset{Topic: schemas.TopicClock.Name(w.prefix), At: before})
+	if _, err := w.admin.DeleteRecords(w.ctx(), offsets); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // TestVerifySaysThatTicksAreGone deletes the beginning of the clock topic, as retention does.
 func TestVerifySaysThatTicksAreGone(t *testing.T) {
 	w := newWorld(t, 1)
 	w.publish(heldProgram)
 	i := w.start("one", "")
-	forget := func(before int64) {
-		var offsets kadm.Offsets
-		offsets.Add(kadm.Offset{Topic: schemas.TopicClock.Name(w.prefix), At: before})
-		if _, err := w.admin.DeleteRecords(w.ctx(), offsets); err != nil {
-			t.Fatal(err)
-		}
-	}
 	w.tick(t0 - day)
 	w.tick(t0)
 	eventually(t, "the clock moves", func() bool { return i.clock(0) == t0 })
 	w.send(order("c", "o", t0, 1000))
 	w.decided()
-	forget(1)
+	w.forget(1)
 	w.audit() // nothing was decided under the first tick
 	w.tick(t0 + 7*day)
 	w.tick(t0 + 8*day)
 	eventually(t, "the points are active", func() bool { return i.active("c") == 10 && i.clock(0) == t0+8*day })
+	w.tick(t0 - 1) // too late to count
 	for _, before := range []int64{2, 3, 4} {
-		forget(before)
+		w.forget(before)
 		report, err := w.client.Verify(w.ctx(), consumer.VerifyConfig{})
 		if !errors.Is(err, consumer.ErrNoCause) {
 			t.Errorf("without the ticks below offset %d verify finds %v and %v", before, report.Differences(), err)
 		}
+	}
+}
+
+// TestVerifyTellsWrongClocksFromTicksThatAreGone changes a decision that comes after one under a tick that is left.
+func TestVerifyTellsWrongClocksFromTicksThatAreGone(t *testing.T) {
+	w := newWorld(t, 1)
+	w.publish(plainProgram)
+	i := w.start("one", "")
+	w.tick(t0 - day)
+	w.tick(t0)
+	eventually(t, "the clock moves", func() bool { return i.clock(0) == t0 })
+	w.send(orders(customers(2), t0, 1000)...)
+	w.decided()
+	var first events.Hash
+	f := w.forge(func(n int, d *events.Decision) {
+		if n == 0 {
+			value, err := w.codec.AppendDecision(nil, d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first = sha256.Sum256(value)
+			return
+		}
+		d.Chain, d.Clock, d.Cause = first, t0-day, events.Cause{Topic: string(schemas.TopicClock)}
+	})
+	f.forget(1)
+	report, err := f.client.Verify(f.ctx(), consumer.VerifyConfig{})
+	if found := report.Differences(); err != nil || len(found) != 1 || found[0].Offset != 1 || !strings.Contains(found[0].What, "the clock stood at") {
+		t.Errorf("verify finds %v and %v", found, err)
 	}
 }

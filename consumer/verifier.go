@@ -196,6 +196,9 @@ func (v *verifier) decide(ctx context.Context, rec *kgo.Record, d *events.Decisi
 		return nil, nil, v.differs(rec, d, nil, "its cause is in partition %d", d.Cause.Partition)
 	}
 	if t == clockIndex && d.Cause.Offset < v.clock.source.start {
+		if d.Clock < v.clock.now.at {
+			return nil, nil, v.differs(rec, d, nil, "it was decided under the clock %s; the clock stood at %s", d.Clock, v.clock.now)
+		}
 		return nil, nil, v.clock.source.gone()
 	}
 	if t == clockIndex && d.Result != events.Unreadable {

@@ -138,16 +138,18 @@ func (t *ticks) step(ctx context.Context) error {
 	return nil
 }
 
-// moveTo follows the clock until it stands at the given time or later. The error is [ErrNoCause] when it stood there before
-// the topic's start.
+// moveTo follows the clock until it stands at the given time or later. The error is [ErrNoCause] when no tick that retention
+// has left put it there: one that is gone may have, or the ledger is wrong. Once a decision was made under a tick that is
+// left, all that come after it are.
 func (t *ticks) moveTo(ctx context.Context, at events.Instant) error {
 	unknown := t.source.start > 0 && t.now.at == 0 && at > 0
 	var err error
 	for t.now.at < at && err == nil {
 		err = t.step(ctx)
 	}
-	if unknown && (t.now.at > at || t.now.at == 0 && errors.Is(err, errSourceEnds)) {
-		return t.source.gone()
+	if unknown && (t.now.at > at || errors.Is(err, errSourceEnds)) {
+		return fmt.Errorf("%w: %s-%d begins at offset %d, and no tick from there on puts the clock at %s: whether one before did, or the ledger is wrong, cannot be known",
+			ErrNoCause, t.source.name, t.source.id, t.source.start, at)
 	}
 	return err
 }
