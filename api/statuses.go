@@ -46,18 +46,6 @@ const (
 	ReasonInternal           Reason = "internal_error"
 )
 
-// Reasons lists the reasons of the API itself, in a fixed order.
-func Reasons() []Reason {
-	return []Reason{
-		ReasonInvalidJSON, ReasonInvalidRequest, ReasonInvalidEvent, ReasonTooManyEvents, ReasonBodyTooLarge,
-		ReasonNotJSON, ReasonNoSuchRoute, ReasonMethodNotAllowed, ReasonRequestTimeout, ReasonNotAcceptable,
-		ReasonNoHashKey, ReasonUnknownCustomer, ReasonErased, ReasonUnknownOrder, ReasonUnknownEvent,
-		ReasonUnknownRedemption, ReasonConflict, ReasonAccountMerged, ReasonNoProgram, ReasonNotOwner, ReasonNoOwner,
-		ReasonRestoring, ReasonQuarantined, ReasonPositionNotReached, ReasonKafkaUnavailable, ReasonDecisionPending,
-		ReasonStoreUnavailable, ReasonTooLong, ReasonInternal,
-	}
-}
-
 // Status returns the HTTP status of r; reasons of decisions are conflicts.
 func (r Reason) Status() int {
 	switch r {

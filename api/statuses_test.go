@@ -22,7 +22,16 @@ func TestReasonsAreDocumented(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for _, r := range api.Reasons() {
+		source, err := os.ReadFile("statuses.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		declared := regexp.MustCompile(`Reason = "([a-z_]+)"`).FindAllStringSubmatch(string(source), -1)
+		if len(declared) < 20 {
+			t.Errorf("only %d reasons were found in the source", len(declared))
+		}
+		for _, found := range declared {
+			r := api.Reason(found[1])
 			if documented[r] != r.Status() {
 				t.Errorf("%s has status %d, the page says %d", r, r.Status(), documented[r])
 			}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -83,27 +82,6 @@ func compareSpan(a, b *Partition, from, to []byte) (problems []error, err error)
 		}
 	}
 	return problems, errors.Join(x.Error(), y.Error())
-}
-
-// Dump flushes and writes all keys and values but the schedule's and the filter's to w, a line each, in the order of the keys.
-func (p *Partition) Dump(w io.Writer) error {
-	if err := p.Flush(); err != nil {
-		return err
-	}
-	var failed error
-	for kind := 0; kind < 0xff; kind++ {
-		if kind == keySchedule || kind == keyFilter {
-			continue
-		}
-		err := p.scan([]byte{byte(kind)}, func(key, value []byte) {
-			_, err := fmt.Fprintf(w, "%s %x\n", describeKey(key), value)
-			failed = errors.Join(failed, err)
-		})
-		if err := errors.Join(failed, err); err != nil {
-			return fmt.Errorf("dumping partition %d: %w", p.number, err)
-		}
-	}
-	return nil
 }
 
 func describeKey(key []byte) string {
