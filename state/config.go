@@ -30,9 +30,6 @@ type Config struct {
 	FlushEvents int
 	// FlushInterval is how long a decision may wait in memory before it is written. Default 1 s.
 	FlushInterval time.Duration
-	// FilterBits is what the memory filter spends on an id that was seen: 12 let about 1 in 200 unknown ids through to a
-	// look-up. Default 12.
-	FilterBits int
 	// RestoreBytes bounds the records that all running restores hold in memory, in equal parts. A small part means many
 	// rounds, each of which reads and writes the accounts it is about. Default 384 MiB.
 	RestoreBytes int64
@@ -55,7 +52,6 @@ func DefaultConfig(dir string) Config {
 		AccountsMax:   100_000,
 		FlushEvents:   16_000,
 		FlushInterval: time.Second,
-		FilterBits:    12,
 		RestoreBytes:  384 << 20,
 		RestoresMax:   min(runtime.GOMAXPROCS(0), 4),
 	}
@@ -76,7 +72,6 @@ func (c Config) Validate() error {
 	check(c.AccountsMax >= 0, "AccountsMax: is %d, want 0 or more", c.AccountsMax)
 	check(c.FlushEvents >= 1, "FlushEvents: is %d, want 1 or more", c.FlushEvents)
 	check(c.FlushInterval > 0, "FlushInterval: is %v, want more than 0", c.FlushInterval)
-	check(c.FilterBits >= 4 && c.FilterBits <= 64, "FilterBits: is %d, want 4 to 64", c.FilterBits)
 	check(c.RestoreBytes >= 1<<20, "RestoreBytes: is %d, want at least 1 MiB", c.RestoreBytes)
 	check(c.RestoresMax >= 1, "RestoresMax: is %d, want 1 or more", c.RestoresMax)
 	if len(problems) == 0 {

@@ -12,8 +12,7 @@ import (
 // something new. It is a chain of Bloom filters, each of which takes a set number of keys; a key is looked for in all of
 // them. Safe for concurrent use; readers never wait.
 type filter struct {
-	bitsPerKey int
-	layers     atomic.Pointer[[]*filterLayer]
+	layers atomic.Pointer[[]*filterLayer]
 	// whole is set once every key of the partition is in; until then anything may have been seen.
 	whole atomic.Bool
 	// growing is held while keys are added.
@@ -30,14 +29,16 @@ type filterLayer struct {
 
 const (
 	blockWords = 4
+	// bitsPerKey let about 1 in 200 unknown ids through to a look-up.
+	bitsPerKey = 12
 	// filterRoomFirst and filterRoomMax bound the keys of a layer: small partitions take little memory, large ones grow in
 	// steps that don't double it.
 	filterRoomFirst = 1 << 18
 	filterRoomMax   = 1 << 22
 )
 
-func newFilter(bitsPerKey int) *filter {
-	f := &filter{bitsPerKey: bitsPerKey}
+func newFilter() *filter {
+	f := new(filter)
 	f.layers.Store(&[]*filterLayer{})
 	return f
 }
@@ -69,7 +70,7 @@ func (f *filter) add(hash uint64) bool {
 		if n > 0 {
 			room = min(layers[n-1].room*4, filterRoomMax)
 		}
-		grown := append(layers[:n:n], newFilterLayer(room, f.bitsPerKey))
+		grown := append(layers[:n:n], newFilterLayer(room))
 		f.layers.Store(&grown)
 		layers = grown
 	}
@@ -84,7 +85,7 @@ func (f *filter) expect(keys int64) {
 	defer f.growing.Unlock()
 	if len(*f.layers.Load()) == 0 {
 		room := min(max(keys, filterRoomFirst), filterRoomMax)
-		f.layers.Store(&[]*filterLayer{newFilterLayer(int(room), f.bitsPerKey)})
+		f.layers.Store(&[]*filterLayer{newFilterLayer(int(room))})
 	}
 }
 
@@ -120,7 +121,7 @@ func (f *filter) appendTo(b []byte) []byte {
 }
 
 // decodeFilter is the inverse of appendTo, for bytes that are known to be whole.
-func decodeFilter(b []byte, bitsPerKey int) *filter {
+func decodeFilter(b []byte) *filter {
 	var layers []*filterLayer
 	n := binary.LittleEndian.Uint32(b)
 	for b = b[4:]; n > 0; n-- {
@@ -133,12 +134,12 @@ func decodeFilter(b []byte, bitsPerKey int) *filter {
 		b = b[8*len(l.words):]
 		layers = append(layers, l)
 	}
-	f := newFilter(bitsPerKey)
+	f := newFilter()
 	f.layers.Store(&layers)
 	return f
 }
 
-func newFilterLayer(room, bitsPerKey int) *filterLayer {
+func newFilterLayer(room int) *filterLayer {
 	blocks := (room*bitsPerKey + 64*blockWords - 1) / (64 * blockWords)
 	return &filterLayer{words: make([]uint64, blocks*blockWords), room: room}
 }

@@ -47,7 +47,7 @@ func (p *Partition) loadFilter() error {
 				return fmt.Errorf("removing the filter: %w", err)
 			}
 		}
-		kept, last = newFilter(p.store.cfg.FilterBits), 0
+		kept, last = newFilter(), 0
 	}
 	p.filter, p.filterKept = kept, last
 	hashes, flushes, err := p.loggedHashes(last)
@@ -109,7 +109,7 @@ func (p *Partition) readFilterFile(name string) (kept *filter, last uint64, err 
 	}
 	d := decoder{b: b[:sum]}
 	last = d.uint()
-	return decodeFilter(d.b, p.store.cfg.FilterBits), last, nil
+	return decodeFilter(d.b), last, nil
 }
 
 // keepFilterLong writes the filter's file when the hashes beside it have become many.

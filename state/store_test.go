@@ -39,7 +39,7 @@ func commitOne(p *state.Partition, customer, event string) error {
 
 func TestConfigReportsEverythingAtOnce(t *testing.T) {
 	err := state.Config{AccountsMax: -1}.Validate()
-	for _, field := range []string{"Dir", "CacheBytes", "MemTableBytes", "AccountsMax", "FlushEvents", "FlushInterval", "FilterBits", "RestoreBytes", "RestoresMax"} {
+	for _, field := range []string{"Dir", "CacheBytes", "MemTableBytes", "AccountsMax", "FlushEvents", "FlushInterval", "RestoreBytes", "RestoresMax"} {
 		if err == nil || !strings.Contains(err.Error(), field+": ") {
 			t.Errorf("%s is not reported in: %v", field, err)
 		}
