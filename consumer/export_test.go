@@ -1,6 +1,8 @@
 package consumer
 
 import (
+	"context"
+
 	"github.com/accrue-loyalty/accrue/loyalty"
 	"github.com/accrue-loyalty/accrue/projector"
 )
@@ -16,3 +18,17 @@ func FixedPrograms(versions ...*loyalty.Program) *Programs {
 
 // Reader reads any topic by position. It lives as long as the client.
 func (c *Client) Reader() *projector.Reader { return c.reader }
+
+// OwnerOf returns the owner of a partition; ok is false while it has none.
+func (c *Client) OwnerOf(ctx context.Context, partition int32) (o Owner, ok bool, err error) {
+	list, err := c.Owners(ctx)
+	if err != nil {
+		return Owner{}, false, err
+	}
+	for _, o := range list {
+		if o.Partition == partition {
+			return o, true, nil
+		}
+	}
+	return Owner{}, false, nil
+}

@@ -143,17 +143,3 @@ func cardOf(m *kadm.DescribedGroupMember) (who card, ok bool) {
 	}
 	return who, true
 }
-
-// OwnerOf returns the owner of a partition; ok is false while it has none.
-func (c *Client) OwnerOf(ctx context.Context, partition int32) (o Owner, ok bool, err error) {
-	list, err := c.Owners(ctx)
-	if err != nil {
-		return Owner{}, false, err
-	}
-	for _, o := range list {
-		if o.Partition == partition {
-			return o, true, nil
-		}
-	}
-	return Owner{}, false, nil
-}
