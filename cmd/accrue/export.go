@@ -21,7 +21,7 @@ type exportCommand struct {
 
 // Help is shown by --help.
 func (exportCommand) Help() string {
-	return `Writes every committed decision of the ledger, partition by partition mixed as they come, those of one customer in
+	return `Writes every committed decision of the ledger, the partitions mixed as they come, the decisions of one customer in
 order. It needs the topics, and no engine.
 
 Example:

@@ -37,8 +37,8 @@ func (topicsCreateCommand) Help() string {
 the schemas when a registry is given. Topics that are there already are left as they are: see accrue topics check.
 
 A customer is on the same partition number of every topic, so the number of partitions is for ever. Nothing is made where
-topics are there with other numbers. 8 serve about
-100,000 events a second on one machine of eight cores; more partitions let more machines share the work.
+topics are there with other numbers. 8 served 87,000 orders a second with broker and engine on one machine of two cores;
+more partitions let more machines share the work.
 
 Example:
 
