@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/accrue-loyalty/accrue/events"
@@ -232,7 +231,7 @@ func (s *shop) read(ctx context.Context, r *rand.Rand) {
 		account *loyalty.Account
 		bytes   []byte
 	}
-	var all [200]seen
+	all := make([]seen, 200)
 	for ctx.Err() == nil {
 		c := s.names[r.IntN(len(s.names))]
 		a, _, err := s.p.store.Account(c)
@@ -318,8 +317,8 @@ func (s *shop) restored(programs *Programs) *state.Partition {
 }
 
 func shopState(t *testing.T, programs *Programs) *state.Partition {
-	cfg := state.DefaultConfig("state")
-	cfg.FS, cfg.CacheBytes, cfg.MemTableBytes = vfs.NewMem(), 1<<20, 256<<10
+	cfg := state.DefaultConfig(t.TempDir())
+	cfg.CacheBytes, cfg.MemTableBytes = 1<<20, 256<<10
 	cfg.FlushEvents, cfg.AccountsMax = 150, 64 // so that accounts leave the memory
 	cfg.NextDue = programs.NextDue
 	store, err := state.Open(cfg, slog.New(slog.DiscardHandler))
