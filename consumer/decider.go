@@ -234,7 +234,7 @@ func (d *decider) ledger(from origin, made *events.Decision) error {
 	return nil
 }
 
-// await keeps a decision that somebody waits for: what was decided lasts until the next decision only.
+// await keeps a decision that somebody waits for: what was decided lasts for a few decisions only.
 func (d *decider) await(value []byte) error {
 	own := events.Decision{}
 	if err := d.p.e.client.codec.DecodeDecision(value, &own); err != nil {

@@ -203,12 +203,7 @@ func TestUnreadableRecordsGoToTheDeadLetters(t *testing.T) {
 	if got := i.active("c"); got != 10 {
 		t.Errorf("c has %d points, want 10: the good order alone counts", got)
 	}
-	reasons := map[string]int{}
-	for _, d := range w.decisions() {
-		if d.Result == events.Unreadable {
-			reasons[d.Reason]++
-		}
-	}
+	reasons := w.reasons(events.Unreadable)
 	for reason, want := range map[string]int{"unknown_framing": 2, "wrong_key": 1, "wrong_partition": 1, "wrong_topic": 2} {
 		if reasons[reason] != want {
 			t.Errorf("the reason %s was given %d times, want %d: %v", reason, reasons[reason], want, reasons)

@@ -47,12 +47,7 @@ func TestACustomerWhoCannotBeDecidedIsParkedAndOthersGoOn(t *testing.T) {
 	if got := i.active("good"); got != 100 {
 		t.Errorf("the other customer has %d points, want 100", got)
 	}
-	reasons := map[string]int{}
-	for _, d := range w.decisions() {
-		if d.Result == events.Parked {
-			reasons[d.Reason]++
-		}
-	}
+	reasons := w.reasons(events.Parked)
 	if reasons["decision_panicked"] != 1 || reasons["behind_parked"] != 9 {
 		t.Errorf("parked for %v, want one panic and nine behind it", reasons)
 	}
@@ -325,12 +320,7 @@ func TestWhatCameBeforeAParkedRecordIsDecided(t *testing.T) {
 	if got := i.active("first"); got != 10 {
 		t.Errorf("who broke has %d points, want the 10 of before", got)
 	}
-	reasons := map[string]int{}
-	for _, d := range w.decisions() {
-		if d.Result == events.Parked {
-			reasons[d.Reason]++
-		}
-	}
+	reasons := w.reasons(events.Parked)
 	if reasons["decision_panicked"] != 2 || reasons["behind_parked"] != 1 {
 		t.Errorf("parked for %v, want two panics and one behind them", reasons)
 	}

@@ -463,6 +463,17 @@ func customers(n int) []string {
 	return all
 }
 
+// reasons counts the decisions of one result by their reasons.
+func (w *world) reasons(result events.Result) map[string]int {
+	counts := map[string]int{}
+	for _, d := range w.decisions() {
+		if d.Result == result {
+			counts[d.Reason]++
+		}
+	}
+	return counts
+}
+
 // deadLetters reads all dead letters.
 func (w *world) deadLetters() []*kgo.Record {
 	w.t.Helper()

@@ -3,12 +3,12 @@ package loyalty
 import "github.com/accrue-loyalty/accrue/events"
 
 // Decider decides one event after another in the same memory. The zero Decider is ready; one goroutine uses it. What
-// its methods return, and all that hangs from it, is valid until the next call, or that of [NewDecider], and may be
-// changed. A call that panicked leaves the Decider as good as new, the account and the records not.
+// its methods return, and all that hangs from it, may be changed, and is valid until the next call; decisions for longer
+// with [NewDecider]. A call that panicked leaves the Decider as good as new, the account and the records not.
 type Decider struct{ decider }
 
-// NewDecider returns a Decider of which the last n decisions are valid. The events sent with them are valid until the next
-// call, as what the decisions have of their events is for as long as those are.
+// NewDecider returns a Decider of which the last n decisions are valid; what is sent with them, until the next call. A
+// decision may hold parts of its event, and is valid no longer than that.
 func NewDecider(n int) *Decider { return &Decider{decider{pages: make([]page, n)}} }
 
 // Decide is the function [Decide].
