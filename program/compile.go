@@ -14,7 +14,6 @@ import (
 // compiler turns texts into expressions. Its environments are made when they are first needed.
 type compiler struct {
 	calendar loyalty.Calendar
-	objects  *objects
 	base     *cel.Env
 	about    map[environment]*cel.Env
 }
@@ -37,7 +36,7 @@ func (c *compiler) env(e environment) (*cel.Env, error) {
 		if err != nil {
 			return nil, fmt.Errorf("preparing expressions: %w", err)
 		}
-		c.objects, c.base, c.about = objects, base, map[environment]*cel.Env{}
+		c.base, c.about = base, map[environment]*cel.Env{}
 	}
 	if known := c.about[e]; known != nil {
 		return known, nil
