@@ -58,8 +58,8 @@ type Chunk struct {
 	Records []*kgo.Record
 	// Next is the first offset that the chunk does not cover.
 	Next int64
-	// End is the high watermark; Stable, the last stable offset.
-	End, Stable int64
+	// End is the high watermark.
+	End int64
 }
 
 // NewReader returns a reader over client, which stays the caller's. The client needs no consuming options.
@@ -211,7 +211,7 @@ func (r *Reader) parse(topic string, rp *kmsg.FetchResponseTopicPartition, at in
 	if fp.Err != nil {
 		return Chunk{}, fp.Err
 	}
-	return Chunk{Records: fp.Records, Next: max(next, at), End: fp.HighWatermark, Stable: fp.LastStableOffset}, nil
+	return Chunk{Records: fp.Records, Next: max(next, at), End: fp.HighWatermark}, nil
 }
 
 // errAway is wrapped by errors of a fetch that are no broker's answer.
