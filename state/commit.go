@@ -63,8 +63,6 @@ func (b *Batch) Commit(next Position, offsets []int64) error {
 	p.position.Store(&next)
 	p.waiting.move()
 	p.waiting.decisions += len(offsets)
-	p.stats.decisions.Add(int64(len(offsets)))
-	p.stats.batches.Add(1)
 	b.end()
 	p.mu.Unlock()
 	if err != nil {

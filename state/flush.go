@@ -263,7 +263,6 @@ func (p *Partition) release(f *flush) {
 	p.flushed = f.number
 	p.filterLogged += len(f.hashes)
 	p.stats.flushes.Add(1)
-	p.stats.flushed.Add(int64(f.decisions))
 }
 
 // write puts a flush into one atomic batch.

@@ -156,7 +156,6 @@ func (r *Restore) write(ctx context.Context, position Position) error {
 	p.mu.Lock()
 	p.flushed = p.schedule.flushes
 	p.mu.Unlock()
-	p.stats.restored.Add(g.decisions)
 	r.decisions += g.decisions
 	return t.remove()
 }

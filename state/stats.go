@@ -9,10 +9,8 @@ import (
 
 // counters count since the partition was opened.
 type counters struct {
-	hits, misses, gets, stalls, diskFull    atomic.Int64
-	batches, decisions                      atomic.Int64
-	flushes, flushed, keys, bytes, restored atomic.Int64
-	flushNanos                              atomic.Int64
+	hits, misses, gets, stalls, diskFull atomic.Int64
+	flushes, keys, bytes, flushNanos     atomic.Int64
 }
 
 // Stats are the figures of one partition. Those called total count from its opening.
@@ -23,8 +21,6 @@ type Stats struct {
 	AccountHitsTotal, AccountMissesTotal int64
 	// GetsTotal counts look-ups on the disk of any kind.
 	GetsTotal int64
-	// BatchesTotal and DecisionsTotal are what was committed.
-	BatchesTotal, DecisionsTotal int64
 	// UnwrittenDecisions wait for the next flush.
 	UnwrittenDecisions int
 	// FlushesTotal, KeysTotal and BytesTotal are what was written; FlushTime is how long it took in all.
@@ -54,7 +50,6 @@ func (p *Partition) Stats() Stats {
 	c := &p.stats
 	s := Stats{
 		AccountHitsTotal: c.hits.Load(), AccountMissesTotal: c.misses.Load(), GetsTotal: c.gets.Load(),
-		BatchesTotal: c.batches.Load(), DecisionsTotal: c.decisions.Load(),
 		FlushesTotal: c.flushes.Load(), KeysTotal: c.keys.Load(), BytesTotal: c.bytes.Load(),
 		FlushTime:   time.Duration(c.flushNanos.Load()),
 		StallsTotal: c.stalls.Load(), DiskFullTotal: c.diskFull.Load(),
