@@ -24,10 +24,7 @@ func diskStore(b *testing.B, change func(*state.Config)) *state.Store {
 	if change != nil {
 		change(&cfg)
 	}
-	s, err := state.Open(cfg, discardLog())
-	if err != nil {
-		b.Fatal(err)
-	}
+	s := openStore(b, cfg)
 	b.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			b.Error(err)

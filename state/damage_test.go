@@ -131,7 +131,6 @@ func TestADamagedFolderIsSetAside(t *testing.T) {
 				t.Error(err)
 			}
 			s = openStore(t, cfg)
-			defer s.Close()
 			if p := openPartition(t, s, 0); p.Position().Ledger != 1 {
 				t.Errorf("the next start finds the position %d", p.Position().Ledger)
 			}
@@ -160,7 +159,6 @@ func TestWhatTheSystemRefusesIsNotDamage(t *testing.T) {
 					return nil
 				}))
 				s := openStore(t, cfg)
-				defer s.Close()
 				want := state.ErrRefused
 				if number == syscall.ENOSPC {
 					want = state.ErrDiskFull

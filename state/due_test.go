@@ -82,12 +82,8 @@ func TestDueNamesEveryCustomerOfALongDay(t *testing.T) {
 	p := openPartition(t, s, 0)
 	// Half are due at midnight, half in the evening.
 	withLots(t, p, n, func(i int) events.Instant { return midnight + events.Instant(i%2*72_000_000) })
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
 	// Now all of it is on the disk only.
-	s = openStore(t, cfg)
-	defer s.Close()
+	s = openAgain(t, s, cfg)
 	p = openPartition(t, s, 0)
 	if named, _ := workOff(t, p, midnight-1, 1000); named != 0 {
 		t.Fatalf("%d customers were named before the day", named)
@@ -137,11 +133,7 @@ func TestDaysThatAreWorkedOffLeaveTheDisk(t *testing.T) {
 	if named, _ := workOff(t, p, midnight+10*86_400_000, 500); named != 1 {
 		t.Fatalf("%d customers were named, want 1", named)
 	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	s = openStore(t, cfg)
-	defer s.Close()
+	s = openAgain(t, s, cfg)
 	named, _ := workOff(t, openPartition(t, s, 0), midnight+20*86_400_000, 500)
 	if named > 1 {
 		t.Errorf("%d customers of days long past are named after a restart", named)
@@ -194,11 +186,7 @@ func TestAFlushBeforeTheCommitKeepsWhatWasHandedOut(t *testing.T) {
 		t.Fatalf("Due names %v, %v", customers, err)
 	}
 	// Close writes, as a flush at that moment would.
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	s = openStore(t, cfg)
-	defer s.Close()
+	s = openAgain(t, s, cfg)
 	if named, _ := workOff(t, openPartition(t, s, 0), until, 100); named != 10 {
 		t.Errorf("%d customers were named after the restart, want 10", named)
 	}
@@ -211,7 +199,6 @@ func TestACustomerWhoStaysOverdueIsListedOnceADay(t *testing.T) {
 	cfg := smallConfig(vfs.NewMem())
 	cfg.NextDue = nextPending
 	s := openStore(t, cfg)
-	defer func() { _ = s.Close() }()
 	p := openPartition(t, s, 0)
 	withLots(t, p, days, func(i int) events.Instant { return midnight + events.Instant(i*day) })
 	const parked = "customer-0000000"
@@ -243,10 +230,7 @@ func TestACustomerWhoStaysOverdueIsListedOnceADay(t *testing.T) {
 			until += day / 10
 		}
 	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	s = openStore(t, cfg)
+	s = openAgain(t, s, cfg)
 	p = openPartition(t, s, 0)
 	if err := p.CheckSchedule(); err != nil {
 		t.Error(err)
@@ -270,10 +254,7 @@ func TestWhatAccountsAreListedByIsKeptUntilTheyAreListedAnew(t *testing.T) {
 	reopened := func(do func(p *state.Partition)) events.Hash {
 		s := openStore(t, cfg)
 		do(openPartition(t, s, 0))
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-		s = openStore(t, cfg)
+		s = openAgain(t, s, cfg)
 		defer s.Close()
 		return openPartition(t, s, 0).ListedBy()
 	}

@@ -28,7 +28,6 @@ func crashed(t *testing.T, fs *vfs.MemFS, power bool) *state.Partition {
 	}
 	clone := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: kept, RNG: rand.New(rand.NewPCG(1, 2))})
 	s := openStore(t, smallConfig(clone))
-	t.Cleanup(func() { _ = s.Close() })
 	return openPartition(t, s, 0)
 }
 
@@ -40,7 +39,6 @@ func TestTheFilterOutlivesACrash(t *testing.T) {
 	cfg := smallConfig(fs)
 	cfg.FlushEvents = 10
 	s := openStore(t, cfg)
-	defer s.Close()
 	p := openPartition(t, s, 0)
 	for i := range n {
 		if err := commitOne(p, "ann", fmt.Sprint("e", i)); err != nil {
@@ -106,7 +104,6 @@ func TestADamagedFilterIsNotUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = openStore(t, cfg)
-	defer s.Close()
 	p = openPartition(t, s, 0)
 	r, err := p.Records("ann")
 	if err != nil {
@@ -162,7 +159,6 @@ func TestAFilterIsFilledThoughAnotherPartitionHangs(t *testing.T) {
 		return nil
 	}))
 	s := openStore(t, cfg)
-	defer s.Close()
 	defer close(end)
 	broken := openPartition(t, s, 0)
 	time.Sleep(500 * time.Millisecond) // Pebble has looked at its tables by then, the filling has not begun

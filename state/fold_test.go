@@ -206,12 +206,7 @@ func TestAnInterruptedRestoreGoesOn(t *testing.T) {
 		}
 	}
 	r.Abandon()
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-
-	s = openStore(t, cfg)
-	defer s.Close()
+	s = openAgain(t, s, cfg)
 	p = openPartition(t, s, 0)
 	reached := p.Position().Ledger
 	if reached == 0 || reached > before[len(before)-1].Offset+1 {

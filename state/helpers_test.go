@@ -19,6 +19,7 @@ import (
 // failer is the part of testing.TB that rapid.T has too.
 type failer interface {
 	Helper()
+	Cleanup(func())
 	Fatalf(format string, args ...any)
 }
 
@@ -33,13 +34,24 @@ func smallConfig(fs vfs.FS) state.Config {
 	return cfg
 }
 
+// openStore opens a store and closes it with the test, if nobody has until then.
 func openStore(t failer, cfg state.Config) *state.Store {
 	t.Helper()
 	s, err := state.Open(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatalf("opening the store: %v", err)
 	}
+	t.Cleanup(func() { _ = s.Close() })
 	return s
+}
+
+// openAgain closes a store and opens it anew.
+func openAgain(t failer, s *state.Store, cfg state.Config) *state.Store {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Fatalf("closing the store: %v", err)
+	}
+	return openStore(t, cfg)
 }
 
 func openPartition(t failer, s *state.Store, number int32) *state.Partition {
@@ -267,8 +279,6 @@ func (e *engine) run(n int) {
 func encoded(a *loyalty.Account) []byte { return loyalty.AppendAccount(nil, a) }
 
 func sameAccount(a, b *loyalty.Account) bool { return bytes.Equal(encoded(a), encoded(b)) }
-
-func discardLog() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 type quietLog struct{}
 

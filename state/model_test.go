@@ -120,7 +120,6 @@ func TestPartitionBehavesLikePlainMaps(t *testing.T) {
 			committed: &model{customers: map[string]*modelCustomer{}}, past: map[int64]*model{}}
 		m.past[0] = m.committed
 		m.open()
-		defer func() { _ = m.store.Close() }()
 		t.Repeat(map[string]func(*rapid.T){
 			"decide":       m.decide,
 			"decide again": m.decide,

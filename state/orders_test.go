@@ -86,11 +86,7 @@ func TestOrdersAreFoundWhereverTheyLie(t *testing.T) {
 			requireOrders(t, p, at)
 		}
 	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	s = openStore(t, cfg)
-	defer s.Close()
+	s = openAgain(t, s, cfg)
 	p = openPartition(t, s, 0)
 	requireOrders(t, p, at)
 

@@ -58,7 +58,6 @@ func TestRestoresBeyondTheMaximumWait(t *testing.T) {
 	cfg := smallConfig(vfs.NewMem())
 	cfg.RestoresMax = 1
 	s := openStore(t, cfg)
-	defer s.Close()
 	first, second := openPartition(t, s, 0), openPartition(t, s, 1)
 	r := restoring(t, first, codec.DecodeDecision)
 	short, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)

@@ -3,6 +3,7 @@ package state_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -55,17 +56,10 @@ func TestASecondStoreIsRefused(t *testing.T) {
 			cfg := smallConfig(fs)
 			cfg.Dir = t.TempDir()
 			s := openStore(t, cfg)
-			if _, err := state.Open(cfg, discardLog()); !errors.Is(err, state.ErrInUse) || !strings.Contains(err.Error(), cfg.Dir) {
+			if _, err := state.Open(cfg, slog.New(slog.DiscardHandler)); !errors.Is(err, state.ErrInUse) || !strings.Contains(err.Error(), cfg.Dir) {
 				t.Errorf("a second store is answered with %v", err)
 			}
-			if err := s.Close(); err != nil {
-				t.Fatal(err)
-			}
-			s, err := state.Open(cfg, discardLog())
-			if err != nil {
-				t.Fatalf("after Close: %v", err)
-			}
-			if err := s.Close(); err != nil {
+			if err := openAgain(t, s, cfg).Close(); err != nil {
 				t.Fatal(err)
 			}
 		})
@@ -92,7 +86,6 @@ func storeOfFormat(t *testing.T, format string) *state.Store {
 		t.Fatal(err)
 	}
 	s = openStore(t, cfg)
-	t.Cleanup(func() { _ = s.Close() })
 	return s
 }
 
@@ -128,7 +121,6 @@ func TestAnUnknownFormatIsRefused(t *testing.T) {
 
 func TestReadsAfterCloseAreRefused(t *testing.T) {
 	s := openStore(t, smallConfig(vfs.NewMem()))
-	defer s.Close()
 	p := openPartition(t, s, 0)
 	if err := commitOne(p, "ann", "e1"); err != nil {
 		t.Fatal(err)
@@ -226,7 +218,6 @@ func TestErrorsOfTheDiskQuarantineThePartition(t *testing.T) {
 			cfg.FlushEvents = 1000
 			cfg.OnQuarantine = func(partition int32, reason error) { told <- reason }
 			s := openStore(t, cfg)
-			defer s.Close()
 			p, other := openPartition(t, s, 0), openPartition(t, s, 1)
 			if err := commitOne(p, "ann", "e0"); err != nil {
 				t.Fatal(err)
@@ -316,7 +307,6 @@ func TestDamagedTablesQuarantineThePartition(t *testing.T) {
 		t.Fatalf("nothing to damage among %v", names)
 	}
 	s = openStore(t, cfg)
-	defer s.Close()
 	p, err = s.Partition(0)
 	for i := 0; i < 3000 && err == nil; i++ {
 		_, _, err = p.Account(fmt.Sprint("customer", i))
@@ -338,7 +328,6 @@ func TestAFullDiskIsNamed(t *testing.T) {
 	cfg := smallConfig(fs)
 	cfg.FlushEvents = 10
 	s := openStore(t, cfg)
-	defer s.Close()
 	p := openPartition(t, s, 0)
 	fs.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 1 << 20, TotalBytes: 1 << 30, UsedBytes: 1<<30 - 1<<20})
 	if err := commitOne(p, "ann", "e1"); err != nil {
@@ -371,7 +360,6 @@ func TestNoSpaceInTheLogIsADiskFull(t *testing.T) {
 		return nil
 	}))
 	s := openStore(t, smallConfig(fs))
-	defer s.Close()
 	p := openPartition(t, s, 0)
 	full.Store(true)
 	var err error
@@ -408,7 +396,6 @@ func TestOpeningOnAFullDiskIsADiskFull(t *testing.T) {
 		return nil
 	}))
 	s = openStore(t, smallConfig(fs))
-	defer s.Close()
 	full.Store(true)
 	if _, err := s.Partition(0); !errors.Is(err, state.ErrDiskFull) {
 		t.Fatalf("opening answers %v", err)
@@ -424,7 +411,6 @@ func TestOpeningOnAFullDiskIsADiskFull(t *testing.T) {
 func TestADiskWithoutRoomIsNotWrittenTo(t *testing.T) {
 	fs := vfs.NewMem()
 	s := openStore(t, smallConfig(fs))
-	defer s.Close()
 	fs.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 1 << 20, TotalBytes: 1 << 30, UsedBytes: 1<<30 - 1<<20})
 	if _, err := s.Partition(0); !errors.Is(err, state.ErrDiskFull) || errors.Is(err, state.ErrQuarantined) {
 		t.Fatalf("opening answers %v", err)

@@ -42,7 +42,6 @@ func TestWhatCantBeReadTwiceIsSetAside(t *testing.T) {
 				return nil
 			}))
 			s := openStore(t, cfg)
-			defer s.Close()
 			read := func() error {
 				p, err := s.Partition(0)
 				if err != nil {
@@ -129,7 +128,6 @@ func TestAValueThatIsNotWhatWasWrittenIsSetAside(t *testing.T) {
 				t.Fatal(err)
 			}
 			s = openStore(t, cfg)
-			defer s.Close()
 			p = openPartition(t, s, 0)
 			if err := c.read(p); !errors.Is(err, state.ErrQuarantined) || !errors.Is(p.Err(), state.ErrQuarantined) {
 				t.Errorf("reading it is answered with %v, the partition with %v", err, p.Err())
