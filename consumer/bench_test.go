@@ -3,10 +3,7 @@ package consumer_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
@@ -16,23 +13,6 @@ import (
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/schemas"
 )
-
-// benchEvents is how many orders a throughput run decides; ACCRUE_BENCH_EVENTS sets it.
-func benchEvents() int {
-	if n, err := strconv.Atoi(os.Getenv("ACCRUE_BENCH_EVENTS")); err == nil {
-		return n
-	}
-	return 200_000
-}
-
-// cpu returns the processor time that this process has used.
-func cpu() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
 
 // fill writes n orders of n/10 customers to the orders topic.
 func (w *world) fill(n int) {
@@ -71,18 +51,18 @@ func (w *world) fill(n int) {
 // BenchmarkRealBacklog decides a backlog of orders, and copies the same records by a bare exactly-once loop. It reports
 // both and their ratio. Run it with -benchtime 1x.
 func BenchmarkRealBacklog(b *testing.B) {
-	n := benchEvents()
+	n := consumer.EnvInt("ACCRUE_BENCH_EVENTS", 200_000)
 	for b.Loop() {
 		w := newRealWorld(b, 8)
 		w.publish(plainProgram)
 		w.fill(n)
 		echoed, echoCPU := w.echo(n)
-		began, before := time.Now(), cpu()
+		began, before := time.Now(), consumer.ProcessorTime()
 		w.start("one", "")
 		if err := w.client.WaitDecided(b.Context(), w.sent, func(int64) {}); err != nil {
 			b.Fatal(err)
 		}
-		took, used := time.Since(began), cpu()-before
+		took, used := time.Since(began), consumer.ProcessorTime()-before
 		perSecond := float64(n) / took.Seconds()
 		b.ReportMetric(perSecond, "events/s")
 		b.ReportMetric(float64(used.Microseconds())/float64(n), "cpu-µs/event")
@@ -104,7 +84,7 @@ func (w *world) echo(n int) (float64, time.Duration) {
 	if _, err := w.admin.CreateTopic(w.ctx(), w.partitions, 1, nil, out); err != nil {
 		w.t.Fatal(err)
 	}
-	began, before := time.Now(), cpu()
+	began, before := time.Now(), consumer.ProcessorTime()
 	s := w.echoSession()
 	defer s.Close()
 	for done := 0; done < n; {
@@ -124,7 +104,7 @@ func (w *world) echo(n int) (float64, time.Duration) {
 		}
 		s.AllowRebalance()
 	}
-	return float64(n) / time.Since(began).Seconds(), cpu() - before
+	return float64(n) / time.Since(began).Seconds(), consumer.ProcessorTime() - before
 }
 
 func (w *world) echoSession() *kgo.GroupTransactSession {

@@ -42,7 +42,7 @@ earn:
 // a poll to committed state. It reports the processor time of the whole process. Run it with -benchtime 1x.
 func BenchmarkDecideBacklog(b *testing.B) {
 	const partitions, workers, poll = 8, 2, 4_000
-	total, customers := envInt("ACCRUE_BENCH_EVENTS", 1_000_000), envInt("ACCRUE_BENCH_CUSTOMERS", 100_000)
+	total, customers := EnvInt("ACCRUE_BENCH_EVENTS", 1_000_000), EnvInt("ACCRUE_BENCH_CUSTOMERS", 100_000)
 	rules, err := program.Parse([]byte(decideProgram), "bench.yaml")
 	if err != nil {
 		b.Fatal(err)
@@ -60,7 +60,7 @@ func BenchmarkDecideBacklog(b *testing.B) {
 		cfg.Programs, cfg.Log = programs, slog.New(slog.DiscardHandler)
 		codec := schemas.NewCodec()
 		e := &Engine{cfg: cfg, client: &Client{codec: codec}, waiters: newWaiters(), reading: reading{codec, partitions}, partitions: partitions, ledgerTopic: "ledger"}
-		before := processorTime()
+		before := ProcessorTime()
 		var wg sync.WaitGroup
 		for n := range workers {
 			wg.Go(func() {
@@ -112,7 +112,7 @@ func BenchmarkDecideBacklog(b *testing.B) {
 			})
 		}
 		wg.Wait()
-		b.ReportMetric(float64((processorTime()-before).Microseconds())/float64(total), "cpu-µs/event")
+		b.ReportMetric(float64((ProcessorTime()-before).Microseconds())/float64(total), "cpu-µs/event")
 		b.ReportMetric(0, "ns/op")
 		var keys, bytes, flushes int64
 		for id := range int32(partitions) {
@@ -130,15 +130,16 @@ func BenchmarkDecideBacklog(b *testing.B) {
 	}
 }
 
-func envInt(name string, otherwise int) int {
+// EnvInt is the number in an environment variable, or otherwise.
+func EnvInt(name string, otherwise int) int {
 	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
 		return n
 	}
 	return otherwise
 }
 
-// processorTime is what this process has used.
-func processorTime() time.Duration {
+// ProcessorTime is what this process has used.
+func ProcessorTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return 0

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -138,19 +137,12 @@ func (w *world) spawn(name, dir string, change ...func(*child)) *exec.Cmd {
 	return cmd
 }
 
-// kills is how often the process is killed; ACCRUE_TEST_KILLS sets it.
-func kills() int {
-	if n, err := strconv.Atoi(os.Getenv("ACCRUE_TEST_KILLS")); err == nil {
-		return n
-	}
-	return 30
-}
-
 // TestRealKillNine kills an instance with -9 at random instants under load and compares the end with a calm run.
 func TestRealKillNine(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}
+	kills := consumer.EnvInt("ACCRUE_TEST_KILLS", 30)
 	names := customers(200)
 	all := shopping(21, 200, 20_000)
 	w := newRealWorld(t, 4) // skips without a broker
@@ -165,11 +157,11 @@ func TestRealKillNine(t *testing.T) {
 		defer close(sent)
 		for n := 0; n < len(all); n += 100 {
 			w.send(all[n:min(n+100, len(all))]...)
-			time.Sleep(time.Duration(kills()) * 10 * time.Millisecond / 2)
+			time.Sleep(time.Duration(kills) * 10 * time.Millisecond / 2)
 		}
 	}()
 	// Most instants lie in the first second, where a process starts, restores, joins and decides its first batches.
-	for range kills() {
+	for range kills {
 		p := w.spawn("one", dir)
 		time.Sleep(time.Duration(100+r.IntN(1400)) * time.Millisecond)
 		if err := p.Process.Kill(); err != nil {
@@ -184,7 +176,7 @@ func TestRealKillNine(t *testing.T) {
 	w.inLedger()
 	_ = p.Process.Kill()
 	_ = p.Wait()
-	t.Logf("%d of %d events were decided between %d kills", decided, len(all), kills())
+	t.Logf("%d of %d events were decided between %d kills", decided, len(all), kills)
 	if decided == 0 {
 		t.Error("nothing was decided between the kills: the test shows nothing")
 	}
