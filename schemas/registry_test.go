@@ -245,15 +245,19 @@ func TestSchemasThatAreRegisteredLaterAreFound(t *testing.T) {
 		t.Fatalf("before: got %v", err)
 	}
 	register()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-		_, err := c.DecodeEvent(value)
-		if err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("afterwards: got %v", err)
+	readSoon(t, c, value)
+}
+
+// readSoon waits until an event can be decoded.
+func readSoon(t *testing.T, c *schemas.Codec, value []byte) {
+	t.Helper()
+	var err error
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if _, err = c.DecodeEvent(value); err == nil {
+			return
 		}
 	}
+	t.Fatalf("after 5 s: %v", err)
 }
 
 // What stands before the registry answers 404 too, an ingress without a backend for example.
@@ -274,10 +278,7 @@ func TestSomebodyElsesNotFoundIsNoAnswer(t *testing.T) {
 		t.Errorf("meanwhile: got %v, want ErrRegistryUnavailable", err)
 	}
 	away.Store(false)
-	time.Sleep(f.config(false).Pause)
-	if _, err := c.DecodeEvent(value); err != nil {
-		t.Errorf("afterwards: %v", err)
-	}
+	readSoon(t, c, value)
 }
 
 // A producer of plain numbers begins each record with a zero byte and another schema id.
@@ -333,17 +334,7 @@ func TestRegistryDown(t *testing.T) {
 	}
 
 	f.down.Store(false)
-	deadline := time.Now().Add(5 * time.Second)
-	for {
-		_, err := c.DecodeEvent(unknown)
-		if err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the registry is back, but: %v", err)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	readSoon(t, c, unknown)
 }
 
 func TestSlowRegistryIsUnavailable(t *testing.T) {
