@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"math/big"
 	"net/http"
@@ -434,7 +433,7 @@ func open(t *testing.T, change ...func(*api.Config)) *shop {
 		c(&cfg)
 	}
 	parts := api.Parts{Places: s.world, Ledger: s.world, Producer: s.world, Decisions: decisions{s.world}, Programs: s.world}
-	log := slog.New(slog.NewTextHandler(&lockedWriter{w: s.log}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	server, err := api.New(cfg, parts, log, s.reg)
 	if err != nil {
 		t.Fatal(err)
@@ -446,17 +445,6 @@ func open(t *testing.T, change ...func(*api.Config)) *shop {
 // hasty is for what will not come.
 func hasty(c *api.Config) {
 	c.HoldMax, c.WaitMax, c.DecideMax = 50*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond
-}
-
-type lockedWriter struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (l *lockedWriter) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(b)
 }
 
 // reply is what the server answered.
