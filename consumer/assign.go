@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -234,4 +235,35 @@ func (e *Engine) openState(id int32) (*state.Partition, error) {
 		return nil, err
 	}
 	return e.cfg.Store.Partition(id)
+}
+
+// ErrNoState means that no partition's state can be opened here, as on a full disk.
+var ErrNoState = errors.New("no partition's state can be opened")
+
+// tryState returns [ErrNoState] unless the state of some partition can be opened. It is asked before the workers join the
+// group: partitions that it gave to an instance that can open none would be answered by nobody while others could have them.
+// One that runs keeps its partitions, and tries again what a disk refuses for a while.
+func (e *Engine) tryState() error {
+	kept, err := e.cfg.Store.Kept()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNoState, err)
+	}
+	ids := kept // they are opened anyway, in all likelihood
+	for id := range e.partitions {
+		if !slices.Contains(kept, id) {
+			ids = append(ids, id)
+		}
+	}
+	var first error
+	for i, id := range ids {
+		_, err := e.openState(id)
+		if err == nil && i >= len(kept) {
+			err = e.cfg.Store.Drop(id)
+		}
+		if err == nil {
+			return nil
+		}
+		first = cmp.Or(first, err)
+	}
+	return fmt.Errorf("%w: %w", ErrNoState, first)
 }

@@ -62,11 +62,14 @@ func New(cfg Config) (*Engine, error) {
 
 // Run works until ctx is done, then ends the batches at hand, leaves the group and returns nil. Brokers that don't
 // answer, rebalances and lost sessions are waited out; an error means that going on makes no sense: topics that are not
-// partitioned alike, refused credentials, another instance of the same name.
+// partitioned alike, refused credentials, another instance of the same name, no state that can be opened at the start.
 func (e *Engine) Run(ctx context.Context) error {
 	err := e.prepare(ctx)
 	if err == nil {
 		err = e.awaitProgram(ctx)
+	}
+	if err == nil {
+		err = e.tryState()
 	}
 	if err == nil {
 		err = e.awaitName(ctx)

@@ -123,6 +123,65 @@ func TestAPartitionWhoseFolderIsDamagedIsRebuiltFromTheLedger(t *testing.T) {
 	}
 }
 
+// TestAnInstanceThatCanOpenNoStateDoesNotJoin starts one whose disk takes nothing beside one that is well. Had it joined, half
+// of the partitions would be stopped.
+func TestAnInstanceThatCanOpenNoStateDoesNotJoin(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 4)
+	w.publish(plainProgram)
+	well := w.start("well", "", oneWorker)
+	w.send(orders(customers(20), t0, 1000)...)
+	w.decided()
+
+	w.disk = faultydisk.New("/ill/00") // the partitions' folders
+	w.disk.Fire(true)
+	dir := filepath.Join(t.TempDir(), "ill")
+	ill := w.start("ill", dir, oneWorker)
+	err := <-ill.done
+	ill.done <- nil // for stop
+	if !errors.Is(err, consumer.ErrNoState) || !strings.Contains(err.Error(), "the disk is on fire") {
+		t.Errorf("the engine ended with %v", err)
+	}
+	if !running(well, 4) {
+		t.Errorf("the other instance's partitions are %+v", well.engine.Status())
+	}
+	ill.stop()
+
+	w.disk.Fire(false)
+	again := w.start("ill", dir, oneWorker)
+	eventually(t, "the instance takes its share", func() bool { return running(again, 2) })
+	if kept, err := again.store.Kept(); err != nil || len(kept) != 2 {
+		t.Errorf("the folder has partitions %v (%v), want the two that it was given", kept, err)
+	}
+	w.audit()
+}
+
+// TestAnInstanceThatCanOpenSomeStatesServesThem starts one that can't open one of the states that it keeps.
+func TestAnInstanceThatCanOpenSomeStatesServesThem(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 4)
+	w.disk = faultydisk.New("/st/000")
+	w.publish(plainProgram)
+	i := w.start("one", filepath.Join(t.TempDir(), "st"), oneWorker)
+	w.send(orders(customers(20), t0, 1000)...)
+	w.decided()
+	i.stop()
+	w.disk.Fire(true)
+	i = w.start("one", i.dir, oneWorker)
+	eventually(t, "the three others run", func() bool {
+		run := 0
+		for _, s := range i.engine.Status() {
+			if s.Phase == consumer.Running {
+				run++
+			}
+		}
+		return run == 3
+	})
+	w.disk.Fire(false)
+	eventually(t, "all run", func() bool { return running(i, 4) })
+	w.audit()
+}
+
 // TestATopicMadeAnewEndsTheEngine deletes an input topic under a running engine and makes it anew. The clients of the process
 // would neither read nor write the new one, for ever.
 func TestATopicMadeAnewEndsTheEngine(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -230,6 +231,22 @@ func folderName(number int32, generation int) string {
 	return fmt.Sprintf("%03d.%d", number, generation)
 }
 
+// parseFolder is the opposite of folderName.
+func parseFolder(name string) (number int32, f folder, ok bool) {
+	first, rest, dotted := strings.Cut(name, ".")
+	n, err := strconv.ParseInt(first, 10, 32)
+	if err != nil || n < 0 {
+		return 0, folder{}, false
+	}
+	generation := 0
+	if dotted {
+		if generation, err = strconv.Atoi(rest); err != nil {
+			return 0, folder{}, false
+		}
+	}
+	return int32(n), folder{name, generation}, true
+}
+
 // folders lists the generations of a partition.
 func (s *Store) folders(number int32) ([]folder, error) {
 	names, err := s.fs.List(s.cfg.Dir)
@@ -238,20 +255,27 @@ func (s *Store) folders(number int32) ([]folder, error) {
 	}
 	var all []folder
 	for _, name := range names {
-		first, rest, dotted := strings.Cut(name, ".")
-		n, err := strconv.ParseInt(first, 10, 32)
-		if err != nil || int32(n) != number {
-			continue
+		if n, f, ok := parseFolder(name); ok && n == number {
+			all = append(all, f)
 		}
-		generation := 0
-		if dotted {
-			if generation, err = strconv.Atoi(rest); err != nil {
-				continue
-			}
-		}
-		all = append(all, folder{name, generation})
 	}
 	return all, nil
+}
+
+// Kept lists the partitions that the folder has something of, open or not, in order.
+func (s *Store) Kept() ([]int32, error) {
+	names, err := s.fs.List(s.cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("listing %s: %w", s.cfg.Dir, err)
+	}
+	var all []int32
+	for _, name := range names {
+		if n, _, ok := parseFolder(name); ok {
+			all = append(all, n)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
 }
 
 // isAbandoned reports whether a quarantined database may still be writing to the folder.

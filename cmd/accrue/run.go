@@ -148,6 +148,9 @@ func engineStopped(err error) error {
 	if errors.Is(err, consumer.ErrFolderTaken) {
 		return couldNot(err, "Keep one of the two, and let the other begin with an empty folder: it is rebuilt from the ledger.")
 	}
+	if errors.Is(err, consumer.ErrNoState) {
+		return couldNot(err, "The instance did not take part, so other instances have its partitions. See to the folder of --dir (room on its disk, who may read and write there) and start it again; what is deleted there is rebuilt from the ledger.")
+	}
 	if errors.Is(err, consumer.ErrTopicMadeAnew) {
 		return couldNot(err, "Start it again. Partitions of which the topic had decided records stay stopped, and say so, until it is restored from a backup.")
 	}
