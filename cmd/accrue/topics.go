@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -43,14 +44,6 @@ more partitions let more machines share the work.
 Example:
 
   accrue topics create --brokers kafka-1:9092,kafka-2:9092 --partitions 24`
-}
-
-type topicsCheckCommand struct{ topicsFlags }
-
-// Help is shown by --help.
-func (topicsCheckCommand) Help() string {
-	return "Compares the topics with how they should be and ends with exit code 1 when one is missing or a setting that\n" +
-		"guards the truth differs. Advice is printed too."
 }
 
 // plans lists the topics with what they need on this cluster.
@@ -174,7 +167,7 @@ func createTopics(ctx context.Context, c *cluster, plans []schemas.TopicPlan, pa
 	if err != nil {
 		return nil, fmt.Errorf("listing the topics: %w", err)
 	}
-	if err := topicsAgree(have, all); err != nil {
+	if err := topicsAgree(have, all, plans); err != nil {
 		return nil, err
 	}
 	for i, p := range plans {
@@ -199,7 +192,7 @@ func createTopics(ctx context.Context, c *cluster, plans []schemas.TopicPlan, pa
 			return nil, fmt.Errorf("topic %s: %w", name, err)
 		}
 	}
-	return all, topicsAgree(have, all) // once more, because others may make topics too
+	return all, topicsAgree(have, all, plans) // once more, because others may make topics too
 }
 
 // madeOf lists the topics that were made.
@@ -213,14 +206,41 @@ func madeOf(all []topicMade) string {
 	return cmp.Or(strings.Join(names, ", "), "none")
 }
 
-// topicsAgree refuses topics that are there with other partitions than wanted.
-func topicsAgree(have kadm.TopicDetails, all []topicMade) error {
-	for _, want := range all {
+// topicsAgree refuses topics that are there with other partitions than wanted, and says what is there.
+func topicsAgree(have kadm.TopicDetails, all []topicMade, plans []schemas.TopicPlan) error {
+	there := map[int32][]string{} // by their number of partitions
+	var asked int32
+	var lone error
+	for i, want := range all {
 		t := have[want.Topic]
-		if n := int32(len(t.Partitions)); t.Err == nil && n > 0 && n != want.Partitions {
-			return notSo(fmt.Errorf("topic %s has %d partitions already, asked were %d; topics made: %s", want.Topic, n, want.Partitions, madeOf(all)),
-				"All inputs and the ledger need the same number: pass the one that is there by --partitions, or use another --prefix.")
+		n := int32(len(t.Partitions))
+		switch {
+		case t.Err != nil || n == 0:
+		case plans[i].Partitions != 0:
+			if n != want.Partitions {
+				lone = fmt.Errorf("topic %s has %s, and needs %d; topics made: %s", want.Topic, plural(int(n), "partition"), want.Partitions, madeOf(all))
+			}
+		default:
+			there[n] = append(there[n], want.Topic)
+			if n != want.Partitions {
+				asked = want.Partitions
+			}
 		}
+	}
+	switch numbers := slices.Sorted(maps.Keys(there)); {
+	case len(numbers) > 1:
+		var each []string
+		for _, n := range numbers {
+			each = append(each, fmt.Sprintf("%d: %s", n, strings.Join(there[n], ", ")))
+		}
+		return notSo(fmt.Errorf("the topics that are there differ in their numbers of partitions (%s); topics made: %s", strings.Join(each, "; "), madeOf(all)),
+			"All inputs and the ledger need the same number. Delete those that differ, if nothing is in them yet, and run this again; or begin anew with another --prefix.")
+	case asked != 0:
+		return notSo(fmt.Errorf("asked were %s, and the topics that are there have %d: %s; topics made: %s", plural(int(asked), "partition"),
+			numbers[0], strings.Join(there[numbers[0]], ", "), madeOf(all)),
+			"The number is for ever: leave --partitions out, and the missing topics get the same; or begin anew with another --prefix.")
+	case lone != nil:
+		return notSo(lone, "Delete it, if nothing is in it yet, and run this again; or begin anew with another --prefix.")
 	}
 	return nil
 }
@@ -245,111 +265,4 @@ func listMade(ctx context.Context, c *cluster, names []string) (kadm.TopicDetail
 			return have, nil
 		}
 	}
-}
-
-// topicDifference is one thing about a topic that is not as it should be.
-type topicDifference struct {
-	Topic    string `json:"topic"`
-	Setting  string `json:"setting"`
-	Is       string `json:"is"`
-	Want     string `json:"want"`
-	Required bool   `json:"required"`
-	Why      string `json:"why"`
-}
-
-// Run implements the command.
-func (c *topicsCheckCommand) Run(r *run) error {
-	cl, err := c.reach(r.ctx, false, nil, r.Kafka...)
-	if err != nil {
-		return err
-	}
-	defer cl.close()
-	plans, _, err := c.plans(r.ctx, cl)
-	if err != nil {
-		return err
-	}
-	found, err := compareTopics(r.ctx, cl, plans)
-	if err != nil {
-		return err
-	}
-	bad := slices.ContainsFunc(found, func(d topicDifference) bool { return d.Required })
-	switch {
-	case r.json:
-		if err := r.printJSON(map[string]any{"ok": !bad, "differences": found}); err != nil {
-			return err
-		}
-	case len(found) == 0:
-		fmt.Fprintf(r.Stdout, "All %d topics are as they should be.\n", len(plans))
-	default:
-		rows := make([][]any, len(found))
-		for i, d := range found {
-			kind := "advice"
-			if d.Required {
-				kind = "required"
-			}
-			rows[i] = []any{d.Topic, d.Setting, d.Is, d.Want, kind, d.Why}
-		}
-		printTable(r.Stdout, []column{{"topic", false}, {"setting", false}, {"is", false}, {"want", false}, {"", false}, {"why", false}}, rows)
-	}
-	if bad {
-		return alreadyTold()
-	}
-	return nil
-}
-
-// compareTopics lists what differs from the plans.
-func compareTopics(ctx context.Context, c *cluster, plans []schemas.TopicPlan) ([]topicDifference, error) {
-	names := make([]string, len(plans))
-	for i := range plans {
-		names[i] = plans[i].Topic.Name(c.prefix)
-	}
-	have, err := c.admin.ListTopics(ctx, names...)
-	if err != nil {
-		return nil, fmt.Errorf("listing the topics: %w", err)
-	}
-	partitions, err := partitionsThere(ctx, c, plans)
-	if err != nil {
-		return nil, err
-	}
-	found := []topicDifference{}
-	var present []string
-	for i, p := range plans {
-		t := have[names[i]]
-		if t.Err != nil {
-			found = append(found, topicDifference{names[i], "topic", "missing", "there", true, "`accrue topics create` makes it"})
-			continue
-		}
-		present = append(present, names[i])
-		want := cmp.Or(p.Partitions, partitions)
-		if n := int32(len(t.Partitions)); n != want {
-			found = append(found, topicDifference{names[i], "partitions", fmt.Sprint(n), fmt.Sprint(want), true,
-				"a customer is on the same partition number of every topic"})
-		}
-	}
-	if len(present) == 0 {
-		return found, nil
-	}
-	configs, err := c.admin.DescribeTopicConfigs(ctx, present...)
-	if err != nil {
-		return nil, fmt.Errorf("asking for the topics' settings: %w", err)
-	}
-	for i, p := range plans {
-		rc, err := configs.On(names[i], nil)
-		if err != nil {
-			continue // missing, and said so
-		}
-		if rc.Err != nil {
-			return nil, fmt.Errorf("settings of %s: %w", names[i], rc.Err)
-		}
-		is := map[string]string{}
-		for _, kv := range rc.Configs {
-			is[kv.Key] = kv.MaybeValue()
-		}
-		for _, s := range p.Settings {
-			if is[s.Key] != s.Value {
-				found = append(found, topicDifference{names[i], s.Key, is[s.Key], s.Value, s.Required, s.Why})
-			}
-		}
-	}
-	return found, nil
 }
