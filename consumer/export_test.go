@@ -2,9 +2,11 @@ package consumer
 
 import (
 	"context"
+	"slices"
 
 	"github.com/accrue-loyalty/accrue/loyalty"
 	"github.com/accrue-loyalty/accrue/projector"
+	"github.com/accrue-loyalty/accrue/schemas"
 )
 
 // FixedPrograms returns versions that don't come from Kafka.
@@ -32,3 +34,6 @@ func (c *Client) OwnerOf(ctx context.Context, partition int32) (o Owner, ok bool
 	}
 	return Owner{}, false, nil
 }
+
+// InputNames returns the topics that the engine reads.
+func InputNames() []schemas.Topic { return slices.Clone(inputNames[:]) }

@@ -18,7 +18,7 @@ const (
 )
 
 // inputNames are the topics that are consumed, by name: in a batch, that is the order of records with the same time, but
-// for ticks, which come after what is as old as they are. The signals topic is reserved: nothing is written to it yet.
+// for ticks, which come after what is as old as they are. They are all inputs but those that are [schemas.Topic.Reserved].
 var inputNames = [topicCount]schemas.Topic{
 	schemas.TopicCRM, schemas.TopicEngagement, schemas.TopicOrders, schemas.TopicRedemptions, schemas.TopicReturns,
 	schemas.TopicReviews, schemas.TopicTransfers, schemas.TopicClock,

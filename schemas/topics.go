@@ -55,6 +55,9 @@ func (t Topic) Internal() bool {
 	}
 }
 
+// Reserved reports whether t is for what is to come: so far nobody writes to it or reads it, and it may be missing.
+func (t Topic) Reserved() bool { return t == TopicSignals || t == TopicNotifications }
+
 // Name returns the topic's name on the cluster.
 func (t Topic) Name(prefix string) string { return prefix + string(t) }
 

@@ -14,7 +14,7 @@ type topicsCheckCommand struct{ topicsFlags }
 // Help is shown by --help.
 func (topicsCheckCommand) Help() string {
 	return "Compares the topics with how they should be and ends with exit code 1 when one is missing or a setting that\n" +
-		"guards the truth differs. Advice is printed too."
+		"guards the truth differs. Advice is printed too, as on the topics signals and notifications, which nothing uses yet."
 }
 
 // topicDifference is one thing about a topic that is not as it should be.
@@ -85,14 +85,19 @@ func compareTopics(ctx context.Context, c *cluster, plans []schemas.TopicPlan) (
 	var present []string
 	for i, p := range plans {
 		t := have[names[i]]
+		needed := !p.Topic.Reserved()
 		if t.Err != nil {
-			found = append(found, topicDifference{names[i], "topic", "missing", "there", true, "`accrue topics create` makes it"})
+			why := "`accrue topics create` makes it"
+			if !needed {
+				why += "; nothing uses it yet"
+			}
+			found = append(found, topicDifference{names[i], "topic", "missing", "there", needed, why})
 			continue
 		}
 		present = append(present, names[i])
 		want := cmp.Or(p.Partitions, partitions)
 		if n := int32(len(t.Partitions)); n != want {
-			found = append(found, topicDifference{names[i], "partitions", fmt.Sprint(n), fmt.Sprint(want), true,
+			found = append(found, topicDifference{names[i], "partitions", fmt.Sprint(n), fmt.Sprint(want), needed,
 				"a customer is on the same partition number of every topic"})
 		}
 	}
@@ -117,7 +122,7 @@ func compareTopics(ctx context.Context, c *cluster, plans []schemas.TopicPlan) (
 		}
 		for _, s := range p.Settings {
 			if is[s.Key] != s.Value {
-				found = append(found, topicDifference{names[i], s.Key, is[s.Key], s.Value, s.Required, s.Why})
+				found = append(found, topicDifference{names[i], s.Key, is[s.Key], s.Value, s.Required && !p.Topic.Reserved(), s.Why})
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -62,4 +63,20 @@ func TestTopicsThatDifferInTheirPartitionsAreNamed(t *testing.T) {
 		b.accrue(append([]string{"topics", "create"}, args...)...).want(t, 1,
 			"(2: accrue.orders, accrue.crm; 4: accrue.returns, accrue.engagement, ", "topics made: none", "Delete those that differ")
 	}
+}
+
+// The engine runs without the topics that are for what is to come.
+func TestTopicsThatNothingUsesYetMayBeMissing(t *testing.T) {
+	b := startBroker(t)
+	b.accrue("topics", "create", "--partitions", "2").want(t, 0)
+	b.remake("accrue.signals", 0)
+	b.remake("accrue.notifications", 3)
+	o := b.accrue("topics", "check").want(t, 0)
+	for _, want := range []string{"accrue.signals", "advice", "nothing uses it yet", "accrue.notifications"} {
+		if !strings.Contains(o.stdout, want) {
+			t.Errorf("the advice lacks %q:\n%s", want, o.stdout)
+		}
+	}
+	b.remake("accrue.orders", 0)
+	b.accrue("topics", "check").want(t, 1)
 }
