@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -148,22 +149,29 @@ func (c *Client) Partitions(ctx context.Context) (int32, error) {
 	return n, nil
 }
 
-// CheckPartitions returns an error that names every input topic with another number of partitions than the ledger: the
-// engine cannot run on such a cluster, because a customer's records would be on different partition numbers.
+// ErrPartitionsDiffer means that an input topic has another number of partitions than the ledger.
+var ErrPartitionsDiffer = errors.New("the inputs and the ledger differ in their numbers of partitions")
+
+// CheckPartitions returns an error that names every input topic with another number of partitions than the ledger
+// ([ErrPartitionsDiffer]), or that is not there: the engine cannot run on such a cluster, because a customer's records would be
+// on different partition numbers.
 func (c *Client) CheckPartitions(ctx context.Context) error {
 	want, err := c.Partitions(ctx)
 	if err != nil {
 		return err
 	}
+	var differ []string
 	var problems []error
 	for _, t := range inputNames {
-		n, err := c.reader.Partitions(ctx, c.Name(t))
-		if err == nil && n != want {
-			err = fmt.Errorf("%s has %d partitions, %s has %d: create them anew with the same number", c.Name(t), n, c.Name(schemas.TopicLedger), want)
-		}
-		if err != nil {
+		switch n, err := c.reader.Partitions(ctx, c.Name(t)); {
+		case err != nil:
 			problems = append(problems, err)
+		case n != want:
+			differ = append(differ, fmt.Sprintf("%s has %d", c.Name(t), n))
 		}
+	}
+	if len(differ) > 0 {
+		problems = append(problems, fmt.Errorf("%w: %s has %d, %s", ErrPartitionsDiffer, c.Name(schemas.TopicLedger), want, strings.Join(differ, ", ")))
 	}
 	return errors.Join(problems...)
 }

@@ -18,7 +18,8 @@ var ErrNoPartition = errors.New("there is no partition")
 
 // VerifyConfig says what to verify.
 type VerifyConfig struct {
-	// Partitions are those to verify; nil: all.
+	// Partitions are those to verify, whatever else the topics have; nil: all, which the inputs and the ledger must have alike
+	// ([ErrPartitionsDiffer]).
 	Partitions []int32
 	// AtOnce is how many partitions are verified side by side; 0: as many as there are processors. Each holds its
 	// accounts in memory.
@@ -115,6 +116,10 @@ func (c *Client) Verify(ctx context.Context, cfg VerifyConfig) (VerifyReport, er
 	}
 	ids := cfg.Partitions
 	if ids == nil {
+		// What an input has beyond the ledger's partitions nobody decides, and no record of the ledger would miss it.
+		if err := c.CheckPartitions(ctx); err != nil {
+			return VerifyReport{}, err
+		}
 		for id := range n {
 			ids = append(ids, id)
 		}

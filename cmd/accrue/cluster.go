@@ -203,12 +203,17 @@ func (c *cluster) close() {
 	c.kafka.Close()
 }
 
-// topicsMissing turns a topic that is not there into advice.
+// topicsMissing turns a topic that is not there, or does not go with the others, into advice.
 func topicsMissing(err error) error {
-	if err == nil || !strings.Contains(err.Error(), "UNKNOWN_TOPIC_OR_PARTITION") {
-		return err
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, consumer.ErrPartitionsDiffer):
+		return couldNot(err, "A customer is on the same partition number of every topic. Delete the topics that differ, if nothing is in them yet, and `accrue topics create` makes them anew; or begin anew with another --prefix.")
+	case strings.Contains(err.Error(), "UNKNOWN_TOPIC_OR_PARTITION"):
+		return couldNot(err, "The topics are not there: `accrue topics create` makes them.")
 	}
-	return couldNot(err, "The topics are not there: `accrue topics create` makes them.")
+	return err
 }
 
 // quiet keeps the Kafka client's running commentary out of the log, unless everything is logged.

@@ -80,3 +80,17 @@ func TestTopicsThatNothingUsesYetMayBeMissing(t *testing.T) {
 	b.remake("accrue.orders", 0)
 	b.accrue("topics", "check").want(t, 1)
 }
+
+func TestTopicsWithPartitionsThatTheLedgerLacksAreRefused(t *testing.T) {
+	b := startBroker(t)
+	b.accrue("topics", "create", "--partitions", "2").want(t, 0)
+	b.accrue("program", "publish", "testdata/plain.yaml").want(t, 0)
+	if _, err := b.admin.CreatePartitions(t.Context(), 1, "accrue.orders"); err != nil {
+		t.Fatal(err)
+	}
+	said := "accrue.ledger has 2, accrue.orders has 3"
+	b.accrue("verify").want(t, 3, "nothing was verified", said, "--partition N", "never decided")
+	b.accrue("verify", "--partition", "0,1").want(t, 0)
+	b.accrue("run", "--dir", t.TempDir(), "--listen", "127.0.0.1:0", "--log-level", "error").want(t, 3, said, "same partition number of every topic")
+	b.accrue("topics", "check").want(t, 1)
+}

@@ -22,8 +22,9 @@ program version that it names, and compares bytes; and checks the chain of hashe
 input has exactly one decision, and that the ledger has all that was committed as decided. It needs the topics, and no
 engine. Inputs that come after all that is decided are counted: an engine has yet to decide them.
 
-The inputs must be there whole: a cause that retention has deleted ends it with exit code 3. Of the clock's ticks those
-will do under which something was decided; whether a tick that is gone put the clock where the ledger says cannot be known.
+The inputs must be there whole: a cause that retention has deleted ends it with exit code 3, and so does an input with
+other partitions than the ledger, unless --partition names those to look at. Of the clock's ticks those will do under which
+something was decided; whether a tick that is gone put the clock where the ledger says cannot be known.
 
 Exit code 1 and the first difference of each partition, field by field, when something differs.
 
@@ -42,6 +43,9 @@ func (c *verifyCommand) Run(r *run) error {
 	report, err := verify(r, cl, c.Partition)
 	if errors.Is(err, consumer.ErrNoPartition) {
 		return wrongUsage(err)
+	}
+	if errors.Is(err, consumer.ErrPartitionsDiffer) {
+		return couldNot(fmt.Errorf("nothing was verified: %w", err), "Records in partitions that the ledger lacks are never decided. Those that it has are verified by --partition N,…; `accrue topics check` has more.")
 	}
 	if err != nil {
 		return topicsMissing(err)
