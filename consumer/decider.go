@@ -24,7 +24,7 @@ type brokenError struct {
 
 // Error implements error.
 func (b *brokenError) Error() string {
-	return fmt.Sprintf("%s: customer %s: %s", b.reason, b.customer, b.detail)
+	return fmt.Sprintf("%s: %s", b.reason, b.detail)
 }
 
 // decider is one attempt at a batch.
@@ -125,7 +125,7 @@ func (d *decider) record(t int, rec *kgo.Record) error {
 	}
 	a, r, err := d.b.Account(head.Customer)
 	if err != nil {
-		return fmt.Errorf("reading the account of %s: %w", head.Customer, err)
+		return fmt.Errorf("reading an account: %w", err)
 	}
 	if err := d.catchUp(from, a, r); err != nil {
 		return err

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -35,12 +37,20 @@ func TestACustomerWhoCannotBeDecidedIsParkedAndOthersGoOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	versions[0].Earn[0].When = explosive{"bad"}
-	i := w.start("one", "", func(c *consumer.Config) { c.Programs = consumer.FixedPrograms(versions...) })
+	const bad = "mallory@example.org"
+	versions[0].Earn[0].When = explosive{bad}
+	said, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := w.start("one", "", func(c *consumer.Config) {
+		c.Programs = consumer.FixedPrograms(versions...)
+		c.Log = slog.New(slog.NewTextHandler(said, nil))
+	})
 	var all []events.Event
 	for n := range 10 {
 		at := t0 + events.Instant(n)
-		all = append(all, order("good", fmt.Sprintf("g-%d", n), at, 1000), order("bad", fmt.Sprintf("b-%d", n), at, 1000))
+		all = append(all, order("good", fmt.Sprintf("g-%d", n), at, 1000), order(bad, fmt.Sprintf("b-%d", n), at, 1000))
 	}
 	w.send(all...)
 	w.decided()
@@ -51,8 +61,16 @@ func TestACustomerWhoCannotBeDecidedIsParkedAndOthersGoOn(t *testing.T) {
 	if reasons["decision_panicked"] != 1 || reasons["behind_parked"] != 9 {
 		t.Errorf("parked for %v, want one panic and nine behind it", reasons)
 	}
-	if n := len(w.deadLetters()); n != 10 {
-		t.Errorf("%d dead letters, want 10", n)
+	letters := w.deadLetters()
+	if len(letters) != 10 || string(letters[0].Key) != bad {
+		t.Errorf("%d dead letters, want 10 of %s", len(letters), bad)
+	}
+	text, err := os.ReadFile(said.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(text); !strings.Contains(text, "a customer is parked") || !strings.Contains(text, "topic=accrue.orders offset=1") || strings.Contains(text, bad) {
+		t.Errorf("the log is to name the record and not the customer, and says:\n%s", text)
 	}
 	w.audit()
 }

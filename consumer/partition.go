@@ -204,10 +204,16 @@ func (p *partition) decide(out *outbox, due *time.Duration) (*decider, error) {
 // decidedAgainMax is how many records a batch is decided again without before it ends at the next that breaks.
 const decidedAgainMax = 16
 
-// setAside parks what could not be decided.
+// setAside parks what could not be decided. The log names no customer, but where to find who it is: the record is a dead letter
+// with the customer as its key; a tick is nobody's, so the ledger record that was the customer's last is named.
 func (p *partition) setAside(broken *brokenError) {
-	p.e.cfg.Log.Error("a customer is parked", "partition", p.id, "customer", broken.customer, "reason", broken.reason,
-		"detail", broken.detail, "topic", p.names[broken.origin.topic], "offset", broken.origin.offset)
+	attrs := []any{"partition", p.id, "reason", broken.reason, "detail", broken.detail, "topic", p.names[broken.origin.topic], "offset", broken.origin.offset}
+	if broken.origin.topic == clockIndex {
+		if last, err := p.store.Statement(broken.customer, 0, 1); err == nil && len(last) > 0 {
+			attrs = append(attrs, "last_in_ledger", last[0])
+		}
+	}
+	p.e.cfg.Log.Error("a customer is parked", attrs...)
 	if broken.origin.topic == clockIndex {
 		p.parkedCustomers[broken.customer] = struct{}{}
 	} else {

@@ -131,7 +131,7 @@ func (d *decider) workOff(customers []string) (moved bool, err error) {
 		}
 		a, r, err := d.b.Account(customer)
 		if err != nil {
-			return moved, fmt.Errorf("reading the account of %s: %w", customer, err)
+			return moved, fmt.Errorf("reading an account: %w", err)
 		}
 		made, ok, err := decideTickSafely(d.p.rules, program, d.history, a, r, next.clock.at, cause)
 		if err != nil {

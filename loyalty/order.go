@@ -57,7 +57,7 @@ func sum(numbers []Exact) Exact {
 func (o *Order) rate() Exact {
 	x, err := ParseExact(o.Rate)
 	if err != nil {
-		panic("loyalty: order " + o.ID + ": rate: " + err.Error())
+		panic("loyalty: an order's rate: " + err.Error())
 	}
 	return x
 }

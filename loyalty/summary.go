@@ -78,7 +78,7 @@ func (a *Account) expiring(none []Expiring, clock events.Instant) []Expiring {
 func (a *Account) Check() error {
 	for i := range a.Lots {
 		if l := &a.Lots[i]; l.below() {
-			return fmt.Errorf("customer %q: lot %d is below zero: %+v", a.Customer, l.ID, *l)
+			return fmt.Errorf("lot %d is below zero: %+v", l.ID, *l)
 		}
 	}
 	return a.accountsFor(a.Balance())
@@ -92,7 +92,7 @@ func (a *Account) accountsFor(b events.Balance) error {
 	// What goes beyond 64 bits comes out on the other side.
 	wrapped := b.Pending|b.Active|b.Reserved|t.Issued|t.Redeemed|t.Expired|t.Revoked|t.Reinstated|t.TransferredIn|t.TransferredOut|t.Forfeited < 0
 	if in != out || a.Deficit < 0 || wrapped {
-		return fmt.Errorf("customer %q: %d points came in, %d are accounted for (balance %+v, totals %+v)", a.Customer, in, out, b, *t)
+		return fmt.Errorf("%d points came in, %d are accounted for (balance %+v, totals %+v)", in, out, b, *t)
 	}
 	return nil
 }

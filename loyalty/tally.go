@@ -108,5 +108,5 @@ func (a *Account) CheckDecided() error {
 	if err := a.Check(); err != nil {
 		return err
 	}
-	return fmt.Errorf("customer %q: %+v was counted, the lots hold %+v", a.Customer, b, a.Balance())
+	return fmt.Errorf("%+v was counted, the lots hold %+v", b, a.Balance())
 }

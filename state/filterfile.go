@@ -252,7 +252,7 @@ func (p *Partition) fillFilterFrom(kind byte, from []byte) (next []byte, n int, 
 		}
 		entries, orders, err := decodeChunk(customer, value)
 		if err != nil || !ok {
-			return nil, n, p.checked(fmt.Errorf("%w: chunk of %q", errValue, customer))
+			return nil, n, p.checked(fmt.Errorf("%w: a customer's chunk", errValue))
 		}
 		for i := range entries {
 			if entries[i].seen {

@@ -130,7 +130,7 @@ func (r *Records) Order(id string) *loyalty.Order {
 	}
 	o, err := loyalty.DecodeOrder(record)
 	if err != nil {
-		r.fail(fmt.Errorf("order %q: %w", id, err))
+		r.fail(fmt.Errorf("order: %w", err))
 		return nil
 	}
 	return o

@@ -88,7 +88,7 @@ func (p *Partition) Statement(customer string, before int64, limit int) ([]int64
 	}
 	offsets, err := r.statement(before, limit)
 	if err != nil {
-		return nil, fmt.Errorf("statement of %q: %w", customer, err)
+		return nil, fmt.Errorf("reading a statement: %w", err)
 	}
 	return offsets, nil
 }
@@ -101,7 +101,7 @@ func (p *Partition) Find(customer, event string) (offset int64, ok bool, err err
 		return 0, false, err
 	}
 	if offset, ok, err = r.locate(event); err != nil {
-		return 0, false, fmt.Errorf("finding event %q of %q: %w", event, customer, err)
+		return 0, false, fmt.Errorf("finding an event: %w", err)
 	}
 	return offset, ok, nil
 }

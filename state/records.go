@@ -117,7 +117,7 @@ func (r *Records) Err() error { return r.err }
 
 func (r *Records) fail(err error) {
 	if r.err == nil {
-		r.err = r.p.checked(fmt.Errorf("records of %q: %w", r.customer, err))
+		r.err = r.p.checked(fmt.Errorf("a customer's records: %w", err))
 	}
 }
 
@@ -219,7 +219,7 @@ func (r *Records) Redemption(id string) *loyalty.Redemption {
 	}
 	x, err := loyalty.DecodeRedemption(v)
 	if err != nil {
-		r.fail(fmt.Errorf("redemption %q: %w", id, err))
+		r.fail(fmt.Errorf("redemption: %w", err))
 		return nil
 	}
 	return x
@@ -273,10 +273,10 @@ func (r *Records) AddExpired(order string, lot int64, points events.Points) {
 // All implements [loyalty.Records]: each kind sorted by id, expired lots by order and lot.
 func (r *Records) All() *loyalty.RecordSet {
 	set := &loyalty.RecordSet{}
-	for id, record := range r.allOrders() {
+	for _, record := range r.allOrders() {
 		o, err := loyalty.DecodeOrder(record)
 		if err != nil {
-			r.fail(fmt.Errorf("order %q: %w", id, err))
+			r.fail(fmt.Errorf("order: %w", err))
 			continue
 		}
 		set.Orders = append(set.Orders, o)

@@ -15,7 +15,7 @@ func (r *Records) chunk(n uint32) (entries []entry, orders []byte, err error) {
 		return nil, nil, err
 	}
 	if entries, orders, err = decodeChunk(r.customer, v); err != nil {
-		return nil, nil, r.p.checked(fmt.Errorf("chunk %d of %q: %w", n, r.customer, err))
+		return nil, nil, r.p.checked(fmt.Errorf("chunk %d of a customer: %w", n, err))
 	}
 	return entries, orders, nil
 }
@@ -34,7 +34,7 @@ func (r *Records) chunkValue(n uint32) ([]byte, error) {
 		return nil, err
 	}
 	if v == nil {
-		return nil, r.p.checked(fmt.Errorf("%w: chunk %d of %q is missing", errValue, n, r.customer))
+		return nil, r.p.checked(fmt.Errorf("%w: chunk %d of a customer is missing", errValue, n))
 	}
 	return v, nil
 }

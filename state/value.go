@@ -77,13 +77,13 @@ func decodeSnapshot(customer string, b []byte) (*snapshot, error) {
 func (s *snapshot) decode(customer string, b []byte) error {
 	d := decoder{b: b}
 	if err := loyalty.DecodeAccountInto(&s.account, d.take(d.count())); err != nil {
-		return fmt.Errorf("%w: account of %q: %w", errValue, customer, err)
+		return fmt.Errorf("%w: an account: %w", errValue, err)
 	}
 	s.account.Customer = customer
 	s.chunks, s.last = uint32(d.uint()), d.int()
 	s.tail, s.orders = d.entries(customer)
 	if err := d.done("account"); err != nil {
-		return fmt.Errorf("account of %q: %w", customer, err)
+		return fmt.Errorf("an account: %w", err)
 	}
 	return nil
 }

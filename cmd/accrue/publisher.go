@@ -97,7 +97,7 @@ func producedBytesMax(ctx context.Context, c *cluster) (map[string]int32, error)
 func (p *publisher) send(ctx context.Context, e events.Event, at time.Time) error {
 	rec, err := p.record(e)
 	if err != nil {
-		return err
+		return fmt.Errorf("event %q of customer %q: %w", e.Head().ID, e.Head().Customer, err)
 	}
 	if at.IsZero() {
 		at = e.Head().At.Time()
@@ -136,7 +136,7 @@ func (p *publisher) record(e events.Event) (*kgo.Record, error) {
 	h := e.Head()
 	value, err := p.codec.AppendEvent(nil, e)
 	if err != nil {
-		return nil, fmt.Errorf("event %q of customer %q: %w", h.ID, h.Customer, err)
+		return nil, err
 	}
 	return &kgo.Record{
 		Topic:     schemas.TopicOf(e.EventType()).Name(p.prefix),
