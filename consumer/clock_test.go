@@ -504,8 +504,11 @@ func TestAnOpenHistoryKeepsTheWallClockWaiting(t *testing.T) {
 	if err := driver.Tick(w.ctx(), t0+2*day); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.client.ReleaseClock(w.ctx()); !errors.Is(err, consumer.ErrClockTaken) {
+	if _, err := w.client.ReleaseClock(w.ctx()); !errors.Is(err, consumer.ErrClockTaken) || !strings.Contains(err.Error(), "more unless it renews that") {
 		t.Errorf("releasing the clock while it is driven was answered %v", err)
+	}
+	if states, err := w.client.Clocks(w.ctx()); err != nil || states[0].Until < events.InstantOf(time.Now().Add(50*time.Second)) {
+		t.Errorf("the clocks are %+v (%v), want a lease of a minute", states, err)
 	}
 	clocksAt("the history goes on", t0+2*day)
 	if through, err := w.client.DrivenThrough(w.ctx(), "shop"); err != nil || through {

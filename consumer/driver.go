@@ -36,6 +36,8 @@ type ClockState struct {
 	At events.Instant `json:"at"`
 	// Driver is who drives the clock through history; "" is the wall clock.
 	Driver string `json:"driver,omitempty"`
+	// Until is when the driver's lease is over, unless it renews it, as it does several times a minute; 0: there is no driver.
+	Until events.Instant `json:"until,omitempty"`
 	// History identifies what was driven through last; "" once the wall clock has ticked.
 	History string `json:"history,omitempty"`
 	// Open is set when that history is not through: the wall clock waits for the rest of it, or for [Client.ReleaseClock].
@@ -81,10 +83,14 @@ func (c *Client) clockState(ctx context.Context, id int32, now int64) (ClockStat
 	if err != nil {
 		return ClockState{}, err
 	}
-	return ClockState{
+	s := ClockState{
 		Partition: id, At: at.at, Driver: log.heldBy(now), History: log.history, Open: log.open,
 		Live: at.at != 0 && !at.lenient,
-	}, nil
+	}
+	if s.Driver != "" {
+		s.Until = events.Instant(log.until)
+	}
+	return s, nil
 }
 
 // ClockDriver drives the clocks of all partitions through history while the wall clock waits. It is for one goroutine.
@@ -167,14 +173,14 @@ func (c *Client) ReleaseClock(ctx context.Context) (released bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	for _, s := range states {
+		if s.Driver != "" {
+			return false, s.taken()
+		}
+	}
 	open := slices.IndexFunc(states, func(s ClockState) bool { return s.Open })
 	if open < 0 {
 		return false, nil
-	}
-	for _, s := range states {
-		if s.Driver != "" {
-			return false, fmt.Errorf("%w: %s drives partition %d", ErrClockTaken, s.Driver, s.Partition)
-		}
 	}
 	d, err := c.clockDriver(ctx)
 	if err != nil {
@@ -187,7 +193,7 @@ func (c *Client) ReleaseClock(ctx context.Context) (released bool, err error) {
 func (d *ClockDriver) check(states []ClockState, first events.Instant, history string, instead bool) error {
 	for _, s := range states {
 		if s.Driver != d.name {
-			return fmt.Errorf("%w: %s drives partition %d; wait for it, or at most %v after it has died", ErrClockTaken, s.Driver, s.Partition, driverLease)
+			return s.taken()
 		}
 		if s.Open && s.History != history && !instead {
 			return fmt.Errorf("%w: partition %d stands at %s", ErrClockOpen, s.Partition, s.At)
@@ -197,6 +203,12 @@ func (d *ClockDriver) check(states []ClockState, first events.Instant, history s
 		}
 	}
 	return nil
+}
+
+// taken says who drives the clock, and how long the clock would be his if he were dead.
+func (s *ClockState) taken() error {
+	rest := max(time.Until(s.Until.Time()), 0).Truncate(time.Second) + time.Second
+	return fmt.Errorf("%w: %s drives partition %d, and keeps it for %v more unless it renews that", ErrClockTaken, s.Driver, s.Partition, rest)
 }
 
 // Tick moves all partitions' clocks to at. Whoever calls it has made sure that everything before at is decided

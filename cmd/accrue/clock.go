@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/accrue-loyalty/accrue/consumer"
@@ -15,10 +16,23 @@ type clockCommand struct {
 // Help is shown by --help.
 func (clockCommand) Help() string {
 	return `Each partition has a clock: points become active and expire, and tiers are reviewed, by its ticks alone. A running
-engine sends them; while history is imported with --drive-clock the import does, and the wall clock waits.`
+engine sends one a second, the wall clock's; while history is imported with --drive-clock the import sends its own, and the
+wall clock waits.
+
+Examples:
+
+  accrue clock show        # where they stand
+  accrue clock release     # an import was interrupted, and nobody will run it again`
 }
 
 type clockShowCommand struct{ clusterFlags }
+
+// Help is shown by --help.
+func (clockShowCommand) Help() string {
+	return `What was due by the time at which a clock stands has happened: points became active or expired, tiers were reviewed. A
+partition without a decision has no clock yet. With the wall clock in charge it is seconds behind now; one that is further
+behind says that no engine runs, or that it has yet to catch up.`
+}
 
 // Run implements the command.
 func (c *clockShowCommand) Run(r *run) error {
@@ -50,11 +64,13 @@ func (c *clockShowCommand) Run(r *run) error {
 func drivenBy(s *consumer.ClockState) string {
 	switch {
 	case s.Driver != "":
-		return "an import: " + s.Driver
+		return fmt.Sprintf("an import (%s), until %s unless it renews that", s.Driver, s.Until)
 	case s.Open:
 		return "nobody: it waits for the rest of a history"
+	case s.At == 0:
+		return "nobody: the wall clock begins after the partition's first decision"
 	default:
-		return "the wall clock, unless --tick is 0"
+		return "the wall clock, while an engine runs (whose --tick is not 0)"
 	}
 }
 
@@ -66,7 +82,8 @@ func (clockReleaseCommand) Help() string {
 one tick of today would make the rest of the history stale, and let what was imported expire. Running the import again
 goes on from there.
 
-When nobody will, this gives the clock back. It cannot be undone: everything that is due by today happens.`
+When nobody will, this gives the clock back. It cannot be undone: everything that is due by today happens. An import that
+was killed keeps the clock for up to a minute; until then this is refused, and says for how long.`
 }
 
 // Run implements the command.
@@ -77,13 +94,16 @@ func (c *clockReleaseCommand) Run(r *run) error {
 	}
 	defer cl.close()
 	released, err := cl.client.ReleaseClock(r.ctx)
+	if errors.Is(err, consumer.ErrClockTaken) {
+		return couldNot(err, "That import runs: wait for it, or end it first. If it was killed, run this again once the time is over.")
+	}
 	if err != nil {
 		return couldNot(topicsMissing(err), "")
 	}
 	if r.json {
 		return r.printJSON(map[string]bool{"released": released})
 	}
-	text := "The clock is the wall clock's: there was nothing to release."
+	text := "No history is open: there is nothing to release."
 	if released {
 		text = "Released: the wall clock ticks from now on."
 	}

@@ -147,6 +147,9 @@ func (c *importCommand) takeClock(r *run, cl *cluster, first events.Instant, ide
 	if errors.Is(err, consumer.ErrClockOpen) {
 		return nil, 0, couldNot(err, openHint)
 	}
+	if errors.Is(err, consumer.ErrClockTaken) {
+		return nil, 0, couldNot(err, "Wait until that import is through. If it was killed, run this again once the time is over: it goes on from there.")
+	}
 	if err != nil {
 		return nil, 0, couldNot(err, "")
 	}

@@ -431,6 +431,6 @@ func TestAnInterruptedHistoryGoesOn(t *testing.T) {
 		return slices.ContainsFunc(clocks(), func(c consumer.ClockState) bool { return c.Live })
 	})
 	says("imported before", args...)
-	says("nothing to release", s.cluster("clock", "release")...)
+	says("there is nothing to release", s.cluster("clock", "release")...)
 	says("0 differences", s.cluster("verify")...)
 }
