@@ -215,27 +215,14 @@ func (w *world) forge(change func(offset int, d *events.Decision)) *world {
 // copyTopic copies the records of a one-partition topic, as long as no markers lie between them.
 func (w *world) copyTopic(from *world, t schemas.Topic, change func(*kgo.Record)) {
 	w.t.Helper()
-	name := t.Name(from.prefix)
-	span, err := from.client.Reader().Span(w.ctx(), name, 0)
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	var wg sync.WaitGroup
 	ctx := w.ctx()
-	err = from.client.Reader().Read(w.ctx(), name, 0, 0, span.End, func(c projector.Chunk) error {
-		for _, rec := range c.Records {
-			if rec.Attrs.IsControl() {
-				continue
-			}
-			if change != nil {
-				change(rec)
-			}
-			w.sendRecord(ctx, &wg, t, &kgo.Record{Key: rec.Key, Value: rec.Value, Timestamp: rec.Timestamp, Partition: 0})
+	records, _ := from.records(t, 0, 0)
+	for _, rec := range records {
+		if change != nil {
+			change(rec)
 		}
-		return nil
-	})
-	if err != nil {
-		w.t.Fatal(err)
+		w.sendRecord(ctx, &wg, t, &kgo.Record{Key: rec.Key, Value: rec.Value, Timestamp: rec.Timestamp, Partition: 0})
 	}
 	wg.Wait()
 }

@@ -216,19 +216,31 @@ type lastDecision struct{ read, offset int64 }
 // lastDecision returns the offset of a partition's last decision; false: there is none.
 func (w *world) lastDecision(p int32) (int64, bool) {
 	w.t.Helper()
-	name := schemas.TopicLedger.Name(w.prefix)
-	span, err := w.client.Reader().Span(w.ctx(), name, p)
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	last, known := w.lasts[p]
 	if !known {
 		last.offset = -1
 	}
-	err = w.client.Reader().Read(w.ctx(), name, p, last.read, span.End, func(c projector.Chunk) error {
+	var added []*kgo.Record
+	added, last.read = w.records(schemas.TopicLedger, p, last.read)
+	if len(added) > 0 {
+		last.offset = added[len(added)-1].Offset
+	}
+	w.lasts[p] = last
+	return last.offset, last.offset >= 0
+}
+
+// records reads what a partition has from an offset on, and returns where it ended.
+func (w *world) records(t schemas.Topic, p int32, from int64) (all []*kgo.Record, end int64) {
+	w.t.Helper()
+	name := t.Name(w.prefix)
+	span, err := w.client.Reader().Span(w.ctx(), name, p)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	err = w.client.Reader().Read(w.ctx(), name, p, from, span.End, func(c projector.Chunk) error {
 		for _, rec := range c.Records {
 			if !rec.Attrs.IsControl() {
-				last.offset = rec.Offset
+				all = append(all, rec)
 			}
 		}
 		return nil
@@ -236,36 +248,19 @@ func (w *world) lastDecision(p int32) (int64, bool) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	last.read = span.End
-	w.lasts[p] = last
-	return last.offset, last.offset >= 0
+	return all, span.End
 }
 
 // ledger reads a partition of the ledger.
 func (w *world) ledger(partition int32) []events.Decision {
 	w.t.Helper()
-	name := schemas.TopicLedger.Name(w.prefix)
-	span, err := w.client.Reader().Span(w.ctx(), name, partition)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	var all []events.Decision
-	err = w.client.Reader().Read(w.ctx(), name, partition, 0, span.End, func(c projector.Chunk) error {
-		for _, rec := range c.Records {
-			if rec.Attrs.IsControl() {
-				continue
-			}
-			var d events.Decision
-			if err := w.codec.DecodeDecision(rec.Value, &d); err != nil {
-				return err
-			}
-			d.Partition, d.Offset = partition, rec.Offset
-			all = append(all, d)
+	records, _ := w.records(schemas.TopicLedger, partition, 0)
+	all := make([]events.Decision, len(records))
+	for i, rec := range records {
+		if err := w.codec.DecodeDecision(rec.Value, &all[i]); err != nil {
+			w.t.Fatal(err)
 		}
-		return nil
-	})
-	if err != nil {
-		w.t.Fatal(err)
+		all[i].Partition, all[i].Offset = partition, rec.Offset
 	}
 	return all
 }
@@ -475,30 +470,11 @@ func (w *world) reasons(result events.Result) map[string]int {
 }
 
 // deadLetters reads all dead letters.
-func (w *world) deadLetters() []*kgo.Record {
+func (w *world) deadLetters() (all []*kgo.Record) {
 	w.t.Helper()
-	name := schemas.TopicDeadLetter.Name(w.prefix)
-	n, err := w.client.Reader().Partitions(w.ctx(), name)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	var all []*kgo.Record
-	for p := range n {
-		span, err := w.client.Reader().Span(w.ctx(), name, p)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		err = w.client.Reader().Read(w.ctx(), name, p, 0, span.End, func(c projector.Chunk) error {
-			for _, rec := range c.Records {
-				if !rec.Attrs.IsControl() {
-					all = append(all, rec)
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			w.t.Fatal(err)
-		}
+	for p := range w.partitions {
+		letters, _ := w.records(schemas.TopicDeadLetter, p, 0)
+		all = append(all, letters...)
 	}
 	return all
 }
