@@ -284,7 +284,6 @@ func TestFaults(t *testing.T) {
 		if f.Hits() != 0 {
 			t.Errorf("the fault struck %d times", f.Hits())
 		}
-		f.Remove()
 	})
 
 	t.Run("a fenced producer cannot commit", func(t *testing.T) {

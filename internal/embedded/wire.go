@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -20,7 +19,6 @@ import (
 
 // WireFault is a fault that strikes after the broker has acted.
 type WireFault struct {
-	wires  *wires
 	txnID  string
 	answer answer
 	left   int // guarded by wires.mu
@@ -29,9 +27,6 @@ type WireFault struct {
 
 // Hits returns how many answers were spoilt so far.
 func (f *WireFault) Hits() int { return int(f.hits.Load()) }
-
-// Remove disarms the fault.
-func (f *WireFault) Remove() { f.wires.remove(f) }
 
 type answer int
 
@@ -51,19 +46,11 @@ type wires struct {
 }
 
 func (w *wires) add(f *WireFault) *WireFault {
-	f.wires = w
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.faults = append(w.faults, f)
 	w.armed.Store(true)
 	return f
-}
-
-func (w *wires) remove(f *WireFault) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.faults = slices.DeleteFunc(w.faults, func(o *WireFault) bool { return o == f })
-	w.armed.Store(len(w.faults) > 0)
 }
 
 // take returns the fault that strikes req, having used one of its times.
