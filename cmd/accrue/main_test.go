@@ -158,9 +158,10 @@ func decode[T any](t *testing.T, text string) T {
 func TestEveryCommandHelps(t *testing.T) {
 	racetest.Skip(t)
 	for _, c := range []string{"", "demo", "dev", "run", "healthcheck", "topics", "topics create", "topics check", "program",
-		"program validate", "program publish", "program show", "program diff", "program schema", "simulate", "import", "verify",
-		"report", "report cohorts", "balance", "lots", "statement", "tier", "explain", "redeem", "confirm", "cancel", "adjust",
-		"calculate", "version", "completion"} {
+		"program validate", "program publish", "program show", "program diff", "program schema", "simulate", "import", "export",
+		"deadletter", "deadletter list", "deadletter show", "clock", "clock show", "clock release", "verify", "report",
+		"report cohorts", "balance", "lots", "statement", "tier", "explain", "redeem", "confirm", "cancel", "adjust", "calculate",
+		"version", "completion"} {
 		o := accrue(t, "", append(strings.Fields(c), "--help")...)
 		if o.code != 0 || !strings.Contains(o.stdout, "Usage: accrue") {
 			t.Errorf("%s --help: exit code %d, printed %s%s", c, o.code, o.stdout, o.stderr)
