@@ -13,12 +13,10 @@ import (
 	"github.com/accrue-loyalty/accrue/events"
 )
 
-// Record is an event with the place it came from.
+// Record is an event, and how many rows made it.
 type Record struct {
 	Event events.Event
-	// Line is the first of Rows lines that made it, counted from 1.
-	Line int64
-	Rows int
+	Rows  int
 }
 
 // Reject is a line that could not become an event, or be part of one.
@@ -174,7 +172,7 @@ func (m *Map) plan(file string, s *Source, header []string) (*plan, error) {
 		} else {
 			continue
 		}
-		p.note(f.name)
+		p.hasLine, p.hasID = p.hasLine || f.name == "line", p.hasID || f.name == "id"
 		p.setters = append(p.setters, set)
 	}
 	for column, texts := range s.Skip {
@@ -195,15 +193,6 @@ func order(f field) int {
 		return 0
 	}
 	return 1
-}
-
-func (p *plan) note(name string) {
-	switch name {
-	case "line":
-		p.hasLine = true
-	case "id":
-		p.hasID = true
-	}
 }
 
 // keySetters returns the positions of the setters that say which event a row belongs to.

@@ -182,7 +182,7 @@ func (g *gathering) fill(now *group, row []string) error {
 		format.decimal = ','
 	}
 	currency := p.m.Currency
-	item, isLine := newLine(p.source.Event, len(lineIDs(now.event)))
+	item, isLine := newLine(now.event)
 	for i := range p.setters {
 		s, text := &p.setters[i], g.texts[i]
 		if s.field.name == "currency" {
@@ -214,7 +214,7 @@ func (g *gathering) fill(now *group, row []string) error {
 		}
 	}
 	if isLine {
-		return now.add(item, p)
+		now.add(item, p)
 	}
 	return nil
 }
@@ -233,33 +233,26 @@ func (g *gathering) look(currency string) error {
 }
 
 // newLine returns an empty line to fill, for the event types that have lines.
-func newLine(t events.Type, have int) (reflect.Value, bool) {
-	switch t {
-	case events.TypeOrderPlaced:
-		return reflect.ValueOf(&events.Line{Line: strconv.Itoa(have + 1), Quantity: 1}).Elem(), true
-	case events.TypeOrderReturned:
+func newLine(e events.Event) (reflect.Value, bool) {
+	switch e := e.(type) {
+	case *events.OrderPlaced:
+		return reflect.ValueOf(&events.Line{Line: strconv.Itoa(len(e.Lines) + 1), Quantity: 1}).Elem(), true
+	case *events.OrderReturned:
 		return reflect.ValueOf(&events.ReturnedLine{}).Elem(), true
 	default:
 		return reflect.Value{}, false
 	}
 }
 
-func lineIDs(e events.Event) []events.Line {
-	if o, ok := e.(*events.OrderPlaced); ok {
-		return o.Lines
-	}
-	return nil
-}
-
 // add appends a filled line to its event. A return's rows that name the same line are added up: a shop books a part
 // returned twice as two rows. A return whose map names no line is one of everything.
-func (now *group) add(item reflect.Value, p *plan) error {
-	switch e := now.event.(type) { //nolint:gochecksumtype // only these have parts; the default refuses the others
+func (now *group) add(item reflect.Value, p *plan) {
+	switch e := now.event.(type) { //nolint:gochecksumtype // only these have lines
 	case *events.OrderPlaced:
 		e.Lines = append(e.Lines, item.Interface().(events.Line))
 	case *events.OrderReturned:
 		if !p.hasLine {
-			return nil
+			return
 		}
 		l := item.Interface().(events.ReturnedLine)
 		if now.seen == nil {
@@ -268,12 +261,11 @@ func (now *group) add(item reflect.Value, p *plan) error {
 		if i, ok := now.seen[l.Line]; ok {
 			e.Lines[i].Quantity += l.Quantity
 			e.Lines[i].Amount += l.Amount
-			return nil
+			return
 		}
 		now.seen[l.Line] = len(e.Lines)
 		e.Lines = append(e.Lines, l)
 	}
-	return nil
 }
 
 // finish makes up the ids, validates, and sorts out what was rejected.
@@ -295,7 +287,7 @@ func (g *gathering) finish() *Contents {
 			}
 		}
 		if now.bad == nil {
-			c.Records = append(c.Records, Record{Event: now.event, Line: now.first(), Rows: len(now.rows)})
+			c.Records = append(c.Records, Record{now.event, len(now.rows)})
 			continue
 		}
 		g.rejectAll(now)
