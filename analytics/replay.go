@@ -42,8 +42,7 @@ func (p *progress) add(n int) {
 const fetchBytesMax = 64 << 20
 
 // each reads the committed records of a topic, from its first to its last at the moment of the call, and gives them to
-// fn: those of one partition in order and one at a time, several partitions at once. It returns the number of
-// partitions and where each one ended.
+// fn: those of one partition in order and one at a time, several partitions at once. It returns where each one ended.
 func (s *Source) each(ctx context.Context, topic schemas.Topic, p *progress, fn func(partition int32, rec *kgo.Record) error) ([]int64, error) {
 	name := topic.Name(s.Prefix)
 	cl, err := kgo.NewClient(append(append([]kgo.Opt{kgo.ClientID("accrue-analytics")}, s.Options...),
