@@ -250,31 +250,6 @@ func TestFaults(t *testing.T) {
 		}
 	}
 
-	t.Run("an unknown outcome is an error and yet committed", func(t *testing.T) {
-		c, cl := begin(t)
-		f := c.UnknownOutcome("tx", 1)
-		err := cl.EndTransaction(t.Context(), kgo.TryCommit)
-		if !errors.Is(err, kerr.RequestTimedOut) {
-			t.Errorf("EndTransaction = %v, want REQUEST_TIMED_OUT", err)
-		}
-		if f.Hits() != 1 {
-			t.Errorf("the fault struck %d times, want once", f.Hits())
-		}
-		committed(t, c, 1)
-	})
-
-	t.Run("a lost answer is asked for again", func(t *testing.T) {
-		c, cl := begin(t)
-		f := c.LostAnswer("tx", 1)
-		if err := cl.EndTransaction(t.Context(), kgo.TryCommit); err != nil {
-			t.Error(err)
-		}
-		if f.Hits() != 1 {
-			t.Errorf("the fault struck %d times, want once", f.Hits())
-		}
-		committed(t, c, 1)
-	})
-
 	t.Run("faults of other transactional ids leave this one alone", func(t *testing.T) {
 		c, cl := begin(t)
 		f := c.UnknownOutcome("another", 1)
