@@ -28,7 +28,7 @@ type cli struct {
 	Import importCommand `cmd:"" group:"data" help:"Publish files of events: JSON lines, or a shop's CSV with a map."`
 	Export exportCommand `cmd:"" group:"data" help:"Write the ledger for other programs: JSON lines or CSV."`
 
-	Deadletter deadletterCommand `cmd:"" group:"data" help:"Records that could not be read."`
+	Deadletter deadletterCommand `cmd:"" group:"data" help:"Records that could not be read or decided."`
 
 	Topics topicsCommand `cmd:"" group:"serve" help:"Make and check the topics."`
 	Clock  clockCommand  `cmd:"" group:"serve" help:"Where the clock stands, and letting it go."`
@@ -160,7 +160,33 @@ func usageOf(err error, args []string) error {
 	if number := negative(args); command != nil && number != "" && strings.HasPrefix(err.Error(), "unknown flag "+number[:2]) {
 		return negativeGiven(command.Name, number)
 	}
-	return &failure{code: exitUsage, err: err, hint: hint}
+	if word, found := strings.CutPrefix(err.Error(), "unexpected argument "); found && (command == nil || len(command.Children) > 0) {
+		err = errors.New("there is no command " + word)
+	}
+	return &failure{code: exitUsage, err: worded(err), hint: hint}
+}
+
+// worded says in our words what kong says in those of programmers.
+func worded(err error) error {
+	text := err.Error()
+	for _, w := range []struct{ said, says string }{
+		{`expected a valid 16 bit int but got (".*")`, "is $1, want a whole number of at most 32767"},
+		{`expected a valid 32 bit int but got (".*")`, "is $1, want a whole number of at most 2147483647"},
+		{`expected a valid 64 bit int but got (".*")`, "is $1, want a whole number"},
+		{`expected a float but got (".*")( \(.*\))?`, "is $1, want a number such as 0.1"},
+		{`expected duration but got (".*"): time: .*`, "is $1, want a duration such as 1s, 500ms or 0"},
+		{` must be one of (.*) but got (".*")`, ": is $2, want one of $1"},
+		{`"",|,""`, ""},
+		{`^expected "(<.*)"$`, "missing: $1"},
+		{`^expected one of "`, `a command is missing: one of "`},
+		{`^expected ("[a-z]+")$`, "a command is missing: $1"},
+	} {
+		text = regexp.MustCompile(w.said).ReplaceAllString(text, w.says)
+	}
+	if text == err.Error() {
+		return err
+	}
+	return errors.New(text)
 }
 
 // negative returns the first of args that is a negative number, or "".

@@ -41,9 +41,11 @@ func (f *apiFlags) client() (*apiClient, error) {
 
 // checkURL refuses what --url cannot be.
 func checkURL(address string) error {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return wrongUsage(fmt.Errorf("--url: %q is no address such as http://127.0.0.1:8080", address))
+	if address == "" {
+		return wrongUsage(errors.New("--url ($ACCRUE_URL): is empty, want an address such as http://127.0.0.1:8080"))
+	}
+	if err := reachableBy("--url", address); err != nil {
+		return wrongUsage(err)
 	}
 	return nil
 }

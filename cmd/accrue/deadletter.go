@@ -17,8 +17,20 @@ import (
 
 // deadletterCommand groups what there is to do with records that could not be read.
 type deadletterCommand struct {
-	List deadletterListCommand `cmd:"" help:"Records that could not be read: from where, and why."`
+	List deadletterListCommand `cmd:"" help:"Records that could not be read or decided: from where, and why."`
 	Show deadletterShowCommand `cmd:"" help:"One of them, with its bytes."`
+}
+
+// Help is shown by --help.
+func (deadletterCommand) Help() string {
+	return `A record that cannot be read, or whose customer is parked because of an error in accrue, is decided as UNREADABLE or
+PARKED and copied to the topic deadletter; everything else goes on. See to the producer that wrote it, and have it send the
+event again; a decision on a parked customer is to be reported. What each reason means: docs/reasons.md.
+
+Examples:
+
+  accrue deadletter list --reason wrong_key
+  accrue deadletter show 0@17`
 }
 
 // deadLetter is the JSON form of one.

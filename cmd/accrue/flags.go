@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
+	"net/url"
 	"time"
 )
 
@@ -19,7 +21,20 @@ const (
 
 // Validate reports everything that is wrong with the flags.
 func (c *runCommand) Validate() error {
-	return errors.Join(append(c.check(), someFolder(c.Dir), notNegative("--tick", c.Tick))...)
+	return errors.Join(append(c.check(), someFolder(c.Dir), reachableBy("--advertise", c.Advertise), notNegative("--tick", c.Tick))...)
+}
+
+// Validate reports everything that is wrong with the flags.
+func (f *topicsFlags) Validate() error {
+	return errors.Join(within("--replicas", int64(f.Replicas), 0, math.MaxInt16))
+}
+
+// Validate refuses what would only be refused in the ledger.
+func (c *adjustCommand) Validate() error {
+	if c.Points == 0 {
+		return errors.Join(errors.New("--points: is 0, want how many to add, or, below 0, to take"))
+	}
+	return nil
 }
 
 // Validate reports everything that is wrong with the flags.
@@ -37,7 +52,7 @@ func (c *demoCommand) Validate() error { return errors.Join(listenable(c.Listen)
 
 // Validate refuses what the API would, in the flag's name.
 func (c *statementCommand) Validate() error {
-	return within("--limit", int64(c.Limit), 1, statementMost)
+	return errors.Join(within("--limit", int64(c.Limit), 1, statementMost))
 }
 
 func (f *serveFlags) check() []error {
@@ -67,6 +82,18 @@ func within(flag string, n, least, most int64) error {
 func notNegative(flag string, d time.Duration) error {
 	if d < 0 {
 		return fmt.Errorf("%s: is %s, want 0 or more", flag, d)
+	}
+	return nil
+}
+
+// reachableBy refuses what others cannot ask; "" leaves it out.
+func reachableBy(flag, address string) error {
+	if address == "" {
+		return nil
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("%s: %q is no address such as http://127.0.0.1:8080", flag, address)
 	}
 	return nil
 }

@@ -193,6 +193,23 @@ func TestWrongUsageSaysSo(t *testing.T) {
 	accrue(t, "", "adjust", "ann", "-50", "--reason", "x").want(t, 2, "--points=-50")
 	accrue(t, "", "balance", "-5").want(t, 2, "Write -- before")
 	accrue(t, "", "report", "cohorts", "--discount", "NaN").want(t, 2, "--discount: is NaN")
+	for says, args := range map[string]string{
+		`there is no command bogus`:                                      "topics bogus",
+		`a command is missing: one of "create", "check"`:                 "topics",
+		`a command is missing: "cohorts"`:                                "report",
+		`missing: <customer> <points>`:                                   "redeem",
+		`accrue: --limit: is 0, want 1 to 500`:                           "statement ann --limit 0",
+		`--tick: is "soon", want a duration such as 1s, 500ms or 0`:      "run --tick soon",
+		`--tick: is "hour", want one of "day"`:                           "simulate --program p --events e --tick hour",
+		`--workers: is "x", want a whole number`:                         "run --workers x",
+		`--partition: is "x", want a whole number of at most 2147483647`: "verify --partition x",
+		`--discount: is "x", want a number such as 0.1`:                  "report cohorts --discount x",
+		`--replicas: is -1, want 0 to 32767`:                             "topics create --replicas=-1",
+		`--advertise: "kafka-1:8080" is no address such as http`:         "run --advertise kafka-1:8080",
+		`--points: is 0, want how many to add, or, below 0, to take`:     "adjust ann --points 0 --reason r --actor a",
+	} {
+		accrue(t, "", strings.Fields(args)...).want(t, 2, says)
+	}
 }
 
 func TestErrorsAreJSONWhereJSONIsAskedFor(t *testing.T) {
@@ -224,7 +241,7 @@ func TestErrorsAreJSONWhereJSONIsAskedFor(t *testing.T) {
 	want(1, len(found), "program", "diff", bad, bad, "-o", "json")
 	t.Setenv("ACCRUE_OUTPUT", "json")
 	want(2, 0, "bogus")
-	accrue(t, "", "bogus", "-o", "text").want(t, 2, "accrue: unexpected argument bogus")
+	accrue(t, "", "bogus", "-o", "text").want(t, 2, "accrue: there is no command bogus")
 }
 
 func TestFlagsThatCannotBeMeantAreNamed(t *testing.T) {

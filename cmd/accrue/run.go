@@ -37,9 +37,9 @@ type runCommand struct {
 
 // Help is shown by --help.
 func (runCommand) Help() string {
-	return `Runs one instance: it decides the partitions that the group gives it and answers for them over HTTP. Start as many
-as you like, each with a folder and, where they share a host, an --instance name of its own; they share the partitions.
-Stop one by SIGTERM: it ends its batch, writes its state and leaves.
+	return `Runs one instance: it decides the partitions that its Kafka consumer group gives it and answers for them over
+HTTP. Start as many as you like, each with a folder and, where they share a host, an --instance name of its own; they share
+the partitions. Stop one by SIGTERM: it ends its batch, writes its state and leaves.
 
 Needs the topics (accrue topics create) and a program (accrue program publish); without a program it waits for one.
 The log, JSON lines on standard error, says where it listens; with --output json, so does a line on standard output.
