@@ -65,15 +65,15 @@ func session(t testing.TB, c *embedded.Cluster, txnID, group string, topics ...s
 	return s
 }
 
-// readCommitted returns the values of a topic up to its high watermark, sorted,
+// readCommitted returns the values of the topic out up to its high watermark, sorted,
 // and how many control records lay among them.
-func readCommitted(t testing.TB, c *embedded.Cluster, topic string) (values []string, controls int) {
+func readCommitted(t testing.TB, c *embedded.Cluster) (values []string, controls int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	cl := client(t, c, kgo.ConsumeTopics(topic), kgo.KeepControlRecords(),
+	cl := client(t, c, kgo.ConsumeTopics("out"), kgo.KeepControlRecords(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
-	ends, err := kadm.NewClient(cl).ListEndOffsets(ctx, topic)
+	ends, err := kadm.NewClient(cl).ListEndOffsets(ctx, "out")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func readCommitted(t testing.TB, c *embedded.Cluster, topic string) (values []st
 	for done := false; !done; {
 		fs := cl.PollFetches(ctx)
 		if err := fs.Err0(); err != nil {
-			t.Fatalf("reading %s: %v (positions %v)", topic, err, at)
+			t.Fatalf("reading: %v (positions %v)", err, at)
 		}
 		fs.EachRecord(func(r *kgo.Record) {
 			at[r.Partition] = r.Offset + 1
@@ -98,11 +98,11 @@ func readCommitted(t testing.TB, c *embedded.Cluster, topic string) (values []st
 	return values, controls
 }
 
-func produce(t testing.TB, c *embedded.Cluster, topic string, n int) {
+func produce(t testing.TB, c *embedded.Cluster, n int) {
 	t.Helper()
 	cl := client(t, c)
 	for i := range n {
-		cl.Produce(t.Context(), &kgo.Record{Topic: topic, Key: fmt.Append(nil, i), Value: fmt.Appendf(nil, "%03d", i)}, func(_ *kgo.Record, err error) {
+		cl.Produce(t.Context(), &kgo.Record{Topic: "in", Key: fmt.Append(nil, i), Value: fmt.Appendf(nil, "%03d", i)}, func(_ *kgo.Record, err error) {
 			if err != nil {
 				t.Error(err)
 			}
@@ -115,7 +115,7 @@ func produce(t testing.TB, c *embedded.Cluster, topic string, n int) {
 
 // echo copies from in to out in transactions until n records were committed,
 // aborting every other transaction on the way.
-func echo(t testing.TB, s *kgo.GroupTransactSession, out string, n int) {
+func echo(t testing.TB, s *kgo.GroupTransactSession, n int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -128,7 +128,7 @@ func echo(t testing.TB, s *kgo.GroupTransactSession, out string, n int) {
 			t.Fatal(err)
 		}
 		fs.EachRecord(func(r *kgo.Record) {
-			s.Produce(ctx, &kgo.Record{Topic: out, Key: r.Key, Value: r.Value}, nil)
+			s.Produce(ctx, &kgo.Record{Topic: "out", Key: r.Key, Value: r.Value}, nil)
 		})
 		ok, err := s.End(ctx, kgo.TransactionEndTry(round%2 == 1))
 		if err != nil {
@@ -144,11 +144,11 @@ func echo(t testing.TB, s *kgo.GroupTransactSession, out string, n int) {
 func TestExactlyOnceEcho(t *testing.T) {
 	c := start(t, embedded.Config{})
 	createTopics(t, c, 3, "in", "out")
-	produce(t, c, "in", 100)
+	produce(t, c, 100)
 	s := session(t, c, "echo.0", "echo", "in")
-	echo(t, s, "out", 100)
+	echo(t, s, 100)
 
-	values, controls := readCommitted(t, c, "out")
+	values, controls := readCommitted(t, c)
 	if len(values) != 100 || len(slices.Compact(values)) != 100 {
 		t.Fatalf("read %d records, want 100 different ones: %v", len(values), values)
 	}
@@ -169,9 +169,9 @@ func TestExactlyOnceEcho(t *testing.T) {
 func TestTwoInstancesShareAGroup(t *testing.T) {
 	c := start(t, embedded.Config{})
 	createTopics(t, c, 4, "in", "out")
-	produce(t, c, "in", 40)
+	produce(t, c, 40)
 	s1 := session(t, c, "share.0", "share", "in")
-	echo(t, s1, "out", 40)
+	echo(t, s1, 40)
 	session(t, c, "share.1", "share", "in")
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -203,7 +203,7 @@ func TestSessionsAndUnknownOutcomes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cluster := start(t, embedded.Config{Faults: true})
 			createTopics(t, cluster, 1, "in", "out")
-			produce(t, cluster, "in", 1)
+			produce(t, cluster, 1)
 			s := session(t, cluster, "tx", "g", "in")
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
@@ -222,7 +222,7 @@ func TestSessionsAndUnknownOutcomes(t *testing.T) {
 			if f.Hits() != 1 {
 				t.Errorf("the fault struck %d times, want once", f.Hits())
 			}
-			if values, _ := readCommitted(t, cluster, "out"); len(values) != 1 {
+			if values, _ := readCommitted(t, cluster); len(values) != 1 {
 				t.Errorf("the topic holds %d committed records, want 1", len(values))
 			}
 		})
@@ -245,7 +245,7 @@ func TestFaults(t *testing.T) {
 	}
 	committed := func(t *testing.T, c *embedded.Cluster, want int) {
 		t.Helper()
-		if values, _ := readCommitted(t, c, "out"); len(values) != want {
+		if values, _ := readCommitted(t, c); len(values) != want {
 			t.Errorf("the topic holds %d committed records, want %d", len(values), want)
 		}
 	}

@@ -25,21 +25,21 @@ func TestDurableClusterComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	createTopics(t, one, 2, "in", "out")
-	produce(t, one, "in", 20)
+	produce(t, one, 20)
 	s := session(t, one, "tx", "g", "in")
-	echo(t, s, "out", 20)
+	echo(t, s, 20)
 	s.Close()
 	if err := one.Close(); err != nil {
 		t.Fatal(err)
 	}
 
 	two := start(t, embedded.Config{Dir: dir})
-	if values, _ := readCommitted(t, two, "out"); len(values) != 20 {
+	if values, _ := readCommitted(t, two); len(values) != 20 {
 		t.Errorf("after a restart the topic holds %d committed records, want 20", len(values))
 	}
-	produce(t, two, "in", 5)
-	echo(t, session(t, two, "tx", "g", "in"), "out", 5)
-	if values, _ := readCommitted(t, two, "out"); len(values) != 25 {
+	produce(t, two, 5)
+	echo(t, session(t, two, "tx", "g", "in"), 5)
+	if values, _ := readCommitted(t, two); len(values) != 25 {
 		t.Errorf("the group did not go on where it was: %d records, want 25", len(values))
 	}
 }
@@ -49,7 +49,7 @@ func TestADiskThatCannotBeWrittenIsTold(t *testing.T) {
 	var log bytes.Buffer
 	c := start(t, embedded.Config{Dir: dir, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	createTopics(t, c, 1, "in")
-	produce(t, c, "in", 1)
+	produce(t, c, 1)
 	if log.Len() > 0 {
 		t.Errorf("a disk that can be written is complained of: %s", &log)
 	}

@@ -52,7 +52,7 @@ func BenchmarkEcho(b *testing.B) {
 			}
 			c := start(b, cfg)
 			createTopics(b, c, 8, "in", "out")
-			produce(b, c, "in", b.N)
+			produce(b, c, b.N)
 			s := session(b, c, "tx", "g", "in")
 			b.ResetTimer()
 			for n := 0; n < b.N; {
