@@ -13,9 +13,9 @@ import (
 // last line that runs on Java 17.
 const ApicurioVersion = "3.0.9"
 
-// StartApicurio starts an Apicurio registry with its schemas in memory, and
+// startApicurio starts an Apicurio registry with its schemas in memory, and
 // returns when it is ready. It needs java (17 or later).
-func StartApicurio(ctx context.Context) (*Process, error) {
+func startApicurio(ctx context.Context) (*Process, error) {
 	home := filepath.Join(cacheDir(), "apicurio-"+ApicurioVersion)
 	jar := filepath.Join(home, "apicurio-registry-app-"+ApicurioVersion+"-runner.jar")
 	if _, err := os.Stat(jar); err != nil {

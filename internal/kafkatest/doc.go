@@ -30,5 +30,5 @@
 // are therefore shared: topics, groups and transactional ids must begin with
 // Prefix. `go test -p 1` keeps several packages from starting several.
 //
-// StartJVM and StartApicurio do not need a test and serve benchmarks too.
+// StartJVM does not need a test and serves benchmarks too.
 package kafkatest

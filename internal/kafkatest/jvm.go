@@ -17,16 +17,8 @@ const KafkaVersion = "4.3.1"
 // clusterID is any valid one: each broker is a cluster of its own.
 const clusterID = "5L6g3nShT-eMCtK--X86sw"
 
-// JVMConfig configures a broker on this machine's Java. The zero value is a
-// single node with its data in a temporary folder.
+// JVMConfig configures a broker on this machine's Java.
 type JVMConfig struct {
-	// Dir is the folder for configuration, data and log. Empty means a
-	// temporary one, removed by Stop. A folder with data is taken up again.
-	Dir string
-
-	// Port is where clients connect on 127.0.0.1; 0 means any free port.
-	Port int
-
 	// Heap is the JVM's -Xmx, 512m where empty.
 	Heap string
 
@@ -34,37 +26,30 @@ type JVMConfig struct {
 	Properties map[string]string
 }
 
-// StartJVM starts an Apache Kafka broker, one combined KRaft node, and returns
-// when it serves. It needs java (17 or later) in PATH or JAVA_HOME, and the jars
+// StartJVM starts an Apache Kafka broker, one combined KRaft node with its data
+// in a temporary folder, and returns when it serves. It needs java (17 or later) in PATH or JAVA_HOME, and the jars
 // that scripts/kafka-jars.sh fetches.
 func StartJVM(ctx context.Context, cfg JVMConfig) (_ *Process, err error) {
 	jars := filepath.Join(cacheDir(), "kafka-"+KafkaVersion)
 	if _, err := os.Stat(filepath.Join(jars, "kafka_2.13-"+KafkaVersion+".jar")); err != nil {
 		return nil, fmt.Errorf("the broker's jars are not in %s: run scripts/kafka-jars.sh: %w", jars, err)
 	}
-	own := ""
-	if cfg.Dir == "" {
-		dir, err := os.MkdirTemp("", "accrue-kafka-")
-		if err != nil {
-			return nil, err
-		}
-		cfg.Dir, own = dir, dir
-		defer func() {
-			if err != nil {
-				_ = os.RemoveAll(dir)
-			}
-		}()
+	dir, err := os.MkdirTemp("", "accrue-kafka-")
+	if err != nil {
+		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(dir)
+		}
+	}()
 	ports, err := freePorts(2)
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Port == 0 {
-		cfg.Port = ports[0]
-	}
-	properties := filepath.Join(cfg.Dir, "server.properties")
-	logging := filepath.Join(cfg.Dir, "log4j2.yaml")
-	for path, text := range map[string]string{properties: serverProperties(cfg, ports[1]), logging: brokerLogging} {
+	properties := filepath.Join(dir, "server.properties")
+	logging := filepath.Join(dir, "log4j2.yaml")
+	for path, text := range map[string]string{properties: serverProperties(cfg, dir, ports), logging: brokerLogging} {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			return nil, err
 		}
@@ -73,9 +58,9 @@ func StartJVM(ctx context.Context, cfg JVMConfig) (_ *Process, err error) {
 	java, classpath := javaPath(), filepath.Join(jars, "*")
 	format := exec.CommandContext(ctx, java, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto",
 		"-Dlog4j2.configurationFile="+logging, "-cp", classpath,
-		"kafka.tools.StorageTool", "format", "-t", clusterID, "-c", properties, "--ignore-formatted")
+		"kafka.tools.StorageTool", "format", "-t", clusterID, "-c", properties)
 	if out, err := format.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("formatting %s: %w\n%s", cfg.Dir, err, out)
+		return nil, fmt.Errorf("formatting %s: %w\n%s", dir, err, out)
 	}
 
 	heap := cfg.Heap
@@ -83,12 +68,12 @@ func StartJVM(ctx context.Context, cfg JVMConfig) (_ *Process, err error) {
 		heap = "512m"
 	}
 	p, err := spawn(exec.Command(java, "-Xmx"+heap, "-Xms256m", "-XX:+UseG1GC",
-		"-Dlog4j2.configurationFile="+logging, "-cp", classpath, "kafka.Kafka", properties), cfg.Dir, endWithUs)
+		"-Dlog4j2.configurationFile="+logging, "-cp", classpath, "kafka.Kafka", properties), dir, endWithUs)
 	if err != nil {
 		return nil, err
 	}
-	p.own = own
-	p.Addr = fmt.Sprintf("127.0.0.1:%d", cfg.Port)
+	p.own = dir
+	p.Addr = fmt.Sprintf("127.0.0.1:%d", ports[0])
 	if err := p.await(ctx, p.logged("Kafka Server started")); err != nil {
 		return nil, fmt.Errorf("starting Kafka %s: %w", KafkaVersion, err)
 	}
@@ -102,16 +87,16 @@ func javaPath() string {
 	return "java"
 }
 
-func serverProperties(cfg JVMConfig, controllerPort int) string {
+func serverProperties(cfg JVMConfig, dir string, ports []int) string {
 	p := map[string]string{
 		"process.roles":                    "broker,controller",
 		"node.id":                          "1",
-		"controller.quorum.voters":         fmt.Sprintf("1@127.0.0.1:%d", controllerPort),
-		"listeners":                        fmt.Sprintf("PLAINTEXT://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d", cfg.Port, controllerPort),
-		"advertised.listeners":             fmt.Sprintf("PLAINTEXT://127.0.0.1:%d", cfg.Port),
+		"controller.quorum.voters":         fmt.Sprintf("1@127.0.0.1:%d", ports[1]),
+		"listeners":                        fmt.Sprintf("PLAINTEXT://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d", ports[0], ports[1]),
+		"advertised.listeners":             fmt.Sprintf("PLAINTEXT://127.0.0.1:%d", ports[0]),
 		"controller.listener.names":        "CONTROLLER",
 		"inter.broker.listener.name":       "PLAINTEXT",
-		"log.dirs":                         filepath.Join(cfg.Dir, "data"),
+		"log.dirs":                         filepath.Join(dir, "data"),
 		"auto.create.topics.enable":        "false",
 		"group.initial.rebalance.delay.ms": "0",
 		// One node, and few partitions of the internal topics: half the start.

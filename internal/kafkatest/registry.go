@@ -41,7 +41,7 @@ func startRegistry(kind string) {
 		}
 	case kind == "jvm":
 		var p *Process
-		if p, registry.err = StartApicurio(ctx); registry.err == nil {
+		if p, registry.err = startApicurio(ctx); registry.err == nil {
 			registry.what, registry.addr, registry.stop = "Apicurio "+ApicurioVersion+" on the JVM", p.Addr, p.Stop
 		}
 	case strings.HasPrefix(kind, "http://"), strings.HasPrefix(kind, "https://"):
