@@ -37,7 +37,6 @@ func startApicurio(ctx context.Context) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.own = dir
 	base := fmt.Sprintf("http://127.0.0.1:%d", ports[0])
 	p.Addr = base + "/apis/ccompat/v7"
 	if err := p.await(ctx, answers(ctx, base+"/health/ready")); err != nil {

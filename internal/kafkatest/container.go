@@ -40,9 +40,9 @@ func startContainer(ctx context.Context, image string) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.own, p.ask = dir, stdin.Close
+	p.ask = stdin.Close
 	if err := p.await(ctx, func() bool {
-		all, _ := os.ReadFile(p.Log)
+		all, _ := os.ReadFile(p.log)
 		_, rest, found := bytes.Cut(all, []byte("bootstrap="))
 		addr, _, whole := bytes.Cut(rest, []byte("\n"))
 		p.Addr = string(addr)

@@ -72,7 +72,6 @@ func StartJVM(ctx context.Context, cfg JVMConfig) (_ *Process, err error) {
 	if err != nil {
 		return nil, err
 	}
-	p.own = dir
 	p.Addr = fmt.Sprintf("127.0.0.1:%d", ports[0])
 	if err := p.await(ctx, p.logged("Kafka Server started")); err != nil {
 		return nil, fmt.Errorf("starting Kafka %s: %w", KafkaVersion, err)

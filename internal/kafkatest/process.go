@@ -23,16 +23,14 @@ type Process struct {
 	// Addr is host:port of a broker, and the base URL of a registry.
 	Addr string
 
-	// Log is the file that holds the output.
-	Log string
-
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the process has ended
-	own  string        // folder to remove on Stop, if it is ours
+	dir  string        // removed on Stop
+	log  string        // the file in dir that holds the output
 	ask  func() error  // how to ask it to end
 }
 
-// Stop ends the process and removes its folder if it was a temporary one.
+// Stop ends the process and removes its folder.
 func (p *Process) Stop() error {
 	_ = p.ask()
 	select {
@@ -41,18 +39,15 @@ func (p *Process) Stop() error {
 		_ = p.cmd.Process.Kill()
 		<-p.done
 	}
-	if p.own != "" {
-		return os.RemoveAll(p.own)
-	}
-	return nil
+	return os.RemoveAll(p.dir)
 }
 
-// spawn starts cmd with its output in dir/out.log. prepare may set how cmd ends
+// spawn starts cmd with its output in dir/out.log, and takes dir over. prepare may set how cmd ends
 // when this process does, and returns what to do when cmd has ended.
 func spawn(cmd *exec.Cmd, dir string, prepare func(*exec.Cmd) (release func())) (*Process, error) {
-	p := &Process{Log: filepath.Join(dir, "out.log"), cmd: cmd, done: make(chan struct{})}
+	p := &Process{dir: dir, log: filepath.Join(dir, "out.log"), cmd: cmd, done: make(chan struct{})}
 	p.ask = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	out, err := os.Create(p.Log)
+	out, err := os.Create(p.log)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +94,7 @@ func (p *Process) await(ctx context.Context, ready func() bool) error {
 const tailLinesMax = 25
 
 func (p *Process) tail() string {
-	all, _ := os.ReadFile(p.Log)
+	all, _ := os.ReadFile(p.log)
 	lines := strings.Split(strings.TrimRight(string(all), "\n"), "\n")
 	return strings.Join(lines[max(0, len(lines)-tailLinesMax):], "\n")
 }
@@ -107,7 +102,7 @@ func (p *Process) tail() string {
 // logged returns a condition for await: the log holds text.
 func (p *Process) logged(text string) func() bool {
 	return func() bool {
-		all, err := os.ReadFile(p.Log)
+		all, err := os.ReadFile(p.log)
 		return err == nil && bytes.Contains(all, []byte(text))
 	}
 }
