@@ -35,16 +35,16 @@ func (w *worker) endAbandoned(ctx context.Context, _ *kgo.Client, added map[stri
 	defer cancel()
 	ended, err := w.e.client.endAbandoned(ctx, partitions)
 	if len(ended) > 0 {
-		w.e.cfg.Log.Warn("workers that are gone had left transactions open in the ledger; they were ended", "worker", w.n, "transactional_ids", ended)
+		w.e.cfg.Log.Warn("workers that are gone, or a broker that was killed, had left transactions open in the ledger; they were ended", "worker", w.n, "transactional_ids", ended)
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		w.e.sayWaits.Do(func() {
-			w.e.cfg.Log.Warn("what workers that are gone leave open in the ledger cannot be ended; taking over their partitions waits for the transaction timeout", "error", err)
+			w.e.cfg.Log.Warn("what workers left open in the ledger cannot be ended; taking over their partitions waits until it is, for the transaction timeout at least", "error", err)
 		})
 	}
 }
 
-// endAbandoned returns the transactional ids that it fenced.
+// endAbandoned returns the transactional ids that it fenced, or whose lost markers it wrote.
 func (c *Client) endAbandoned(ctx context.Context, partitions []int32) (ended []string, err error) {
 	open, err := c.openTransactions(ctx, partitions)
 	if len(open) == 0 {
@@ -65,8 +65,21 @@ func (c *Client) endAbandoned(ctx context.Context, partitions []int32) (ended []
 		return nil, errors.Join(append(problems, err)...)
 	}
 	for _, t := range listed.Sorted() {
-		if alive[t.TxnID] || !strings.HasPrefix(t.TxnID, c.cfg.group()+".") {
-			continue // he ends it himself; or it is none of ours
+		if !strings.HasPrefix(t.TxnID, c.cfg.group()+".") {
+			continue // it is none of ours
+		}
+		// A fence would make the coordinator forget how the transaction ended.
+		unmarked, err := c.endUnmarked(ctx, t.TxnID, open[t.ProducerID])
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		if unmarked {
+			ended = append(ended, t.TxnID)
+			continue
+		}
+		if alive[t.TxnID] {
+			continue // he ends it himself
 		}
 		if err := c.fence(ctx, t.TxnID, open[t.ProducerID]); err != nil {
 			problems = append(problems, err)

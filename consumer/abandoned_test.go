@@ -139,3 +139,83 @@ func TestWhatALivingWorkerHasOpenIsLeftAlone(t *testing.T) {
 	w.decided()
 	w.audit()
 }
+
+// A broker that was killed may say of a transaction that it has ended, and has not written so where it was open.
+func TestWhatEndedWithoutMarkersIsEndedTheSameWay(t *testing.T) {
+	for state, commit := range map[string]bool{"CompleteCommit": true, "CompleteAbort": false} {
+		t.Run(state, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 4)
+			w.publish(plainProgram)
+			ghost := w.ghost(ghostID, 10*time.Minute)
+			id, epoch, err := ghost.ProducerID(w.ctx())
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.saysOfGhost(state, id, epoch+1)
+			markers := make(chan kmsg.WriteTxnMarkersRequestMarker, 1)
+			fake := w.cluster.Fake()
+			fake.ControlKey(int16(kmsg.WriteTxnMarkers), func(req kmsg.Request) (kmsg.Response, error, bool) {
+				fake.KeepControl()
+				select {
+				case markers <- req.(*kmsg.WriteTxnMarkersRequest).Markers[0]:
+				default:
+				}
+				return nil, nil, false
+			})
+			w.start("one", "")
+			m := <-markers
+			if m.ProducerID != id || m.ProducerEpoch != epoch || m.Committed != commit || len(m.Topics) != 1 {
+				t.Errorf("the markers are %+v, want those of producer %d at epoch %d, committed: %t", m, id, epoch, commit)
+			}
+			if commit {
+				return // what the ghost wrote is no decision
+			}
+			w.send(orders(customers(20), t0, 1000)...)
+			w.decided()
+			w.audit()
+		})
+	}
+}
+
+// Where the coordinator may mean another transaction than the one that is open, nothing is written.
+func TestWhatEndedOtherwiseGetsNoMarkers(t *testing.T) {
+	for name, ahead := range map[string]int16{"before it": 0, "after it": 2} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 4)
+			w.publish(plainProgram)
+			ghost := w.ghost(ghostID, 2*time.Second)
+			id, epoch, err := ghost.ProducerID(w.ctx())
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.saysOfGhost("CompleteCommit", id, epoch+ahead)
+			refused := w.cluster.Inject(embedded.Fault{Keys: []kmsg.Key{kmsg.WriteTxnMarkers}, Err: kerr.ClusterAuthorizationFailed, Count: -1})
+			w.start("one", "")
+			w.send(orders(customers(20), t0, 1000)...)
+			w.decided()
+			if n := refused.Hits(); n != 0 {
+				t.Errorf("markers were to be written %d times", n)
+			}
+			w.audit()
+		})
+	}
+}
+
+// saysOfGhost has the coordinator describe the ghost's transaction.
+func (w *world) saysOfGhost(state string, id int64, epoch int16) {
+	fake := w.cluster.Fake()
+	fake.ControlKey(int16(kmsg.DescribeTransactions), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		fake.KeepControl()
+		asked := req.(*kmsg.DescribeTransactionsRequest)
+		if len(asked.TransactionalIDs) != 1 || asked.TransactionalIDs[0] != ghostID {
+			return nil, nil, false
+		}
+		resp := asked.ResponseKind().(*kmsg.DescribeTransactionsResponse)
+		said := kmsg.NewDescribeTransactionsResponseTransactionState()
+		said.TransactionalID, said.State, said.ProducerID, said.ProducerEpoch = ghostID, state, id, epoch
+		resp.TransactionStates = append(resp.TransactionStates, said)
+		return resp, nil, true
+	})
+}

@@ -199,6 +199,7 @@ func (w *worker) runSession(ctx context.Context) error {
 		cfg := &w.e.client.cfg
 		w.lease.keep(leaseCtx, session.Client(), cfg.group(), w.memberID(), cfg.SessionTimeout)
 	}()
+	w.endUnmarked(ctx)
 	// Nothing is read before a transaction that a dead process left open under our id has been ended.
 	if _, _, err := session.Client().ProducerID(ctx); err != nil {
 		return fmt.Errorf("ending what an earlier session left open: %w", err)
