@@ -78,6 +78,7 @@ func TestWhatADeadWorkerLeftOpenIsEnded(t *testing.T) {
 
 // Who can't end it waits until the broker does.
 func TestWhatADeadWorkerLeftOpenIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]embedded.Fault{
 		"where fencing is not allowed":        {Keys: []kmsg.Key{kmsg.InitProducerID}, TxnID: ghostID, Err: kerr.TransactionalIDAuthorizationFailed},
 		"where nobody says who writes":        {Keys: []kmsg.Key{kmsg.DescribeProducers}, Err: kerr.UnsupportedVersion},
@@ -142,6 +143,7 @@ func TestWhatALivingWorkerHasOpenIsLeftAlone(t *testing.T) {
 
 // A broker that was killed may say of a transaction that it has ended, and has not written so where it was open.
 func TestWhatEndedWithoutMarkersIsEndedTheSameWay(t *testing.T) {
+	t.Parallel()
 	for state, commit := range map[string]bool{"CompleteCommit": true, "CompleteAbort": false} {
 		t.Run(state, func(t *testing.T) {
 			t.Parallel()
@@ -180,6 +182,7 @@ func TestWhatEndedWithoutMarkersIsEndedTheSameWay(t *testing.T) {
 
 // Where the coordinator may mean another transaction than the one that is open, nothing is written.
 func TestWhatEndedOtherwiseGetsNoMarkers(t *testing.T) {
+	t.Parallel()
 	for name, ahead := range map[string]int16{"before it": 0, "after it": 2} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -65,7 +65,7 @@ const (
 	answersAtLeast = sessionTimeout * 4 / 5 * 4 / 5
 )
 
-func TestTheBrokerIsAway(t *testing.T) { brokerAway(t, newWorld) }
+func TestTheBrokerIsAway(t *testing.T) { t.Parallel(); brokerAway(t, newWorld) }
 
 func TestRealBrokerIsAway(t *testing.T) { brokerAway(t, newRealWorld) }
 

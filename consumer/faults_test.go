@@ -69,6 +69,7 @@ func oneWorker(c *consumer.Config) { c.Workers = 1 }
 
 // TestFaultsChangeNothing injects one kind of fault into a run under load and compares the end with a calm run.
 func TestFaultsChangeNothing(t *testing.T) {
+	t.Parallel()
 	names := customers(30)
 	all := shopping(7, 30, racetest.Of(1200, 400))
 	want := undisturbed(t, all, names)
@@ -158,7 +159,7 @@ func TestATakeOverThatFailsIsTriedAgain(t *testing.T) {
 func TestPartitionsMoveBetweenInstances(t *testing.T) {
 	t.Parallel()
 	names := customers(30)
-	all := shopping(8, 30, 3000)
+	all := shopping(8, 30, racetest.Of(3000, 1200))
 	want := undisturbed(t, all, names)
 	w := newWorld(t, 4)
 	w.publish(plainProgram)
@@ -270,9 +271,10 @@ func TestOwnersAreNamedByTheGroup(t *testing.T) {
 }
 
 func TestWaitersGetTheirDecision(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 4)
 	w.publish(plainProgram)
-	i := w.start("one", "")
+	i := w.start("one", "", oneWorker) // no other takes the partition while somebody waits
 	eventually(t, "the engine is authoritative", func() bool { return i.engine.Authoritative(schemas.Partition("c", 4)) })
 	answer, stop, err := i.engine.Await(w.ctx(), "c", "e-o")
 	if err != nil {

@@ -336,6 +336,7 @@ func shopState(t *testing.T, programs *Programs) *state.Partition {
 // TestMemoryThatIsUsedAgainIsNobodysAnyMore overwrites what the next batch may use while accounts are read, and
 // transactions aborted. All must end as if nothing were used again.
 func TestMemoryThatIsUsedAgainIsNobodysAnyMore(t *testing.T) {
+	t.Parallel()
 	for seed, many := range []struct{ customers, idleDays int }{{4, 60}, {100, 5}} {
 		t.Run(fmt.Sprintf("%d customers", many.customers), func(t *testing.T) {
 			t.Parallel()
@@ -348,7 +349,7 @@ func TestMemoryThatIsUsedAgainIsNobodysAnyMore(t *testing.T) {
 			for i := range many.customers {
 				s.names = append(s.names, fmt.Sprint("customer-", i))
 			}
-			s.write(racetest.Of(2000, 500), many.idleDays)
+			s.write(racetest.Of(2000, 250), many.idleDays)
 			cfg := DefaultConfig()
 			cfg.Programs, cfg.Log = programs, slog.New(slog.DiscardHandler)
 			s.w = newWorker(&Engine{

@@ -31,6 +31,7 @@ func (x explosive) Match(e events.Event) (bool, error) {
 }
 
 func TestACustomerWhoCannotBeDecidedIsParkedAndOthersGoOn(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 1)
 	w.publish(plainProgram)
 	versions, err := w.client.Programs(w.ctx())
@@ -87,6 +88,7 @@ func (x explosives) Match(e events.Event) (bool, error) {
 }
 
 func TestABugThatMeetsEverybodyIsNotMetOverAndOver(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 1)
 	w.publish(plainProgram)
 	versions, err := w.client.Programs(w.ctx())
@@ -121,6 +123,7 @@ func TestABugThatMeetsEverybodyIsNotMetOverAndOver(t *testing.T) {
 // TestAbortedRecordsOfProducersAreNotDecided has a producer give up a transaction; what it wrote is in the log all the
 // same, and a tick behind it must not wait for it.
 func TestAbortedRecordsOfProducersAreNotDecided(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 1)
 	w.publish(heldProgram)
 	i := w.start("one", "")
@@ -159,6 +162,7 @@ func TestAbortedRecordsOfProducersAreNotDecided(t *testing.T) {
 }
 
 func TestTicksWithNothingToDoLeaveNoRecord(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 1)
 	w.publish(plainProgram)
 	i := w.start("one", "", func(c *consumer.Config) { c.Clock.Every = 10 * time.Millisecond })
@@ -182,6 +186,7 @@ func TestTicksWithNothingToDoLeaveNoRecord(t *testing.T) {
 // TestABatchIsDecidedInOrderOfTimeAcrossTopics needs both topics in the first batch. The client may fetch one before the
 // other, rarely, and then it is tried again: that the order holds always is TestTheOldestHeadGoesFirst's to show.
 func TestABatchIsDecidedInOrderOfTimeAcrossTopics(t *testing.T) {
+	t.Parallel()
 	var problem string
 	for range 5 {
 		if problem = decideAcrossTopics(t); problem == "" {
@@ -221,6 +226,7 @@ func decideAcrossTopics(t *testing.T) (problem string) {
 }
 
 func TestSingleDecisionsAndTheirCausesCanBeReadBack(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 1)
 	w.publish(plainProgram)
 	i := w.start("one", "")
@@ -320,6 +326,7 @@ func TestAFirstProgramThatCannotBeUsedEndsTheEngine(t *testing.T) {
 
 // TestWhatCameBeforeAParkedRecordIsDecided has two customers break in one batch, which is decided again for each.
 func TestWhatCameBeforeAParkedRecordIsDecided(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 1)
 	w.publish(plainProgram)
 	versions, err := w.client.Programs(w.ctx())

@@ -56,9 +56,12 @@ func TestAColdStartEndsInTheSameBytes(t *testing.T) {
 		ledger int64
 	}{
 		{"through batches", 2, 2_000, 0},
-		{"in bulk", racetest.Of[int32](2, 1), racetest.Of(30_000, 8_400), 10_000},
+		{"in bulk", 2, 30_000, 10_000},
 	} {
 		t.Run(size.name, func(t *testing.T) {
+			if size.ledger > 0 {
+				racetest.Skip(t) // state's tests fold in bulk
+			}
 			w := newWorld(t, size.partitions)
 			w.publish(heldProgram)
 			i := w.start("one", "")
@@ -96,6 +99,7 @@ func TestAColdStartEndsInTheSameBytes(t *testing.T) {
 }
 
 func TestAPartitionWhoseGroupIsAheadOfItsLedgerIsNotDecided(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 2)
 	w.publish(plainProgram)
 	w.send(orders(customers(20), t0, 1000)...)
@@ -123,6 +127,7 @@ func TestAPartitionWhoseGroupIsAheadOfItsLedgerIsNotDecided(t *testing.T) {
 }
 
 func TestAFolderOfAnotherLedgerIsRefused(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 1)
 	w.publish(plainProgram)
 	i := w.start("one", "")
@@ -293,6 +298,7 @@ func TestVerifyFindsWhatWasPlanted(t *testing.T) {
 }
 
 func TestVerifyTellsWhatTheLedgerDoesNotHave(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 1)
 	w.publish(plainProgram)
 	i := w.start("one", "")
@@ -323,6 +329,7 @@ func TestVerifyTellsWhatTheLedgerDoesNotHave(t *testing.T) {
 }
 
 func TestANewVersionWithTiersIsReviewedByTheClock(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 2)
 	w.publish(plainProgram)
 	i := w.start("one", "")
@@ -401,6 +408,7 @@ func (w *world) forget(before int64) {
 
 // TestVerifySaysThatTicksAreGone deletes the beginning of the clock topic, as retention does.
 func TestVerifySaysThatTicksAreGone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 1)
 	w.publish(heldProgram)
 	i := w.start("one", "")
@@ -426,6 +434,7 @@ func TestVerifySaysThatTicksAreGone(t *testing.T) {
 
 // TestVerifyTellsWrongClocksFromTicksThatAreGone changes a decision that comes after one under a tick that is left.
 func TestVerifyTellsWrongClocksFromTicksThatAreGone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 1)
 	w.publish(plainProgram)
 	i := w.start("one", "")

@@ -33,7 +33,7 @@ func TestARestoreOfCustomersWithNamesOfAnyLength(t *testing.T) {
 	t.Parallel()
 	prog := parseProgram(t)
 	e := newEngine(t, memoryPartition(t, func(c *state.Config) { c.NextDue = dueBy(prog) }), prog, 11, 60)
-	e.run(racetest.Of(3000, 1500))
+	e.run(racetest.Of(3000, 800))
 	ledger := renamed(e.ledger)
 	e.ledger = ledger
 	batches := memoryPartition(t, func(c *state.Config) { c.NextDue = dueBy(prog) })

@@ -173,6 +173,7 @@ func TestImportConvertsForSimulate(t *testing.T) {
 
 // TestImportingAgainChangesNothing drives the clock through a small history twice, and compares with the simulation.
 func TestImportingAgainChangesNothing(t *testing.T) {
+	racetest.Skip(t)
 	t.Parallel() // it mostly waits
 	s := dev(t)
 	var lines strings.Builder
@@ -244,6 +245,7 @@ func TestImportingAgainChangesNothing(t *testing.T) {
 // TestImportNamesWhatItsTopicsDoNotTake has an event that is too large among small ones, and topics that the engine would
 // not run on.
 func TestImportNamesWhatItsTopicsDoNotTake(t *testing.T) {
+	racetest.Skip(t)
 	t.Parallel() // it mostly waits
 	s := dev(t)
 	kafka, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers))
@@ -285,6 +287,7 @@ func balanceOf(t *testing.T, s *service, customer string) string {
 
 // TestOldHistoryIsRefusedByALiveSystem lets the wall clock tick first.
 func TestOldHistoryIsRefusedByALiveSystem(t *testing.T) {
+	racetest.Skip(t)
 	t.Parallel() // it mostly waits
 	s := dev(t, "--tick", "20ms")
 	now := time.Now().UTC().Format(time.RFC3339)
@@ -304,6 +307,7 @@ func TestOldHistoryIsRefusedByALiveSystem(t *testing.T) {
 
 // TestEventsAreImportedAsLateAsTheProgramTakesThem has a program that takes them thirty days late.
 func TestEventsAreImportedAsLateAsTheProgramTakesThem(t *testing.T) {
+	racetest.Skip(t)
 	t.Parallel() // it mostly waits
 	s := dev(t, "--program", write(t, "late.yaml", plainProgram+"late_events: {accept_within: 30 days}\n"))
 	ago := func(days int) string { return time.Now().UTC().AddDate(0, 0, -days).Format(time.RFC3339) }
@@ -373,7 +377,7 @@ func TestAnInterruptedHistoryGoesOn(t *testing.T) {
 	t.Parallel() // it mostly waits
 	s := dev(t, "--tick", "20ms")
 	var lines strings.Builder
-	days := racetest.Of(200, 80)
+	days := racetest.Of(200, 40)
 	for day := range days {
 		at := time.Date(1997, 3, 1+day, 15, 0, 0, 0, time.UTC).Format(time.RFC3339)
 		lines.WriteString(orderLine(fmt.Sprint(day), []string{"ann", "bob", "cid"}[day%3], at, fmt.Sprint(1000+10*day)))

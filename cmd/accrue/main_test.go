@@ -356,6 +356,7 @@ func TestAServerThatIsNotAccrueIsNotQuoted(t *testing.T) {
 }
 
 func TestARefusalSaysWhatToDoNext(t *testing.T) {
+	racetest.Skip(t)
 	for reason, want := range map[api.Reason]string{
 		api.ReasonUnknownCustomer:   "Check the id.",
 		api.ReasonErased:            "needs a new id",

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/accrue-loyalty/accrue/internal/embedded"
+	"github.com/accrue-loyalty/accrue/internal/racetest"
 )
 
 // broker is one without an engine.
@@ -82,6 +83,7 @@ func TestTopicsThatNothingUsesYetMayBeMissing(t *testing.T) {
 }
 
 func TestTopicsWithPartitionsThatTheLedgerLacksAreRefused(t *testing.T) {
+	racetest.Skip(t)
 	b := startBroker(t)
 	b.accrue("topics", "create", "--partitions", "2").want(t, 0)
 	b.accrue("program", "publish", "testdata/plain.yaml").want(t, 0)
