@@ -64,14 +64,16 @@ type CohortMonth struct {
 // definitions say what the figures of a report mean.
 func definitions(discount float64) map[string]string {
 	return map[string]string{
-		"month":         "the calendar month, in the program's timezone, of a customer's first order that counted",
-		"since":         "calendar months since then; 0 is the first month, and the last is the last in which anybody ordered or brought something back",
-		"active":        "customers with at least one order in the month",
-		"orders":        "orders that counted: one for each order id, without refused and stale ones; returned ones stay counted",
-		"revenue_minor": "lines less discounts, less what points paid, before tax and shipping, not below 0, by the order's time; other currencies at the program's rates",
-		"refunds_minor": "what came back by returns and cancellations, by their time",
-		"points":        "points earned by rules, by the event's time; those before the first order count in month 0",
-		"ltv_minor":     "(revenue − refunds) of this month and all before it ÷ customers of the cohort, to a hundredth",
+		"month":           "the calendar month, in the program's timezone, of a customer's first order that counted",
+		"customers":       "those whose first order was in that month, also where all of it came back",
+		"since":           "calendar months since then; 0 is the first month, and the last is the last in which anybody ordered or brought something back, which may not be over yet",
+		"active":          "customers with at least one order in the month",
+		"orders":          "orders that counted: one for each order id, without refused and stale ones; returned ones stay counted",
+		"revenue_minor":   "lines less discounts, less what points paid, before tax and shipping, not below 0, by the order's time; other currencies at the program's rates",
+		"refunds_minor":   "what came back by returns and cancellations, by their time; of a line at most what it cost, whatever was paid out",
+		"points":          "points earned by rules, also those that were taken back later, by the event's time; those before the first order count in month 0",
+		"points_redeemed": "points spent: redemptions that were confirmed, by the confirmation's time, also where they were given back later",
+		"ltv_minor":       "(revenue − refunds) of this month and all before it ÷ customers of the cohort, to a hundredth",
 		"ltv_discounted_minor": fmt.Sprintf("the same with each month's amount divided by (1 + %g)^(since ÷ 12)",
 			discount),
 	}
