@@ -133,6 +133,8 @@ type setter struct {
 	shown string
 	// filled says that an empty cell is an error.
 	filled bool
+	// names says that the text is a name that tells customers or events apart: a template is none where a column is empty.
+	names bool
 }
 
 type skip struct {
@@ -154,7 +156,7 @@ func (m *Map) plan(file string, s *Source, header []string) (*plan, error) {
 	for i := range fields {
 		f := &fields[i]
 		find := func(column string) (int, error) { return findColumn(file, header, f.name, column) }
-		set := setter{field: *f, filled: mustBeFilled(s.Event, f.name)}
+		set := setter{field: *f, filled: mustBeFilled(s.Event, f.name), names: f.name == "customer" || slices.Contains(needed(s.Event), f.name)}
 		if x, ok := s.Columns[f.name]; ok {
 			from, err := x.resolve(find)
 			if err != nil {

@@ -160,6 +160,11 @@ func (r *resolved) text(row []string) string {
 	return r.join(row, strconv.Itoa(r.counts[key]))
 }
 
+// lacks reports whether a column of a template is empty in a row.
+func (r *resolved) lacks(row []string) bool {
+	return slices.ContainsFunc(r.parts, func(p part) bool { return p.column >= 0 && strings.TrimSpace(row[p.column]) == "" })
+}
+
 // join returns a template's text with n for its {n}.
 func (r *resolved) join(row []string, n string) string {
 	var b strings.Builder

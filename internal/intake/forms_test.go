@@ -254,6 +254,26 @@ func TestAnOrderWithARowOfNobodyIsNotWhole(t *testing.T) {
 	}
 }
 
+// TestNamesMadeOfNothingAreNoNames keeps rows of different people, and different orders, from becoming one by the text that a
+// template has around an empty column.
+func TestNamesMadeOfNothingAreNoNames(t *testing.T) {
+	made := strings.NewReplacer("customer: c", "customer: 'web-{c}'", "order: o", "order: '{s}/{o}'").Replace(plain)
+	got := read(t, made, "c,o,t,a,s\nann,1,2026-01-01,1,7\n,2,2026-01-01,1,7\n,3,2026-01-01,1,7\nann,,2026-01-01,1,7\nann,,2026-01-01,2,7\n")
+	if len(got.Records) != 1 || len(got.Rejects) != 4 {
+		t.Fatalf("records %+v, rejects %+v", got.Records, got.Rejects)
+	}
+	if r := got.Rejects[0].Reason; r != `customer: is missing, which the map reads from "web-{c}"` {
+		t.Errorf("a row of nobody: %s", r)
+	}
+	if r := got.Rejects[2].Reason; r != `order: is missing, which the map reads from "{s}/{o}"` {
+		t.Errorf("a row of no order: %s", r)
+	}
+	got = read(t, "name: x\ntimezone: UTC\nevent: AccountRegistered\ncolumns: {customer: 'web-{c}', at: t}\n", "c,t\n,2026-01-01\n")
+	if len(got.Records) != 0 {
+		t.Errorf("an account of nobody: %+v", got.Records)
+	}
+}
+
 // TestTextInOtherEncodingsIsNotComparedForSkipping refuses rows of which nobody knows whether the map leaves them out.
 func TestTextInOtherEncodingsIsNotComparedForSkipping(t *testing.T) {
 	got := read(t, plain+"skip: {s: [gelöscht]}\n", "c,o,t,a,s\nann,1,2026-01-01,1,gel\xf6scht\nann,2,2026-01-01,1,gelöscht\nann,3,2026-01-01,1,\n\xf6,4,2026-01-01,1,\n")

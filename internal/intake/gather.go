@@ -129,6 +129,9 @@ func (g *gathering) readTexts(row []string) {
 		case s.from == nil:
 		case s.from.terms == nil:
 			text = strings.TrimSpace(s.from.text(row))
+			if s.names && s.from.lacks(row) {
+				text = "" // "shop-" would be one customer, made of all that nobody knows
+			}
 		case !s.field.line:
 			text = s.from.termTexts(row) // for later rows to agree with
 		}
