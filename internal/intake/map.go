@@ -71,6 +71,13 @@ func ParseMap(source []byte, exponents func(string) (int, bool)) (*Map, error) {
 	}
 	problems := m.checkTop()
 	for i := range m.Sources {
+		for j := range i {
+			if f := m.Sources[j].File; f == "" || f == "*" || f == m.Sources[i].File {
+				problems = append(problems, fmt.Errorf("sources[%d]: reads nothing, because sources[%d] is about the same files: "+
+					"what is in one file for both, import under two names, such as a link to it", i, j))
+				break
+			}
+		}
 		for _, p := range m.Sources[i].check(m) {
 			if len(m.Sources) > 1 {
 				p = fmt.Errorf("sources[%d]: %w", i, p)

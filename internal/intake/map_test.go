@@ -246,6 +246,8 @@ func TestBadMapsAreRefused(t *testing.T) {
 		{"a list of columns", head + "columns: [c]\n", "line 5: this is not what a map has there"},
 		{"the machine's timezone", strings.Replace(columns, "Europe/Berlin", "Local", 1), `"Local" is not in the zone database`},
 		{"skip beside sources", "name: x\nskip: {o: [a]}\nsources: [{event: OrderPlaced}]\n", "skip at its top level, not both"},
+		{"a source after one of the same files", "name: x\nsources: [{file: 's*', event: OrderPlaced}, {file: 's*', event: OrderReturned}]\n", "sources[1]: reads nothing, because sources[0] is about the same files"},
+		{"a source after one of all files", "name: x\nsources: [{event: OrderPlaced}, {file: 's*', event: OrderReturned}]\n", "sources[1]: reads nothing"},
 		{"letters of a time", columns + "time: DD.MM.YYY hh:mm\n", `time: "DD.MM.YYY hh:mm" is no form of times: want YYYY or YY, MM and DD`},
 		{"the month as minutes", columns + "time: DD.MM.YYYY HH:MM\n", "mm (minutes)"},
 		{"hours twice", columns + "time: DD.MM.YYYY hh:HH\n", "each once"},
