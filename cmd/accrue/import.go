@@ -60,19 +60,26 @@ A map says how a shop's CSV becomes events (examples/ has two):
   thousands: "."               # between groups of three digits, where there is something
   time: DD.MM.YYYY hh:mm:ss    # the form of times, if not 2026-11-22 10:00; hh or HH are 24 hours, mm minutes;
                                # M/D/YYYY h:mm AM takes one digit or two, Z at the end is an offset;
+                               # MMM is Nov, MMMM November, in English;
                                # or epoch seconds, or epoch milliseconds
   event: OrderPlaced
   columns:                     # what a field of the event is read from:
     customer: customer_no      # a column,
     order: "{shop}-{date}-{n}" # columns in braces with text between; {n} numbers rows of which the rest is the same,
+                               # and a customer or order with an empty column is none,
     amount: {sum: [paid, -off]}  # or columns that are added up, or taken away ({sum: [-off]} turns its sign around),
                                # or multiplied and rounded once, half a cent up: {product: [quantity, price]}
     at: date
   constants: {channel: WEB}    # fields that are the same in all rows
-  skip: {status: [void, "X*"]} # rows that are left out: those with one of these texts in the column, or that begin so
+  skip: {status: [void, "X*"]} # rows that are left out: those with one of these texts in the column, or that begin so;
+                               # "" is an empty one
+
+The amount of an order is a row's own: a total that is in each row of its order would count as often. Each row has all
+that an event needs: what a shop exports in several tables, such as orders and their items, is joined before.
 
 A map for several kinds of files has sources instead of event, columns, constants and skip: a list of them, each with the
-names of its files, as in {file: "orders*.csv", event: OrderPlaced, columns: {…}}.
+names of its files, as in {file: "orders*.csv", event: OrderPlaced, columns: {…}}. A file is read by the first that names it;
+one with sales and returns is imported under two names, such as a link to it, each kind skipping the other's rows.
 
 A running system takes events as late as the program does (late_events; any age, where it sets none). When some would be
 stale by its clock nothing is published, unless they were decided before: then they change nothing. Nor is anything when

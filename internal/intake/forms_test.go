@@ -42,6 +42,9 @@ func TestTimesAsShopsExportThem(t *testing.T) {
 		{"__YYYY_MM__D", "__2024_01__2", "2024-01-02T05:00:00.000Z"},
 		{"YYYY_M_D", "2024_1- 2", "no time"},
 		{"ss, DD.MM.YYYY hh:mm", "\"09, 02.01.2024 08:05\"", "2024-01-02T13:05:09.000Z"},
+		{"DD-MMM-YYYY hh:mm", "05-JAN-2026 10:00", "2026-01-05T15:00:00.000Z"},
+		{"MMMM D, YYYY h:mm AM", "\"July 1, 2026 9:05 pm\"", "2026-07-02T01:05:00.000Z"},
+		{"DD-MMM-YYYY", "05-Mai-2026", "no time"},
 		{"epoch seconds", "1700000000", "2023-11-14T22:13:20.000Z"},
 		{"epoch seconds", "1700000000123", "no time in epoch seconds"},
 		{"epoch milliseconds", "1700000000123", "2023-11-14T22:13:20.123Z"},
@@ -58,7 +61,7 @@ func TestTimesAsShopsExportThem(t *testing.T) {
 			t.Errorf("%s by %q: %s, want %s", c.text, c.form, got.Rejects[0].Reason, c.want)
 		}
 	}
-	for _, form := range []string{"M/D", "M/D/YYYY mm", "M/D/YYYY AM", "M/M/YYYY", "Z YYYY-MM-DD", "YYYY-MM-DD Zh", "epoch", "YYYY-Mo-DD", "ÄYYYY-MM-DD", "YYYYMD", "YYYY-MM-DD hmm", "hh:mm:ss.DD.MM.YYYY"} {
+	for _, form := range []string{"M/D", "M/D/YYYY mm", "M/D/YYYY AM", "M/M/YYYY", "Z YYYY-MM-DD", "YYYY-MM-DD Zh", "epoch", "YYYY-Mo-DD", "YYYY-MMMMM-DD", "DD MMM YYYY MM", "ÄYYYY-MM-DD", "YYYYMD", "YYYY-MM-DD hmm", "hh:mm:ss.DD.MM.YYYY"} {
 		if _, err := tryRead(plain+"time: "+form+"\n", "c,o,t,a\n"); err == nil || !strings.Contains(err.Error(), "is no form of times") {
 			t.Errorf("form %q: %v", form, err)
 		}
@@ -71,7 +74,7 @@ func TestFormsReadWhatTheyWrite(t *testing.T) {
 	accepted := 0
 	rapid.Check(t, func(t *rapid.T) {
 		one := func(name string, of ...string) string { return rapid.SampledFrom(of).Draw(t, name) }
-		parts := []string{one("year", "YYYY", "YY"), one("month", "MM", "M"), one("day", "DD", "D")}
+		parts := []string{one("year", "YYYY", "YY"), one("month", "MM", "M", "MMM", "MMMM"), one("day", "DD", "D")}
 		more := []string{one("hour", "hh", "HH", "h", "H"), "mm", "ss"}
 		precision := rapid.IntRange(0, 3).Draw(t, "precision")
 		parts = append(parts, more[:precision]...)
@@ -127,7 +130,7 @@ func written(parts []string, part string, at time.Time) string {
 	case "T":
 		return "T"
 	default:
-		return at.Format(map[string]string{"YYYY": "2006", "YY": "06", "MM": "01", "M": "1", "DD": "02", "D": "2", "mm": "04", "ss": "05", "AM": "PM"}[part])
+		return at.Format(map[string]string{"YYYY": "2006", "YY": "06", "MM": "01", "M": "1", "MMM": "Jan", "MMMM": "January", "DD": "02", "D": "2", "mm": "04", "ss": "05", "AM": "PM"}[part])
 	}
 }
 

@@ -30,7 +30,8 @@ var epochs = map[string]func(int64) time.Time{
 
 // timeParts are the letters of a form, with Go's and with what they stand for; a single one takes one digit or two.
 var timeParts = map[string]struct{ layout, part string }{
-	"YYYY": {"2006", "year"}, "YY": {"06", "year"}, "MM": {"01", "month"}, "M": {"1", "month"}, "DD": {"02", "day"}, "D": {"2", "day"},
+	"YYYY": {"2006", "year"}, "YY": {"06", "year"},
+	"MM": {"01", "month"}, "M": {"1", "month"}, "MMM": {"Jan", "month"}, "MMMM": {"January", "month"}, "DD": {"02", "day"}, "D": {"2", "day"},
 	"HH": {"15", "hour"}, "hh": {"15", "hour"}, "H": {"15", "hour"}, "h": {"15", "hour"}, "mm": {"04", "minute"}, "ss": {"05", "second"},
 	"AM": {"PM", "half"}, "T": {"T", "T"}, "Z": {"", "offset"},
 }
@@ -73,7 +74,7 @@ func formOf(form string) (timeForm, error) {
 	}
 	if !good || !seen["year"] || !seen["month"] || !seen["day"] {
 		return timeForm{}, fmt.Errorf("time: %q is no form of times: want YYYY or YY, MM and DD, then hh or HH (24 hours, 12 with AM after it), mm (minutes) and ss as far as there are any, "+
-			"and Z at the end for an offset, each once, with signs, spaces or T between them, and no point or comma between ss and a number; M, D and h take one digit or two, so that no number follows at once; or epoch seconds, or epoch milliseconds", form)
+			"and Z at the end for an offset, each once, with signs, spaces or T between them, and no point or comma between ss and a number; M, D and h take one digit or two, so that no number follows at once; MMM is Nov, MMMM November; or epoch seconds, or epoch milliseconds", form)
 	}
 	l := layout.String()
 	if seen["half"] {
