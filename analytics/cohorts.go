@@ -1,6 +1,7 @@
 package analytics
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -107,6 +108,9 @@ func ReadCohorts(ctx context.Context, src *Source, cfg CohortConfig) (*Cohorts, 
 			return nil, err
 		}
 	}
+	if err := all.settle(); err != nil {
+		return nil, err
+	}
 	c := &Cohorts{
 		Currency: cfg.Currency, Decimals: cfg.Decimals, Timezone: cfg.Location.String(), Discount: cfg.Discount,
 		Definitions: definitions(cfg.Discount), Ledger: ends,
@@ -132,8 +136,11 @@ type tallies struct {
 	mu          sync.Mutex
 	byPartition map[int32]*tally
 
-	// After resolve: where merged accounts ended, and what came back of orders, by the customer who has them now.
+	// After resolve: where merged accounts ended, which an account took over, which had to do with merges, and what came back
+	// of orders, by the account that had them then and their name in it.
 	merged map[string]string
+	took   map[string][]string
+	family map[string]bool
 	back   map[orderKey][]comeback
 }
 
@@ -150,17 +157,18 @@ func (a *tallies) of(partition int32) *tally {
 
 // resolve brings together what crosses partitions: merges.
 func (a *tallies) resolve() {
-	a.merged = map[string]string{}
+	a.merged, a.took, a.family = map[string]string{}, map[string][]string{}, map[string]bool{}
 	for _, t := range a.byPartition {
 		maps.Copy(a.merged, t.merged)
+		maps.Copy(a.took, t.took)
+	}
+	for ended, into := range a.merged {
+		a.family[ended], a.family[into] = true, true
 	}
 	a.back = map[orderKey][]comeback{}
 	waited := map[waitKey]events.Instant{}
 	for _, t := range a.byPartition {
-		for key, list := range t.back {
-			key.customer = a.root(key.customer)
-			a.back[key] = append(a.back[key], list...)
-		}
+		maps.Copy(a.back, t.back) // an account is in one partition
 		for key, at := range t.waited {
 			key.customer = a.root(key.customer)
 			if have, ok := waited[key]; !ok || at < have {
@@ -170,12 +178,17 @@ func (a *tallies) resolve() {
 	}
 	for key, list := range a.back {
 		for i, c := range list {
-			if at, ok := waited[waitKey{key, c.id}]; ok && c.waited {
+			if at, ok := waited[waitKey{orderKey{a.root(key.customer), key.order}, c.id}]; ok && c.waited {
 				list[i].at = at
 			}
 		}
-		slices.SortStableFunc(list, func(x, y comeback) int { return int(x.at - y.at) })
+		inOrder(list)
 	}
+}
+
+// inOrder sorts what came back by its time.
+func inOrder(list []comeback) {
+	slices.SortStableFunc(list, func(x, y comeback) int { return cmp.Compare(x.at, y.at) })
 }
 
 // root follows merges to the account that survived. Accounts merge once, so the chain ends.
@@ -209,8 +222,12 @@ func (a *tallies) record(codec *schemas.Codec, partition int32, topic schemas.To
 	if !ok {
 		return fmt.Errorf("the ledger says that this %s is an order that counted", e.EventType())
 	}
-	customer := a.root(string(rec.Key))
-	return t.order(customer, o, t.rates[place{string(topic), rec.Offset}], a.back[orderKey{customer, o.Order}])
+	h := held{string(rec.Key), o, t.rates[place{string(topic), rec.Offset}]}
+	if a.family[h.account] {
+		t.held = append(t.held, h)
+		return nil
+	}
+	return t.order(h.account, o, h.rate, a.back[orderKey{h.account, o.Order}])
 }
 
 // table makes the cohorts, oldest first, each with all months up to the last one in which anybody ordered or

@@ -224,6 +224,37 @@ func TestWhatWaitedForItsOrderIsInTheMonthItCameBack(t *testing.T) {
 	}
 }
 
+// Bob and Cid both have an order 1 when Bob is merged into Cid, who calls Bob's 1@bob from then on.
+func TestRefundsOfMergedCustomersAreOfTheirOwnOrders(t *testing.T) {
+	w := newWorld(t)
+	returned := func(customer, order, id, at string, lines ...events.ReturnLine) {
+		w.decision(events.Decision{Cause: events.Cause{Topic: "returns"}, Customer: customer, Result: events.Applied,
+			Facts: events.Facts{Type: events.TypeOrderReturned, At: instant(t, at), Returns: []events.ReturnFact{{Order: order, Return: id, Whole: lines == nil, Lines: lines}}}})
+	}
+	w.accept(w.order("bob", "1", "2026-01-10T10:00:00Z", 1000, 0), "", 0)
+	w.accept(w.order("bob", "2", "2026-01-10T10:00:00Z", 100, 0), "", 0)
+	cids := w.order("cid", "1", "2026-01-10T10:00:00Z", 5000, 0)
+	cids.ID = "other"
+	w.accept(cids, "", 0)
+	returned("bob", "1", "r1", "2026-01-11T10:00:00Z", events.ReturnLine{Line: 0, Amount: 700})
+	w.decision(events.Decision{Cause: events.Cause{Topic: "crm"}, Customer: "bob", Result: events.Applied, Facts: events.Facts{Type: events.TypeAccountsMerged, MergedInto: "cid"}})
+	w.decision(events.Decision{Cause: events.Cause{Topic: "transfers"}, Customer: "cid", Result: events.Applied,
+		Facts: events.Facts{Type: events.TypeMergeCredited, At: cids.At, Merged: []byte{1}, References: []events.Reference{{Kind: events.TypeMergeCredited, ID: "bob"}}}})
+	returned("cid", "1@bob", "r2", "2026-02-12T10:00:00Z")
+	returned("cid", "2", "r3", "2026-03-13T10:00:00Z")
+	returned("cid", "1", "r4", "2026-04-14T10:00:00Z", events.ReturnLine{Line: 1, Amount: 40})
+
+	c := w.cohorts()[0]
+	if c.Customers != 1 || c.Months[0].Orders != 3 || c.Months[0].Revenue != 12200 {
+		t.Errorf("cohort %+v, want one customer with three orders", c)
+	}
+	for since, want := range []events.Money{700, 1300, 200, 40} {
+		if got := c.Months[since].Refunds; got != want {
+			t.Errorf("refunds of month %d are %d, want %d", since, got, want)
+		}
+	}
+}
+
 // 100,000,000 rupiah with 20,000,000 off: one of the two lines comes back.
 func TestRefundsOfLargeOrders(t *testing.T) {
 	w := newWorld(t)

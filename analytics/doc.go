@@ -5,6 +5,6 @@
 // ledger says which orders counted, and each is counted once: a repeated, refused or stale order event has a decision
 // that says so. What the orders were worth comes from the order events themselves.
 //
-// Reading the source: replay.go (topics to their end), tally.go (what one partition's customers did), cohorts.go (the
-// table), heatmap.go (the picture).
+// Reading the source: replay.go (topics to their end), tally.go (what one partition's customers did), merges.go (orders of
+// merged customers), cohorts.go (the table), heatmap.go (the picture).
 package analytics

@@ -53,6 +53,9 @@ type tally struct {
 	back    map[orderKey][]comeback
 	waited  map[waitKey]events.Instant
 	merged  map[string]string
+	took    map[string][]string
+	// held are orders of accounts that had to do with merges.
+	held []held
 }
 
 type place struct {
@@ -86,6 +89,7 @@ func newTally(monthOf func(events.Instant) month) *tally {
 		back:      map[orderKey][]comeback{},
 		waited:    map[waitKey]events.Instant{},
 		merged:    map[string]string{},
+		took:      map[string][]string{},
 	}
 }
 
@@ -132,6 +136,13 @@ func (t *tally) decision(d *events.Decision) error {
 	}
 	if f.MergedInto != "" {
 		t.merged[d.Customer] = f.MergedInto
+	}
+	if f.Merged != nil {
+		for _, ref := range f.References {
+			if ref.Kind == events.TypeMergeCredited {
+				t.took[d.Customer] = append(t.took[d.Customer], ref.ID)
+			}
+		}
 	}
 	var earned, redeemed events.Points
 	for i := range d.Entries {
