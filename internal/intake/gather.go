@@ -282,6 +282,9 @@ func (g *gathering) finish() *Contents {
 				h.ID = g.plan.m.eventID(now.event)
 			}
 			err := events.ValidateNew(now.event)
+			if err == nil {
+				err = now.repeated(g.plan.noun())
+			}
 			if err == nil && g.check != nil {
 				err = g.check(now.event, now.first())
 			}

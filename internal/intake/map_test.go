@@ -159,6 +159,33 @@ func TestUTF16IsSaid(t *testing.T) {
 	}
 }
 
+// Monthly exports that overlap, one after the other in a file, have some orders twice.
+func TestAnOrderThatIsThereTwiceIsRejected(t *testing.T) {
+	ann, bob := "ann,1,2026-01-01,5,a\nann,1,2026-01-01,7,\"b\n\"\n", "bob,2,2026-01-01,1,a\n"
+	for name, c := range map[string]struct {
+		rows  string
+		lines int // of ann's order; 0: it is rejected
+	}{
+		"with another between":    {ann + bob + ann, 0},
+		"after one another":       {ann + ann + bob, 4},
+		"with more the next time": {ann + bob + ann + "ann,1,2026-01-01,5,a\n", 5},
+		"a single row":            {"ann,1,2026-01-01,5,a\n" + bob + "ann,1,2026-01-01,5,a\n", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := read(t, columns, "c,o,t,a,s\n"+c.rows)
+			if c.lines == 0 {
+				if len(got.Records) != 1 || len(got.Rejects) != 4 || got.Rejects[0].Reason != "the rows of this order are there again from line 6 on: take out what the file has twice" {
+					t.Errorf("records %+v, rejects %+v", got.Records, got.Rejects)
+				}
+				return
+			}
+			if len(got.Rejects) != 0 || len(got.Records[0].Event.(*events.OrderPlaced).Lines) != c.lines {
+				t.Errorf("records %+v, rejects %+v; want %d lines", got.Records, got.Rejects, c.lines)
+			}
+		})
+	}
+}
+
 func TestBadRowsAreNamed(t *testing.T) {
 	cases := []struct{ name, row, want string }{
 		{"amount", "ann,1,2026-01-01,1.2.3,x", `amount (a): "1.2.3" is no amount of money`},
