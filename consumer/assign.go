@@ -40,7 +40,7 @@ func (w *worker) assigned(ctx context.Context, offsets map[string]map[int32]kgo.
 	taken := make(chan *partition, len(ids))
 	var again atomic.Bool
 	for id := range ids {
-		tenure := w.e.begin(id, w)
+		tenure := w.e.begin(id, w, generation)
 		g.Go(func() error {
 			if err := w.e.hold(taking, id); err != nil {
 				return err
@@ -83,7 +83,7 @@ func (w *worker) assigned(ctx context.Context, offsets map[string]map[int32]kgo.
 			}
 			start[p.names[t]][p.id] = kgo.NewOffset().At(at)
 		}
-		p.tenure.run(generation)
+		p.tenure.run()
 		w.e.cfg.Log.Info("partition taken over", "partition", p.id, "worker", w.n, "ledger", p.now.position.Ledger, "clock", p.now.clock.at.String())
 	}
 	return start, nil
@@ -132,8 +132,8 @@ func (w *worker) drop(ids map[int32]bool) {
 	}
 }
 
-// dropStale gives up partitions of an earlier generation of the group. The client does not tell of every loss: not of a
-// second one before the next transaction's end.
+// dropStale gives up partitions of an earlier generation of the group, also those whose taking over was cut short or did
+// not work. The client does not tell of every loss: not of a second one before the next transaction's end.
 func (w *worker) dropStale() {
 	_, now := w.session.Client().GroupMetadata()
 	stale := make(map[int32]bool)
@@ -147,13 +147,14 @@ func (w *worker) dropStale() {
 	if len(stale) > 0 {
 		w.drop(stale)
 	}
+	w.e.endStale(w, now)
 }
 
-// begin notes that the worker takes a partition over.
-func (e *Engine) begin(id int32, w *worker) *tenure {
+// begin notes that the worker takes a partition over, in a generation of the group.
+func (e *Engine) begin(id int32, w *worker, generation int32) *tenure {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	t := &tenure{worker: w, status: PartitionStatus{Partition: id, Phase: Restoring}}
+	t := &tenure{worker: w, generation: generation, status: PartitionStatus{Partition: id, Phase: Restoring}}
 	e.owned[id] = t
 	return t
 }
@@ -168,6 +169,23 @@ func (e *Engine) end(id int32, w *worker) {
 	}
 	e.mu.Unlock()
 	if mine {
+		e.waiters.lost(id)
+	}
+}
+
+// endStale notes that the worker no longer owns what the group gave it in another generation than the given one. It may be
+// taking partitions over in this one.
+func (e *Engine) endStale(w *worker, generation int32) {
+	var ended []int32
+	e.mu.Lock()
+	for id, t := range e.owned {
+		if t.worker == w && t.generation != generation {
+			delete(e.owned, id)
+			ended = append(ended, id)
+		}
+	}
+	e.mu.Unlock()
+	for _, id := range ended {
 		e.waiters.lost(id)
 	}
 }

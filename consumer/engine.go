@@ -169,11 +169,11 @@ func (e *Engine) programsErr() error {
 // tenure is this instance's time as the owner of a partition, as everyone but its worker sees it.
 type tenure struct {
 	worker *worker
+	// generation is the group's in which the partition was given to the worker.
+	generation int32
 
 	mu     sync.Mutex
 	status PartitionStatus
-	// generation is the group's in which the partition was taken over.
-	generation int32
 	// lease and ticksWaiting are what the wall clock must know before it sends a tick.
 	lease        clockLog
 	ticksWaiting int
@@ -246,10 +246,10 @@ func (t *tenure) set(fn func(*PartitionStatus)) {
 }
 
 // run notes that the partition has been taken over.
-func (t *tenure) run(generation int32) {
+func (t *tenure) run() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.status.Phase, t.generation = Running, generation
+	t.status.Phase = Running
 }
 
 // running reports whether the partition has been taken over, and in which of the group's generations.
