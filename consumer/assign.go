@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/accrue-loyalty/accrue/projector"
 	"github.com/accrue-loyalty/accrue/state"
 )
 
@@ -209,16 +210,10 @@ func (w *worker) takeOver(ctx context.Context, id int32, tenure *tenure, committ
 		return nil, fmt.Errorf("%w: the ledger has %d partitions, and some input topic has got more: what is there is not decided, and customers' records are on other partitions than before: `accrue topics check` names the topic",
 			errStopped, e.partitions)
 	}
-	store, err := e.openState(id)
+	programs := e.cfg.Programs.history.Load()
+	store, fresh, err := e.restore(ctx, id, tenure)
 	if err != nil {
 		return nil, err
-	}
-	programs, fresh := e.cfg.Programs.history.Load(), store.Position().Ledger == 0
-	err = e.projector.Restore(ctx, store, func(position, end int64) {
-		tenure.set(func(s *PartitionStatus) { s.Ledger, s.End = position, end })
-	})
-	if err != nil {
-		return nil, fmt.Errorf("restoring from the ledger: %w", err)
 	}
 	p := &partition{
 		e: e, id: id, store: store, tenure: tenure,
@@ -237,6 +232,31 @@ func (w *worker) takeOver(ctx context.Context, id int32, tenure *tenure, committ
 		return nil, err
 	}
 	return p, nil
+}
+
+// restore opens a partition's state and restores it to the end of the ledger. fresh says that the folder had nothing of it.
+//
+// A broker may take back a commit that it has confirmed: see [Client.endUnmarked] for how its markers get lost. Where the
+// worker had begun its next transaction by then, the end of that one ends both. Who reads the ledger has not seen the
+// decisions, so they are forgotten, and their causes are decided anew.
+func (e *Engine) restore(ctx context.Context, id int32, tenure *tenure) (store *state.Partition, fresh bool, err error) {
+	if store, err = e.openState(id); err != nil {
+		return nil, false, err
+	}
+	fresh = store.Position().Ledger == 0
+	err = e.projector.Restore(ctx, store, func(position, end int64) {
+		tenure.set(func(s *PartitionStatus) { s.Ledger, s.End = position, end })
+	})
+	if errors.Is(err, projector.ErrTakenBack) {
+		e.cfg.Log.Error("a broker took back what it had confirmed, and what may have been answered for; the partition's state is rebuilt from the ledger, and that is decided anew", "partition", id, "error", err)
+		if err = e.cfg.Store.Drop(id); err == nil {
+			return e.restore(ctx, id, tenure)
+		}
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("restoring from the ledger: %w", err)
+	}
+	return store, fresh, nil
 }
 
 // openState opens a partition's state. State that broke is dropped: the ledger has it all.

@@ -192,6 +192,81 @@ func TestAFolderWhoseLastRecordIsHiddenIsNotRefused(t *testing.T) {
 	w.audit()
 }
 
+// TestWhatABrokerTookBackIsForgotten starts on a folder that reflects a decision which the brokers confirmed and then aborted.
+func TestWhatABrokerTookBackIsForgotten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.publish(plainProgram)
+	i := w.start("one", "", oneWorker)
+	w.send(order("c", "o", t0, 1000))
+	w.decided()
+	i.settled()
+	part, err := i.store.Partition(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := part.Position().Clone()
+	i.stop()
+
+	d := w.ledger(0)[0]
+	d.Cause.Offset, d.Cause.Event, d.Chain = 1, "e-p", at.Chain
+	d.Result, d.Entries, d.Facts = events.Nothing, nil, events.Facts{Type: events.TypeSessionOpened}
+	rec := w.takenBack(&d)
+	store, err := state.Open(state.DefaultConfig(i.dir), testLog(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if part, err = store.Partition(0); err != nil {
+		t.Fatal(err)
+	}
+	b := part.Begin()
+	if err := b.Fold(&d); err != nil {
+		t.Fatal(err)
+	}
+	projector.Advance(&at, &d)
+	at.Ledger, at.Chain = rec.Offset+1, sha256.Sum256(rec.Value)
+	if err := b.Commit(at, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	i = w.start("one", i.dir, oneWorker)
+	eventually(t, "the engine runs", func() bool { return running(i, 1) })
+	w.send(order("c", "p", t0+day, 1000))
+	w.decided()
+	if got := i.active("c"); got != 20 {
+		t.Errorf("the customer has %d points, want 20", got)
+	}
+	w.audit()
+}
+
+// takenBack writes a decision to the ledger in a transaction that is aborted.
+func (w *world) takenBack(d *events.Decision) *kgo.Record {
+	w.t.Helper()
+	value, err := w.codec.AppendDecision(nil, d)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	cl, err := kgo.NewClient(kgo.SeedBrokers(w.brokers...), kgo.TransactionalID("other"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer cl.Close()
+	if err := cl.BeginTransaction(); err != nil {
+		w.t.Fatal(err)
+	}
+	rec := &kgo.Record{Topic: schemas.TopicLedger.Name(w.prefix), Partition: d.Partition, Value: value}
+	if err := cl.ProduceSync(w.ctx(), rec).FirstErr(); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := cl.EndTransaction(w.ctx(), kgo.TryAbort); err != nil {
+		w.t.Fatal(err)
+	}
+	return rec
+}
+
 // forge writes the ledger of one world to another, with one record changed, and its inputs.
 func (w *world) forge(change func(offset int, d *events.Decision)) *world {
 	w.t.Helper()

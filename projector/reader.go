@@ -116,9 +116,18 @@ func (r *Reader) Read(ctx context.Context, topic string, partition int32, from, 
 // Fetch returns what one fetch from the offset at answers, of about bytesMax. The chunk is empty, with Next == at, when
 // nothing came within a short wait. Errors that pass by themselves (a leader that moved) are waited out.
 func (r *Reader) Fetch(ctx context.Context, topic string, partition int32, at int64, bytesMax int32) (Chunk, error) {
+	return r.fetch(ctx, topic, partition, at, bytesMax, kgo.ReadCommitted())
+}
+
+// FetchEnded is Fetch with the records of aborted transactions too; of those that are open it has none either.
+func (r *Reader) FetchEnded(ctx context.Context, topic string, partition int32, at int64, bytesMax int32) (Chunk, error) {
+	return r.fetch(ctx, topic, partition, at, bytesMax, kgo.ReadUncommitted())
+}
+
+func (r *Reader) fetch(ctx context.Context, topic string, partition int32, at int64, bytesMax int32, keep kgo.IsolationLevel) (Chunk, error) {
 	var c Chunk
 	err := r.persist(ctx, topic, func() (err error) {
-		c, err = r.fetchOnce(ctx, topic, partition, at, bytesMax)
+		c, err = r.fetchOnce(ctx, topic, partition, at, bytesMax, keep)
 		return err
 	})
 	if err != nil {
@@ -151,7 +160,7 @@ func (r *Reader) persist(ctx context.Context, topic string, fn func() error) err
 	}
 }
 
-func (r *Reader) fetchOnce(ctx context.Context, topic string, partition int32, at int64, bytesMax int32) (Chunk, error) {
+func (r *Reader) fetchOnce(ctx context.Context, topic string, partition int32, at int64, bytesMax int32, keep kgo.IsolationLevel) (Chunk, error) {
 	place, err := r.place(ctx, topic)
 	if err != nil {
 		return Chunk{}, away(err)
@@ -191,10 +200,10 @@ func (r *Reader) fetchOnce(ctx context.Context, topic string, partition int32, a
 	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
 		return Chunk{Next: at}, nil
 	}
-	return r.parse(topic, &resp.Topics[0].Partitions[0], at)
+	return r.parse(topic, &resp.Topics[0].Partitions[0], at, keep)
 }
 
-func (r *Reader) parse(topic string, rp *kmsg.FetchResponseTopicPartition, at int64) (Chunk, error) {
+func (r *Reader) parse(topic string, rp *kmsg.FetchResponseTopicPartition, at int64, keep kgo.IsolationLevel) (Chunk, error) {
 	if err := kerr.ErrorForCode(rp.ErrorCode); err != nil {
 		if errors.Is(err, kerr.OffsetOutOfRange) {
 			return Chunk{}, ErrOutOfRange
@@ -204,7 +213,7 @@ func (r *Reader) parse(topic string, rp *kmsg.FetchResponseTopicPartition, at in
 	fp, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
 		KeepControlRecords: true,
 		Offset:             at,
-		IsolationLevel:     kgo.ReadCommitted(),
+		IsolationLevel:     keep,
 		Topic:              topic,
 		Partition:          rp.Partition,
 	}, rp, r.decompress, nil)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -17,6 +18,9 @@ var (
 	// ErrOtherLedger means that the state's folder does not belong to this ledger: it reflects records that the ledger
 	// lacks or has otherwise.
 	ErrOtherLedger = errors.New("the state was folded from another ledger")
+	// ErrTakenBack means that the last transaction that the state reflects was aborted, although the brokers had confirmed
+	// its commit. The ledger is right; the state must be dropped.
+	ErrTakenBack = errors.New("a commit of the ledger was taken back")
 	// ErrLedgerCut means that retention has deleted records of the ledger which the state does not reflect.
 	ErrLedgerCut = errors.New("the ledger lacks its beginning")
 )
@@ -67,19 +71,25 @@ func (p *Projector) checkBelongs(ctx context.Context, partition int32, at *state
 	// Markers reach the ledger after the commit was answered, and a transaction of somebody else may be open before it:
 	// the record may not be readable yet.
 	found := false
+	isLast := func(rec *kgo.Record) bool {
+		return rec.Offset == at.Ledger-1 && sha256.Sum256(rec.Value) == at.Chain
+	}
 	err := p.reader.Read(ctx, p.topic, partition, at.Ledger-1, at.Ledger, func(c Chunk) error {
-		for _, rec := range c.Records {
-			found = rec.Offset == at.Ledger-1 && sha256.Sum256(rec.Value) == at.Chain
-		}
+		found = found || slices.ContainsFunc(c.Records, isLast)
 		return nil
 	})
-	if err != nil {
+	if err != nil || found {
 		return err
 	}
-	if !found {
+	c, err := p.reader.FetchEnded(ctx, p.topic, partition, at.Ledger-1, decisionBytes)
+	switch {
+	case err != nil:
+		return err
+	case slices.ContainsFunc(c.Records, isLast):
+		return fmt.Errorf("%w: the record at %s-%d@%d, which was folded last, is there, but aborted", ErrTakenBack, p.topic, partition, at.Ledger-1)
+	default:
 		return fmt.Errorf("%w: the record at %s-%d@%d is not the one that was folded last; delete the state's folder to rebuild it, if this is the right cluster", ErrOtherLedger, p.topic, partition, at.Ledger-1)
 	}
-	return nil
 }
 
 // folding is a restore under way.
