@@ -82,6 +82,8 @@ func (p *Partition) Stats() Stats {
 		return s
 	}
 	s.DiskBytes, s.MemTableBytes, s.LogBytes = m.DiskSpaceUsage(), m.MemTable.Size, m.WAL.Size
+	// Pebble has what the log that is being written took when it was begun.
+	s.DiskBytes += max(m.WAL.Size, m.WAL.PhysicalSize) - m.WAL.PhysicalSize
 	s.ReadAmplification, s.CompactionDebtBytes = m.ReadAmp(), m.Compact.EstimatedDebt
 	s.CompactionsTotal = m.Compact.Count
 	total := m.Total()
