@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
@@ -66,6 +68,22 @@ func (e *Engine) awaitName(ctx context.Context) error {
 		sleep(ctx, namePause)
 	}
 	return ctx.Err()
+}
+
+// placeTaken reports whether another process has this worker's place in the group, and lives. A coordinator that is started
+// anew may take up what it knew of the group long ago, and fence us for a member that died since: that one leaves the group
+// when its session runs out.
+func (w *worker) placeTaken(ctx context.Context) bool {
+	for began := time.Now(); ctx.Err() == nil; sleep(ctx, namePause) {
+		members, err := w.e.client.members(ctx)
+		taken := slices.ContainsFunc(members, func(m kadm.DescribedGroupMember) bool {
+			return m.InstanceID != nil && *m.InstanceID == w.memberID()
+		})
+		if over := time.Since(began) > w.e.client.cfg.SessionTimeout+nameGrace; over || err == nil && !taken {
+			return taken
+		}
+	}
+	return false
 }
 
 const (

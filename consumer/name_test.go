@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/events"
 )
@@ -140,4 +142,35 @@ func TestOfTwoInstancesOnCopiesOfAFolderOneEnds(t *testing.T) {
 	if got := rest.active(customers(1)[0]); got != 20 {
 		t.Errorf("it has decided %d points, want 20", got)
 	}
+}
+
+// A coordinator that has forgotten who took whose place fences a member for one that is dead.
+func TestAnInstanceWhosePlaceADeadOneHasGoesOn(t *testing.T) {
+	t.Parallel() // it mostly waits
+	w := newWorld(t, 2)
+	w.publish(plainProgram)
+	i := w.start("one", "", oneWorker)
+	eventually(t, "the engine runs", func() bool { return running(i, 2) })
+
+	group := w.prefix + "engine"
+	described, err := w.admin.DescribeGroups(w.ctx(), group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := kmsg.NewPtrJoinGroupRequest()
+	dead.Group, dead.InstanceID = group, described[group].Members[0].InstanceID
+	dead.SessionTimeoutMillis, dead.RebalanceTimeoutMillis = 6000, 6000
+	dead.ProtocolType = "consumer"
+	protocol := kmsg.NewJoinGroupRequestProtocol()
+	protocol.Name = "range"
+	dead.Protocols = append(dead.Protocols, protocol)
+	if _, err := dead.RequestWith(w.ctx(), w.producer); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the engine hears of it", func() bool { return !running(i, 2) })
+
+	eventually(t, "the engine runs again", func() bool { return running(i, 2) })
+	w.send(orders(customers(20), t0, 1000)...)
+	w.decided()
+	w.audit()
 }

@@ -77,7 +77,7 @@ func (w *worker) run(ctx context.Context) (ended error) {
 		if hopeless(err) {
 			return err
 		}
-		if errors.Is(err, kerr.FencedInstanceID) {
+		if errors.Is(err, kerr.FencedInstanceID) && w.placeTaken(ctx) {
 			return w.e.errFolderTaken()
 		}
 		if w.e.mustYield(ctx, err) {
