@@ -28,6 +28,7 @@ const abandonedTimeout = 5 * time.Second
 // It is called before the client asks for the offsets, which is the first thing that would wait.
 func (w *worker) endAbandoned(ctx context.Context, _ *kgo.Client, added map[string][]int32) {
 	partitions := added[w.e.client.Name(schemas.TopicOrders)] // the other inputs have the same
+	w.expectOffsets(partitions)
 	if len(partitions) == 0 {
 		return
 	}
@@ -42,6 +43,27 @@ func (w *worker) endAbandoned(ctx context.Context, _ *kgo.Client, added map[stri
 			w.e.cfg.Log.Warn("what workers left open in the ledger cannot be ended; taking over their partitions waits until it is, for the transaction timeout at least", "error", err)
 		})
 	}
+}
+
+// expectOffsets has the log say so when the group's offsets of the partitions do not come; with none, that they are no longer
+// expected. The client waits for them without a word as long as the group's coordinator has some of a transaction that has
+// not ended. It may have them wrongly: one that was started again under load has been seen to forget how transactions ended.
+func (w *worker) expectOffsets(partitions []int32) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.overdue != nil {
+		w.overdue.Stop()
+		w.overdue = nil
+	}
+	if len(partitions) == 0 {
+		return
+	}
+	// An open transaction of somebody who died ends within this.
+	cfg := &w.e.client.cfg
+	w.overdue = time.AfterFunc(cfg.SessionTimeout+cfg.TransactionTimeout, func() {
+		w.e.cfg.Log.Warn("the group's offsets are not told while a transaction that commits some has not ended; these partitions wait for it. If kafka-transactions.sh finds none that hangs in "+offsetsTopic+", it is the group's coordinator who is wrong: start that broker again",
+			"worker", w.n, "partitions", partitions)
+	})
 }
 
 // endAbandoned returns the transactional ids that it fenced, or whose lost markers it wrote.

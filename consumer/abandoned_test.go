@@ -1,6 +1,11 @@
 package consumer_test
 
 import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -9,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/internal/embedded"
 	"github.com/accrue-loyalty/accrue/schemas"
 )
@@ -221,4 +227,47 @@ func (w *world) saysOfGhost(state string, id int64, epoch int16) {
 		resp.TransactionStates = append(resp.TransactionStates, said)
 		return resp, nil, true
 	})
+}
+
+func TestOffsetsThatDoNotComeAreTold(t *testing.T) {
+	t.Parallel() // it mostly waits
+	w := newWorld(t, 1)
+	w.publish(plainProgram)
+	var settled atomic.Bool
+	fake := w.cluster.Fake()
+	fake.ControlKey(int16(kmsg.OffsetFetch), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		fake.KeepControl()
+		if settled.Load() {
+			return nil, nil, false
+		}
+		resp := req.ResponseKind().(*kmsg.OffsetFetchResponse)
+		for _, g := range req.(*kmsg.OffsetFetchRequest).Groups {
+			group := kmsg.NewOffsetFetchResponseGroup()
+			group.Group = g.Group
+			for _, t := range g.Topics {
+				topic := kmsg.NewOffsetFetchResponseGroupTopic()
+				topic.Topic, topic.TopicID = t.Topic, t.TopicID
+				for _, p := range t.Partitions {
+					unstable := kmsg.NewOffsetFetchResponseGroupTopicPartition()
+					unstable.Partition, unstable.Offset, unstable.ErrorCode = p, -1, kerr.UnstableOffsetCommit.Code
+					topic.Partitions = append(topic.Partitions, unstable)
+				}
+				group.Topics = append(group.Topics, topic)
+			}
+			resp.Groups = append(resp.Groups, group)
+		}
+		return resp, nil, true
+	})
+	log := filepath.Join(t.TempDir(), "log")
+	said, err := os.Create(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := w.start("one", "", oneWorker, func(c *consumer.Config) { c.Log = slog.New(slog.NewTextHandler(said, nil)) })
+	eventually(t, "the log says so", func() bool {
+		text, err := os.ReadFile(log)
+		return err == nil && strings.Contains(string(text), "the group's offsets are not told")
+	})
+	settled.Store(true)
+	eventually(t, "the engine runs", func() bool { return running(i, 1) })
 }

@@ -26,7 +26,8 @@ func (w *worker) assigned(ctx context.Context, offsets map[string]map[int32]kgo.
 		}
 	}
 	<-w.opened
-	w.lease.askNow() // it ended when this member joined
+	w.expectOffsets(nil) // they are there
+	w.lease.askNow()     // it ended when this member joined
 	// The assignment is whole. What is left of the one before is not ours any more, and may be in use.
 	w.deciding.Lock()
 	w.drop(nil)
@@ -102,6 +103,7 @@ func (w *worker) revoked(_ context.Context, _ *kgo.Client, lost map[string][]int
 			ids[id] = true
 		}
 	}
+	w.expectOffsets(nil)
 	w.drop(ids)
 }
 

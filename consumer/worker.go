@@ -39,6 +39,7 @@ type worker struct {
 	// was waited after the last assignment of which some could not be taken over.
 	retryAt       time.Time
 	takeOverPause time.Duration
+	overdue       *time.Timer // says that the group's offsets do not come
 
 	// out is the session's own: the client of one that ended may still tell of its records.
 	out *outbox
@@ -219,6 +220,7 @@ func (w *worker) close() {
 	w.session.CloseAllowingRebalance()
 	timer.Stop()
 	w.abort()
+	w.expectOffsets(nil)
 	w.drop(nil)
 }
 
