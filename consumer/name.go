@@ -53,8 +53,10 @@ func (e *Engine) awaitName(ctx context.Context) error {
 	for said := false; ctx.Err() == nil; {
 		folder, err := e.nameTaken(ctx)
 		switch {
+		case kerr.IsRetriable(err) && time.Since(began) < nameGrace:
+			// The first to ask of a new cluster has the coordinator made.
 		case err != nil:
-			// The coordinator may not be there yet: joining waits for it anyway.
+			// Joining waits for the coordinator anyway.
 			e.cfg.Log.Warn("nobody can say whether another instance has this name", "error", err)
 			return nil
 		case folder == "":

@@ -3,14 +3,19 @@ package consumer_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/accrue-loyalty/accrue/consumer"
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/internal/embedded"
 )
 
 // Two instances of one name have the same transactional ids, and would fence each other for ever.
@@ -173,4 +178,26 @@ func TestAnInstanceWhosePlaceADeadOneHasGoesOn(t *testing.T) {
 	w.send(orders(customers(20), t0, 1000)...)
 	w.decided()
 	w.audit()
+}
+
+// A new cluster has no coordinator until somebody asks for one.
+func TestACoordinatorThatIsNotThereYetIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.publish(plainProgram)
+	asked := w.cluster.Inject(embedded.Fault{Keys: []kmsg.Key{kmsg.FindCoordinator}, Err: kerr.CoordinatorNotAvailable, Count: 5})
+	log := filepath.Join(t.TempDir(), "log")
+	said, err := os.Create(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := w.start("one", "", func(c *consumer.Config) { c.Log = slog.New(slog.NewTextHandler(said, nil)) })
+	eventually(t, "the engine runs", func() bool { return running(i, 1) })
+	if asked.Hits() == 0 {
+		t.Error("nobody asked for the coordinator")
+	}
+	text, err := os.ReadFile(log)
+	if err != nil || strings.Contains(string(text), "WARN") {
+		t.Errorf("the log says %v\n%s", err, text)
+	}
 }
