@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/accrue-loyalty/accrue/api"
 	"github.com/accrue-loyalty/accrue/events"
@@ -307,5 +310,35 @@ func TestAClientThatHangsUpIsNoErrorOfKafka(t *testing.T) {
 	s.server.Handler().ServeHTTP(httptest.NewRecorder(), r)
 	if text := s.log.String(); strings.Contains(text, "ERROR") {
 		t.Errorf("the log says:\n%s", text)
+	}
+
+	s.order("ann", "o1", 10)
+	s.onLedger = func(ctx context.Context) error { return ctx.Err() }
+	r = httptest.NewRequestWithContext(ctx, http.MethodGet, "/v1/customers/ann/statement", nil)
+	s.server.Handler().ServeHTTP(httptest.NewRecorder(), r)
+	if text := s.log.String(); strings.Contains(text, "ERROR") {
+		t.Errorf("after reading the log says:\n%s", text)
+	}
+}
+
+// The log leaves out what repeats itself, and can't where each line names another record.
+func TestALedgerThatDoesNotAnswerIsComplainedOfInTheSameWords(t *testing.T) {
+	s := open(t, func(c *api.Config) { c.PublishMax = 10 * time.Millisecond })
+	s.order("ann", "o1", 10)
+	reads := 0
+	s.onLedger = func(ctx context.Context) error {
+		<-ctx.Done()
+		reads++
+		return fmt.Errorf("reading ledger-0@%d: %w", reads, ctx.Err())
+	}
+	said := map[string]bool{}
+	for range 2 {
+		s.log.Reset()
+		s.get("/v1/customers/ann/statement").problem(http.StatusServiceUnavailable, api.ReasonKafkaUnavailable)
+		_, text, _ := strings.Cut(s.log.String(), "level=ERROR")
+		said[text] = true
+	}
+	if len(said) != 1 || said[""] {
+		t.Errorf("the log says %q", slices.Collect(maps.Keys(said)))
 	}
 }
