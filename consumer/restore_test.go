@@ -307,6 +307,39 @@ func (w *world) copyTopic(from *world, t schemas.Topic, change func(*kgo.Record)
 	wg.Wait()
 }
 
+// TestVerifyMissesWhatWasSentAndIsNowhere copies a ledger whose transfers topic has lost a record, and what was decided of it.
+func TestVerifyMissesWhatWasSentAndIsNowhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.publish(plainProgram)
+	w.start("one", "")
+	w.send(order("ann", "o", t0, 10_000), &events.TransferRequested{
+		Header: events.Header{ID: "t", Customer: "ann", At: t0 + minute}, Transfer: "t", To: "bob", Points: 30,
+	})
+	w.decided()
+	w.audit()
+	f := newWorld(t, 1)
+	f.publish(plainProgram)
+	for _, topic := range schemas.Inputs() {
+		if topic != schemas.TopicTransfers {
+			f.copyTopic(w, topic, nil)
+		}
+	}
+	ledger, _ := w.records(schemas.TopicLedger, 0, 0)
+	if len(ledger) != 3 {
+		t.Fatalf("the ledger has %d records, want those of the order and of both sides of the transfer", len(ledger))
+	}
+	var wg sync.WaitGroup
+	for _, rec := range ledger[:2] {
+		f.sendRecord(f.ctx(), &wg, schemas.TopicLedger, &kgo.Record{Key: rec.Key, Value: rec.Value, Timestamp: rec.Timestamp, Partition: 0})
+	}
+	wg.Wait()
+	report, err := f.client.Verify(f.ctx(), consumer.VerifyConfig{})
+	if found := report.Differences(); err != nil || len(found) != 1 || found[0].Offset != 1 || !strings.Contains(found[0].What, `to customer "bob", which is not in accrue.transfers`) {
+		t.Fatalf("verify found %v and %v, want the transfer that is nowhere", found, err)
+	}
+}
+
 func TestVerifyFindsWhatWasPlanted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)

@@ -27,8 +27,10 @@ type verifier struct {
 	// newest is the highest program version that the ledger has named: a later one was not known then.
 	newest   int32
 	accounts map[string]*verified
-	buf      []byte
-	result   VerifiedPartition
+	// sent is what the decisions so far have sent to other customers, with the difference that it is if it is nowhere.
+	sent   map[sending]*Difference
+	buf    []byte
+	result VerifiedPartition
 	// room and rules are the memory of the event and the decision at hand.
 	room  schemas.EventRoom
 	rules loyalty.Decider
@@ -42,7 +44,7 @@ type verified struct {
 
 func newVerifier(c *Client, id, partitions int32, history loyalty.History) *verifier {
 	return &verifier{
-		c: c, id: id, history: history, accounts: make(map[string]*verified),
+		c: c, id: id, history: history, accounts: make(map[string]*verified), sent: make(map[sending]*Difference),
 		reading: reading{codec: c.codec, partitions: partitions},
 		result:  VerifiedPartition{Partition: id},
 	}
@@ -269,11 +271,12 @@ func (v *verifier) decideEvent(rec *kgo.Record, d *events.Decision, t int, sourc
 		return nil, nil, err
 	}
 	in := loyalty.Input{Event: e, Cause: cause, Clock: d.Clock, Lenient: lenient, History: v.history}
-	made, _, err := decideSafely(&v.rules, program, a.account, a.records, in)
+	made, sent, err := decideSafely(&v.rules, program, a.account, a.records, in)
 	if err != nil {
 		return nil, nil, v.differs(rec, d, nil, "%v", err)
 	}
 	made.Program = events.ProgramRef{Version: program.Version, Hash: program.Hash}
+	v.noteSent(rec, d, sent)
 	return made, a, nil
 }
 

@@ -93,8 +93,8 @@ type VerifiedPartition struct {
 // Verify walks partitions of the ledger from their start, decides every record's cause once more, and compares bytes. It
 // also checks the chain, the accounts' invariants, that each input record has exactly one decision, in order, that the
 // clock never goes back and stands where a tick put it, that nothing was decided for a customer before what was due
-// by then, and that the ledger has all that the group has committed as decided. It reads no state and needs no engine;
-// records that come while it runs are not looked at.
+// by then, that what decisions sent to other customers is in the transfers topic, and that the ledger has all that the group has
+// committed as decided. It reads no state and needs no engine; records that come while it runs are not looked at.
 //
 // The error says why it could not be done, as when an input topic no longer has the causes. Differences are in the
 // report.
@@ -133,20 +133,23 @@ func (c *Client) Verify(ctx context.Context, cfg VerifyConfig) (VerifyReport, er
 		cfg.AtOnce = runtime.GOMAXPROCS(0)
 	}
 	report := VerifyReport{Partitions: make([]VerifiedPartition, len(ids))}
-	g, ctx := errgroup.WithContext(ctx)
+	g, verifying := errgroup.WithContext(ctx)
 	g.SetLimit(cfg.AtOnce)
+	sent := make([]map[sending]*Difference, len(ids))
 	for i, id := range ids {
 		g.Go(func() error {
 			v := newVerifier(c, id, n, history)
-			err := v.run(ctx, committed, cfg.Progress)
-			report.Partitions[i] = v.result
+			err := v.run(verifying, committed, cfg.Progress)
+			report.Partitions[i], sent[i] = v.result, v.sent
 			if err != nil {
 				return fmt.Errorf("verifying partition %d: %w", id, err)
 			}
 			return nil
 		})
 	}
-	err = g.Wait()
+	if err = g.Wait(); err == nil {
+		err = c.checkSent(ctx, n, report.Partitions, sent)
+	}
 	for i := range report.Partitions {
 		report.Records += report.Partitions[i].Records
 	}

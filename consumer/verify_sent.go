@@ -1,0 +1,94 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/projector"
+	"github.com/accrue-loyalty/accrue/schemas"
+)
+
+// sending is an event that a decision sent to another customer, as it must stand in the transfers topic.
+type sending struct {
+	id, customer string
+	payload      events.Fingerprint
+}
+
+func sendingOf(e events.Event) sending {
+	h := e.Head()
+	return sending{strings.Clone(h.ID), strings.Clone(h.Customer), events.PayloadOf(e)}
+}
+
+// noteSent notes what a decision sent.
+func (v *verifier) noteSent(rec *kgo.Record, d *events.Decision, sent []events.Event) {
+	for _, e := range sent {
+		s := sendingOf(e)
+		v.sent[s] = &Difference{
+			Partition: v.id, Offset: rec.Offset, Cause: d.Cause, Customer: d.Customer,
+			What: fmt.Sprintf("it sent %s %q to customer %q, which is not in %s and so was never decided: what it was to bring must be made up for, as by accrue adjust",
+				e.EventType(), s.id, s.customer, v.c.Name(schemas.TopicTransfers)),
+		}
+	}
+}
+
+// checkSent looks for what the decisions of each verified partition have sent, and notes the first that is not there. A decision
+// commits together with what it sends, but brokers have been seen to lose one part of a transaction, and no record of the
+// ledger would miss it. A partition of which retention has deleted some can't be asked.
+func (c *Client) checkSent(ctx context.Context, partitions int32, verified []VerifiedPartition, sent []map[sending]*Difference) error {
+	to := make(map[int32]map[sending]struct{})
+	for _, all := range sent {
+		for s := range all {
+			id := schemas.Partition(s.customer, partitions)
+			if to[id] == nil {
+				to[id] = make(map[sending]struct{})
+			}
+			to[id][s] = struct{}{}
+		}
+	}
+	for id, left := range to {
+		if err := c.strikeSent(ctx, id, left); err != nil {
+			return fmt.Errorf("looking for what was sent to partition %d: %w", id, err)
+		}
+		for i, all := range sent {
+			for s := range left {
+				if d, first := all[s], verified[i].Difference; d != nil && (first == nil || first.Offset > d.Offset) {
+					verified[i].Difference = d
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// strikeSent takes what a partition of the transfers topic has off left.
+func (c *Client) strikeSent(ctx context.Context, id int32, left map[sending]struct{}) error {
+	name := c.Name(schemas.TopicTransfers)
+	span, err := c.reader.Span(ctx, name, id)
+	if err != nil {
+		return err
+	}
+	if span.Start > 0 {
+		clear(left)
+		return nil
+	}
+	return c.reader.Read(ctx, name, id, 0, span.End, func(chunk projector.Chunk) error {
+		for _, rec := range chunk.Records {
+			if rec.Attrs.IsControl() {
+				continue
+			}
+			e, err := c.codec.DecodeEvent(rec.Value)
+			switch {
+			case errors.Is(err, schemas.ErrRegistryUnavailable):
+				return err
+			case err == nil:
+				delete(left, sendingOf(e))
+			}
+		}
+		return nil
+	})
+}
