@@ -129,7 +129,7 @@ func (s *Server) problemOf(e *huma.ErrorModel) *Problem {
 	case http.StatusRequestEntityTooLarge:
 		return s.bodyTooLarge()
 	case http.StatusRequestTimeout:
-		return problem(ReasonRequestTimeout, "the body did not arrive in time: send it again")
+		return problem(ReasonRequestTimeout, "the body did not arrive whole and in time: send it again")
 	case http.StatusNotAcceptable:
 		return problem(ReasonNotAcceptable, "answers are JSON: ask for application/json")
 	case http.StatusBadRequest:

@@ -94,6 +94,7 @@ func (s *Server) around(next http.Handler) http.Handler {
 				p.write(rec)
 				return
 			}
+			r.Body = arriving{r.Body}
 		}
 		if unclean(r.URL) {
 			problem(ReasonNoSuchRoute, "a segment of the path is empty, or . or ..: an id is missing, or cannot stand in a path").write(rec)

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -423,6 +424,41 @@ func TestServe(t *testing.T) {
 			t.Errorf("answered %d after %d bytes", resp.StatusCode, body.n.Load())
 		}
 	})
+	for name, rest := range map[string]string{
+		"breaks off":           "Content-Length: 100\r\n\r\n{\"type\"",
+		"breaks off in a part": "Transfer-Encoding: chunked\r\n\r\n64\r\n{\"type\"",
+		"is framed wrongly":    "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nnext\r\n{}\r\n0\r\n\r\n",
+	} {
+		t.Run("has not got a body that "+name, func(t *testing.T) {
+			s, address, stop, _ := serve(t)
+			defer stop()
+			for _, path := range []string{"/v1/events", "/v1/redemptions"} {
+				conn, err := net.Dial("tcp", address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = conn.Close() }()
+				if _, err := io.WriteString(conn, "POST "+path+" HTTP/1.1\r\nHost: shop\r\n"+rest); err != nil {
+					t.Fatal(err)
+				}
+				if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+					t.Fatal(err)
+				}
+				resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, err := io.ReadAll(resp.Body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				reply{t, resp.StatusCode, resp.Header, body}.problem(http.StatusRequestTimeout, api.ReasonRequestTimeout)
+			}
+			if len(s.log.String()) > 0 {
+				t.Errorf("logged %s", s.log)
+			}
+		})
+	}
 }
 
 func TestConfig(t *testing.T) {
