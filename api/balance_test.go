@@ -266,6 +266,32 @@ func TestReadYourWrites(t *testing.T) {
 			s.get(read+"?min_offset="+url.QueryEscape(late)).problem(http.StatusServiceUnavailable, api.ReasonPositionNotReached)
 		}
 	})
+	t.Run("positions count on whichever line of the header they are", func(t *testing.T) {
+		s := open(t, hasty)
+		s.order("ann", "o1", 5)
+		at := s.get(path).header.Get("Accrue-Position")
+		late, err := api.ParsePosition(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		late.Next++
+		for _, read := range []string{path, "/v1/customers/ann/lots"} {
+			s.get(read, "Accrue-Position", at, "Accrue-Position", at).is(http.StatusOK)
+			s.get(read, "Accrue-Position", at, "Accrue-Position", late.String()).
+				problem(http.StatusServiceUnavailable, api.ReasonPositionNotReached)
+		}
+	})
+	t.Run("a parameter that is given twice is refused", func(t *testing.T) {
+		s := open(t)
+		s.order("ann", "o1", 5)
+		for _, read := range []string{path + "?min_offset=0&min_offset=4000", "/v1/customers/ann/statement?limit=1&limit=2"} {
+			p := s.get(read).problem(http.StatusUnprocessableEntity, api.ReasonInvalidRequest)
+			if !strings.Contains(p.Detail, "given 2 times") {
+				t.Errorf("%s: the detail is %q", read, p.Detail)
+			}
+		}
+		s.get("/metrics?name[]=go_goroutines&name[]=go_threads").is(http.StatusOK)
+	})
 	t.Run("what is no position is refused", func(t *testing.T) {
 		s := open(t)
 		s.order("ann", "o1", 5)

@@ -397,6 +397,9 @@ func TestCommandRefusals(t *testing.T) {
 		s.post("/v1/redemptions", `{"customer":`).problem(http.StatusBadRequest, api.ReasonInvalidJSON)
 		s.post("/v1/redemptions", redeem(60, `,"id":"a"`), "Idempotency-Key", "b").
 			problem(http.StatusUnprocessableEntity, api.ReasonInvalidRequest)
+		s.post("/v1/redemptions", redeem(60, ""), "Idempotency-Key", "a", "Idempotency-Key", "b").
+			problem(http.StatusUnprocessableEntity, api.ReasonInvalidRequest)
+		s.post("/v1/redemptions", redeem(60, ""), "Idempotency-Key", "a", "Idempotency-Key", "a").is(http.StatusCreated)
 	})
 	t.Run("another content type", func(t *testing.T) {
 		rich(t).post("/v1/redemptions", redeem(60, ""), "Content-Type", "text/plain").

@@ -73,7 +73,7 @@ func (s *Server) humaConfig() huma.Config {
 }
 
 // around is what every request passes through: it refuses bodies that no route would take, before reading them, and what
-// cannot be read of an address, turns a panic into an answer, and measures.
+// cannot be read of an address or says two things, turns a panic into an answer, and measures.
 func (s *Server) around(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
@@ -100,12 +100,9 @@ func (s *Server) around(next http.Handler) http.Handler {
 			problem(ReasonNoSuchRoute, "a segment of the path is empty, or . or ..: an id is missing, or cannot stand in a path").write(rec)
 			return
 		}
-		// What is read of a query leaves out what cannot be, such as the position to wait for.
-		if r.URL.RawQuery != "" {
-			if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
-				problem(ReasonInvalidRequest, "the query cannot be read: %s", err).write(rec)
-				return
-			}
+		if p := refuseRepeated(r); p != nil {
+			p.write(rec)
+			return
 		}
 		next.ServeHTTP(rec, r)
 	})
@@ -126,6 +123,31 @@ func unclean(u *url.URL) bool {
 		}
 	}
 	return false
+}
+
+// refuseRepeated refuses a query or a key of which only a part would be read: a position to wait for must not get lost. The
+// positions of several header lines are made one list.
+func refuseRepeated(r *http.Request) *Problem {
+	if all := r.Header[positionHeader]; len(all) > 1 {
+		r.Header[positionHeader] = []string{strings.Join(all, ",")}
+	}
+	if all := r.Header["Idempotency-Key"]; len(all) > 1 && len(slices.Compact(slices.Clone(all))) > 1 {
+		return problem(ReasonInvalidRequest, "there are %d different Idempotency-Key headers: send one of them", len(all))
+	}
+	if r.URL.RawQuery == "" {
+		return nil
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return problem(ReasonInvalidRequest, "the query cannot be read: %s", err)
+	}
+	for name, values := range query {
+		// Names of metrics may be asked for one by one.
+		if len(values) > 1 && r.URL.Path != metricsPath {
+			return problem(ReasonInvalidRequest, "query parameter %q is given %d times: send one of them", name, len(values))
+		}
+	}
+	return nil
 }
 
 func (s *Server) refuseBody(r *http.Request) *Problem {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -455,16 +456,18 @@ type reply struct {
 	body   []byte
 }
 
-// send makes a request, and holds the answer to the served document.
+// send makes a request, and holds the answer to the served document. A header that is given twice is sent twice.
 func (s *shop) send(method, path, body string, headers ...string) reply {
 	s.t.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	if method == http.MethodPost {
 		r.Header.Set("Content-Type", "application/json")
 	}
+	given := http.Header{}
 	for i := 0; i < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
+		given.Add(headers[i], headers[i+1])
 	}
+	maps.Copy(r.Header, given)
 	w := httptest.NewRecorder()
 	s.server.Handler().ServeHTTP(w, r)
 	got := reply{s.t, w.Code, w.Header(), w.Body.Bytes()}
