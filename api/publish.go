@@ -88,8 +88,7 @@ func (s *Server) publish(ctx context.Context, in *bodyInput) (*takenOutput, erro
 func (s *Server) split(body []byte) (raws []json.RawMessage, single bool, p *Problem) {
 	body = bytes.TrimSpace(body)
 	if !json.Valid(body) {
-		var v any
-		return nil, false, problem(ReasonInvalidJSON, "the body is not JSON: %s", json.Unmarshal(body, &v))
+		return nil, false, notJSON(body)
 	}
 	switch body[0] {
 	case '[':
@@ -269,11 +268,19 @@ func joinPositions(all []Position) string {
 // decodeStrict reads a JSON object into v and refuses unknown fields by name.
 func decodeStrict(body []byte, v any) *Problem {
 	if !json.Valid(body) {
-		var anything any
-		return problem(ReasonInvalidJSON, "the body is not JSON: %s", json.Unmarshal(body, &anything))
+		return notJSON(body)
 	}
 	if err := events.UnmarshalStrict(body, v); err != nil {
 		return problem(ReasonInvalidRequest, "the body is not right: %s", oneLine(err))
 	}
 	return nil
+}
+
+// notJSON says why a body is not JSON. The mark that some editors and runtimes put first shows in none of them.
+func notJSON(body []byte) *Problem {
+	if bytes.HasPrefix(body, []byte("\ufeff")) {
+		return problem(ReasonInvalidJSON, "the body begins with a byte order mark: send it without")
+	}
+	var anything any
+	return problem(ReasonInvalidJSON, "the body is not JSON: %s", json.Unmarshal(body, &anything))
 }

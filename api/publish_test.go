@@ -88,6 +88,7 @@ func TestPublishRefusals(t *testing.T) {
 		detail string
 	}{
 		"no JSON":            {`{"type":`, 400, api.ReasonInvalidJSON, "JSON"},
+		"a mark in front":    {"\ufeff" + session, 400, api.ReasonInvalidJSON, "byte order mark"},
 		"nothing":            {``, 400, api.ReasonInvalidJSON, "body"},
 		"a number":           {`7`, 400, api.ReasonInvalidJSON, "neither"},
 		"an empty array":     {`[]`, 422, api.ReasonInvalidRequest, "no event"},
@@ -121,6 +122,14 @@ func TestPublishRefusals(t *testing.T) {
 	t.Run("another content type", func(t *testing.T) {
 		open(t).post("/v1/events", session, "Content-Type", "text/csv").
 			problem(http.StatusUnsupportedMediaType, api.ReasonNotJSON)
+	})
+	t.Run("another encoding", func(t *testing.T) {
+		p := open(t).post("/v1/events", session, "Content-Encoding", "gzip").
+			problem(http.StatusUnsupportedMediaType, api.ReasonNotJSON)
+		if !strings.Contains(p.Detail, "without Content-Encoding") {
+			t.Errorf("the detail is %q", p.Detail)
+		}
+		open(t).post("/v1/events", session, "Content-Encoding", "identity").is(http.StatusAccepted)
 	})
 	t.Run("JSON by another name", func(t *testing.T) {
 		open(t).post("/v1/events", session, "Content-Type", "application/cloudevents+json; charset=utf-8").is(202)

@@ -394,6 +394,7 @@ func TestCommandRefusals(t *testing.T) {
 				t.Errorf("%s: the detail %q does not say %q", body, p.Detail, detail)
 			}
 		}
+		s.post("/v1/redemptions", "\ufeff"+redeem(60, "")).problem(http.StatusBadRequest, api.ReasonInvalidJSON)
 		s.post("/v1/redemptions", `{"customer":`).problem(http.StatusBadRequest, api.ReasonInvalidJSON)
 		s.post("/v1/redemptions", redeem(60, `,"id":"a"`), "Idempotency-Key", "b").
 			problem(http.StatusUnprocessableEntity, api.ReasonInvalidRequest)

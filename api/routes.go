@@ -154,6 +154,9 @@ func (s *Server) refuseBody(r *http.Request) *Problem {
 	if r.ContentLength > s.cfg.BodyBytesMax {
 		return s.bodyTooLarge()
 	}
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return problem(ReasonNotJSON, "the content encoding is %q: send JSON as it is, without Content-Encoding", coding)
+	}
 	ct := r.Header.Get("Content-Type")
 	if ct == "" {
 		return nil
