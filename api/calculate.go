@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -40,8 +41,8 @@ func (s *Server) registerCalculate(h huma.API) {
 			"most points that a redemption with the answer's order_total_minor may have, redeemable_minor their worth; both " +
 			"amounts are in currency, which is the program's.",
 		SkipValidateBody: true, MaxBodyBytes: s.cfg.BodyBytesMax + 1,
-		Responses: problems(ReasonInvalidJSON, ReasonInvalidEvent, ReasonBodyTooLarge, ReasonNotJSON, ReasonErased,
-			ReasonNotOwner, ReasonNoOwner, ReasonRequestTimeout, ReasonInternal),
+		Responses: problems(slices.Concat(bodyReasons, ownerReasons, []Reason{ReasonInvalidRequest, ReasonInvalidEvent,
+			ReasonNoHashKey, ReasonErased, ReasonPositionNotReached, ReasonInternal})...),
 	}
 	huma.Register(h, op, s.calculate)
 	documentBody[Cart](h, op.OperationID, op.Path)

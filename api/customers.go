@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -140,7 +141,7 @@ func (s *Server) registerCustomers(h huma.API) {
 	huma.Register(h, s.readOperation("lots", "/v1/customers/{customer}/lots",
 		"The customer's points by lot: when earned, when spendable, when they go"), s.lots)
 	huma.Register(h, s.readOperation("statement", "/v1/customers/{customer}/statement",
-		"The customer's decisions, newest first"), s.statement)
+		"The customer's decisions, newest first", ReasonKafkaUnavailable), s.statement)
 	huma.Register(h, s.readOperation("tier", "/v1/customers/{customer}/tier",
 		"The customer's tier, what it brings, and what is missing to the next"), s.tier)
 	huma.Register(h, s.readOperation("order", "/v1/customers/{customer}/orders/{order}",
@@ -153,13 +154,10 @@ func (s *Server) registerCustomers(h huma.API) {
 func (s *Server) readOperation(id, path, summary string, more ...Reason) huma.Operation {
 	return huma.Operation{
 		OperationID: id, Method: http.MethodGet, Path: path, Summary: summary, Tags: []string{"customers"},
-		Responses: problems(append(more, readReasons...)...),
+		Responses: problems(slices.Concat(more, ownerReasons, []Reason{ReasonInvalidRequest, ReasonUnknownCustomer, ReasonErased,
+			ReasonPositionNotReached, ReasonInternal})...),
 	}
 }
-
-// readReasons is why a read of a customer may fail.
-var readReasons = []Reason{ReasonInvalidRequest, ReasonUnknownCustomer, ReasonErased, ReasonNotOwner, ReasonNoOwner,
-	ReasonInternal}
 
 func (in *CustomerInput) find(ctx context.Context, s *Server) (reader, error) {
 	r, p := s.read(ctx, in.Customer, in.MinOffset, in.Position)

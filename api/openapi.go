@@ -41,6 +41,10 @@ func newSchemas() huma.Registry {
 	r.RegisterTypeAlias(reflect.TypeFor[events.Hash](), reflect.TypeFor[hexText]())
 	r.RegisterTypeAlias(reflect.TypeFor[events.Fingerprint](), reflect.TypeFor[hexText]())
 	r.RegisterTypeAlias(reflect.TypeOf(events.Header{}.Tag), reflect.TypeFor[eventName]())
+	r.RegisterTypeAlias(reflect.TypeFor[events.Result](), reflect.TypeFor[results]())
+	r.RegisterTypeAlias(reflect.TypeFor[events.EntryType](), reflect.TypeFor[entryTypes]())
+	r.RegisterTypeAlias(reflect.TypeFor[events.RedemptionState](), reflect.TypeFor[redemptionStates]())
+	r.RegisterTypeAlias(reflect.TypeFor[events.Verdict](), reflect.TypeFor[verdicts]())
 	return r
 }
 
@@ -126,14 +130,13 @@ func (s *Server) documentEvents(h huma.API) {
 	}}
 	several := doc.Components.Schemas.Schema(reflect.TypeFor[TakenAll](), true, "")
 	single := doc.Components.Schemas.Schema(reflect.TypeFor[Taken](), true, "")
-	either := &huma.Schema{OneOf: []*huma.Schema{single, several}}
-	for status, text := range map[int]string{
-		statusTaken: "Kafka has all of it: the answer about the one event, or about each",
-		statusMixed: "Some were refused: see each",
-	} {
+	describe := func(status int, text string, body *huma.Schema) {
 		op.Responses[strconv.Itoa(status)] = &huma.Response{Description: text, Headers: positionHeaders(),
-			Content: map[string]*huma.MediaType{jsonType: {Schema: either}}}
+			Content: map[string]*huma.MediaType{jsonType: {Schema: body}}}
 	}
+	describe(statusTaken, "Kafka has all of it: the answer about the one event, or about each",
+		&huma.Schema{OneOf: []*huma.Schema{single, several}})
+	describe(statusMixed, "Some were refused: see each", several)
 }
 
 // documentType says that an event names its type: several types have the same fields otherwise.
@@ -159,11 +162,6 @@ func positionHeaders() map[string]*huma.Param {
 		Schema:      &huma.Schema{Type: huma.TypeString},
 		Description: "Send it along with a read, and the read waits until it reflects this",
 	}}
-}
-
-// documentNulls says which times are null where there is none; everywhere else such a time is left out.
-func (s *Server) documentNulls() {
-	s.doc.Components.Schemas.Map()["Decision"].Properties["clock"].Nullable = true
 }
 
 // documentBalance describes the hot route, which huma does not serve. It takes what every read of a customer takes.

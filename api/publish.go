@@ -55,9 +55,9 @@ func (s *Server) registerEvents(h huma.API) {
 		Summary: "Hand in one event, or up to 1,000: an event, an array of events, or {\"events\": […]}",
 		Description: "Answers once Kafka has the events. Each of several is answered on its own: 207 when one of them was " +
 			"refused. Handing in the same event again (same id, same content) changes nothing.",
-		SkipValidateBody: true, MaxBodyBytes: s.cfg.BodyBytesMax + 1,
-		Responses: problems(ReasonInvalidJSON, ReasonInvalidEvent, ReasonBodyTooLarge, ReasonNotJSON,
-			ReasonKafkaUnavailable, ReasonRequestTimeout, ReasonInternal),
+		DefaultStatus: statusTaken, SkipValidateBody: true, MaxBodyBytes: s.cfg.BodyBytesMax + 1,
+		Responses: problems(slices.Concat(bodyReasons, []Reason{ReasonInvalidRequest, ReasonInvalidEvent, ReasonNoHashKey,
+			ReasonTooManyEvents, ReasonKafkaUnavailable, ReasonInternal})...),
 	}
 	huma.Register(h, op, s.publish)
 	s.documentEvents(h)

@@ -10,7 +10,7 @@ import (
 type RedemptionStatus struct {
 	Customer   string                 `json:"customer"`
 	Redemption string                 `json:"redemption"`
-	State      events.RedemptionState `json:"state" enum:"reserved,confirmed,cancelled,lapsed"`
+	State      events.RedemptionState `json:"state"`
 	Points     events.Points          `json:"points" doc:"Reserved or spent; 0 when a reservation ended with nothing spent"`
 	GivenBack  events.Points          `json:"given_back,omitempty" doc:"What of the spent points went back, by a return or cancellation"`
 	LapsesAt   events.Instant         `json:"lapses_at,omitzero" doc:"When a reservation lapses unless it is confirmed"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -71,20 +72,21 @@ type redemptionOutput struct {
 }
 
 func (s *Server) registerRedemptions(h huma.API) {
-	op := func(id, path, summary string, status int) huma.Operation {
+	op := func(id, path, summary string, status int, more ...Reason) huma.Operation {
 		return huma.Operation{
 			OperationID: id, Method: http.MethodPost, Path: path, Summary: summary, Tags: []string{"redemptions"},
 			Description: "Decided when it answers. 409 carries the reason of the decision, such as balance_too_low. The same " +
 				"request with the same key answers the same, with the balance of now and Idempotent-Replayed: true.",
 			DefaultStatus: status, SkipValidateBody: true, MaxBodyBytes: s.cfg.BodyBytesMax + 1,
-			Responses: problems(ReasonInvalidJSON, ReasonInvalidRequest, ReasonBodyTooLarge, ReasonNotJSON, ReasonErased,
-				ReasonConflict, ReasonNotOwner, ReasonDecisionPending, ReasonRequestTimeout, ReasonInternal),
+			Responses: problems(slices.Concat(bodyReasons, ownerReasons, more, []Reason{ReasonInvalidRequest, ReasonErased,
+				ReasonConflict, ReasonAccountMerged, ReasonKafkaUnavailable, ReasonDecisionPending, ReasonInternal})...),
 		}
 	}
 	huma.Register(h, op("redeem", "/v1/redemptions", "Reserve points", statusRedeemed), s.redeem)
-	huma.Register(h, op("confirm", "/v1/redemptions/{id}/confirm", "Spend the reserved points", statusSettled), s.confirm)
-	huma.Register(h, op("cancel", "/v1/redemptions/{id}/cancel", "Give the reserved or spent points back", statusSettled),
-		s.cancel)
+	huma.Register(h, op("confirm", "/v1/redemptions/{id}/confirm", "Spend the reserved points", statusSettled,
+		ReasonUnknownRedemption), s.confirm)
+	huma.Register(h, op("cancel", "/v1/redemptions/{id}/cancel", "Give the reserved or spent points back", statusSettled,
+		ReasonUnknownRedemption), s.cancel)
 	documentBody[RedeemRequest](h, "redeem", "/v1/redemptions")
 	documentBody[ConfirmRequest](h, "confirm", "/v1/redemptions/{id}/confirm")
 	documentBody[SettleRequest](h, "cancel", "/v1/redemptions/{id}/cancel")

@@ -30,12 +30,13 @@ func (s *Server) routes(reg prometheus.Gatherer) http.Handler {
 	s.registerCalculate(h)
 	s.registerExplain(h)
 	s.registerInstance(h)
-	s.documentNulls()
 
 	mux.HandleFunc(balancePattern, s.balance)
 	s.documentBalance()
 	mux.HandleFunc("GET "+metricsPath, promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorLog: promLog{s.log}}).ServeHTTP)
 	s.documentMetrics()
+	documentNulls(s.doc.Components.Schemas.Map())
+	documentTexts(s.doc.Components.Schemas.Map())
 	s.patterns = mux.patterns
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { noRoute(mux.ServeMux, w, r) })
 	return s.around(mux.ServeMux)

@@ -46,6 +46,14 @@ const (
 	ReasonInternal           Reason = "internal_error"
 )
 
+// What the routes have in common, for their description: bodyReasons is why a body is refused, ownerReasons why nobody here
+// answers for a customer.
+var (
+	bodyReasons  = []Reason{ReasonInvalidJSON, ReasonRequestTimeout, ReasonBodyTooLarge, ReasonNotJSON}
+	ownerReasons = []Reason{ReasonNotOwner, ReasonNoOwner, ReasonRestoring, ReasonQuarantined, ReasonStoreUnavailable,
+		ReasonNoProgram}
+)
+
 // Status returns the HTTP status of r; reasons of decisions are conflicts.
 func (r Reason) Status() int {
 	switch r {
