@@ -229,6 +229,18 @@ func TestTheDocumentBoundsTexts(t *testing.T) {
 			}
 		}
 	}
+	for _, field := range []string{"customer", "order", "currency", "store"} {
+		body := map[string]any{"currency": "USD", "lines": []any{}}
+		body[field] = ""
+		cart, err := json.Marshal(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refused := open(t).post("/v1/calculate", string(cart)).status == http.StatusUnprocessableEntity
+		if needed := d.at("components", "schemas", "Cart", "properties", field, "minLength") != nil; needed != refused {
+			t.Errorf("Cart.%s: may be empty: %t, by the document: %t", field, !refused, !needed)
+		}
+	}
 	if texts < 50 {
 		t.Errorf("only %d texts have a length", texts)
 	}

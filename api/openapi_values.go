@@ -92,7 +92,9 @@ func documentTexts(all map[string]*huma.Schema) {
 				most = events.IDBytesMax
 			}
 			text.MaxLength = &most
-			if slices.Contains(schema.Required, field) && field != "sku" {
+			// A cart may leave out its ids, but not have empty ones.
+			cartID := name == "Cart" && most == events.IDBytesMax
+			if (cartID || slices.Contains(schema.Required, field)) && field != "sku" {
 				text.MinLength = new(1)
 			}
 		}
