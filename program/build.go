@@ -37,6 +37,8 @@ type builder struct {
 	// money is false when the currency is unknown, so that amounts can't be reckoned.
 	money    bool
 	compiler compiler
+	// lines are the source's, split when they are first needed.
+	lines []string
 }
 
 // problem reports something about v.

@@ -2,6 +2,8 @@ package program
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -59,7 +61,14 @@ func (b *builder) bool(v *value, e environment, costMax uint64) *condition {
 		return nil
 	}
 	if !result.IsExactType(types.BoolType) {
-		b.problem(v, "compare it with something, for example event.points >= 100", "a condition must be true or false, but this is %s", typeWord(result))
+		hint := "compare it with something"
+		switch {
+		case result.IsExactType(types.IntType):
+			hint += ", for example with > 0"
+		case result.IsExactType(types.StringType):
+			hint += `, for example with == "APP"`
+		}
+		b.problem(v, hint, "a condition must be true or false, but this is %s", typeWord(result))
 		return nil
 	}
 	return &condition{*x}
@@ -72,6 +81,11 @@ func (b *builder) amount(v *value, on events.Type) *amount {
 	}
 	if !result.IsExactType(types.IntType) && !result.IsExactType(fractionType) {
 		b.problem(v, "write a whole number, or fraction(a, b)", "points must be a number, but this is %s", typeWord(result))
+		return nil
+	}
+	// 1/2 is cut to 0, and 2026-01-01 is a subtraction. A fraction may be one that no decimal says.
+	if result.IsExactType(types.IntType) && !strings.Contains(v.text, "event") {
+		b.problem(v, "write the number itself, 0.5 for a half", "%s is reckoned in whole numbers, and is the same for every event", strconv.Quote(shorten(v.text)))
 		return nil
 	}
 	return &amount{*x}

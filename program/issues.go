@@ -58,13 +58,13 @@ func rawWidth(raw []rune, style yaml.Style) int {
 
 // line returns a line of the file, counted from 1.
 func (b *builder) line(n int) string {
-	i := 0
-	for l := range strings.Lines(string(b.source)) {
-		if i++; i == n {
-			return strings.TrimRight(l, "\r\n")
-		}
+	if b.lines == nil {
+		b.lines = strings.Split(string(b.source), "\n")
 	}
-	return ""
+	if n < 1 || n > len(b.lines) {
+		return ""
+	}
+	return strings.TrimRight(b.lines[n-1], "\r")
 }
 
 // syntaxIssues reports what is not CEL. One slip makes the library say several things, of which the first is to the
@@ -76,7 +76,7 @@ func (b *builder) syntaxIssues(v *value, issues *cel.Issues) {
 		token := m[1]
 		message = "not a CEL expression: " + token + " is not expected here"
 		switch {
-		case token == "<EOF>":
+		case strings.Trim(token, "'") == "<EOF>":
 			message = "not a CEL expression: it ends too early"
 		case strings.HasPrefix(token, "'="):
 			hint = "compare with =="
@@ -88,6 +88,9 @@ func (b *builder) syntaxIssues(v *value, issues *cel.Issues) {
 			hint = "close the quotes"
 		}
 	}
+	if m := missing.FindStringSubmatch(first.Message); m != nil {
+		message = "not a CEL expression: " + m[1] + " is missing at the end"
+	}
 	line, column := first.Location.Line(), first.Location.Column()
 	if line < 1 {
 		line, column = 1, 0
@@ -98,9 +101,13 @@ func (b *builder) syntaxIssues(v *value, issues *cel.Issues) {
 // unexpected finds the token that the library stumbled over; what it says around it is of little help.
 var unexpected = regexp.MustCompile(`(?s)^Syntax error: (?:token recognition error at: |mismatched input |extraneous input |no viable alternative at input )('.*?'|<EOF>)(?: expecting .*)?$`)
 
+// missing finds what the library wants at the end of the expression.
+var missing = regexp.MustCompile(`^Syntax error: missing ('.*') at '<EOF>'$`)
+
 var (
 	undefinedField = regexp.MustCompile(`^undefined field '([^']*)'`)
 	undeclared     = regexp.MustCompile(`^undeclared reference to '([^']*)'`)
+	listField      = regexp.MustCompile(`^type 'list\(\w+\)' does not support field selection`)
 	noOverload     = regexp.MustCompile(`^found no matching overload for '([^']*)' applied to '([^']*)'`)
 )
 
@@ -123,6 +130,8 @@ func (b *builder) checkIssues(v *value, e environment, a *ast.AST, issues *cel.I
 			column++ // the library points at the dot
 		} else if m := undeclared.FindStringSubmatch(message); m != nil {
 			message, hint = fmt.Sprintf("unknown name %q", m[1]), nameHint(e, m[1])
+		} else if listField.MatchString(message) {
+			message, hint = "a list has no fields of its own", "ask of each, for example event.lines.exists(l, l.quantity > 1), or sum(event.lines.map(l, l.quantity))"
 		} else if m := noOverload.FindStringSubmatch(message); m != nil {
 			message, hint = overloadIssue(m[1], m[2])
 		}
@@ -199,7 +208,10 @@ func overloadIssue(function, arguments string) (message, hint string) {
 	if m := operatorSymbol.FindStringSubmatch(function); m != nil && function != "_?_:_" && function != "_[_]" {
 		function = m[1]
 	}
-	if strings.Contains(arguments, "string") && strings.Contains(arguments, "int") {
+	switch {
+	case strings.Contains(arguments, "imestamp") && strings.Contains(arguments, "string"):
+		hint = `write a time as timestamp("2026-12-24T12:00:00Z")`
+	case strings.Contains(arguments, "string") && strings.Contains(arguments, "int"):
 		hint = "texts are in quotes, numbers are not"
 	}
 	return fmt.Sprintf("%s does not go with %s", strings.TrimPrefix(function, "@"), words), hint

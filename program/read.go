@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -82,15 +83,51 @@ func (r *reader) syntax(err error) {
 		p.Message = "not YAML: " + m[2]
 		if p.Line, _ = strconv.Atoi(m[1]); p.Line > 0 {
 			p.Column = 1
+		} else {
+			p.Line, p.Column = r.syntaxPlace(m[2])
 		}
 	}
 	switch {
+	case unknownAnchor.MatchString(p.Message):
+		p.Suggestion = "write &name where the value is written first, before *name; quote texts that begin with *"
+	case strings.Contains(p.Message, "control characters"):
+		p.Suggestion = "remove the character, which most editors don't show"
+	case strings.Contains(p.Message, "incompatible YAML document"):
+		p.Suggestion = "remove the line with %YAML"
 	case strings.Contains(p.Message, "cannot start any token"):
 		p.Suggestion = "indent with spaces, not tabs, and quote texts that begin with %, @ or `"
 	case strings.Contains(p.Message, "mapping values are not allowed"):
 		p.Suggestion = "quote texts that contain a colon"
 	}
 	r.problems = append(r.problems, p)
+}
+
+var (
+	unknownAnchor = regexp.MustCompile(`unknown anchor '([^']*)'`)
+	yamlDirective = regexp.MustCompile(`(?m)^%YAML`)
+)
+
+// syntaxPlace finds what the YAML library complains of without saying where it is; zeros when that can't be told.
+func (r *reader) syntaxPlace(message string) (line, column int) {
+	at := -1
+	switch m := unknownAnchor.FindStringSubmatch(message); {
+	case m != nil:
+		alias := regexp.MustCompile(`(?m)(?:^|[\s\[{,])(\*` + regexp.QuoteMeta(m[1]) + `)(?:[\s\]},]|$)`)
+		if found := alias.FindSubmatchIndex(r.source); found != nil {
+			at = found[2]
+		}
+	case strings.Contains(message, "control characters"):
+		at = bytes.IndexFunc(r.source, func(c rune) bool { return unicode.IsControl(c) && !strings.ContainsRune("\t\n\r\u0085", c) })
+	case strings.Contains(message, "incompatible YAML document"):
+		if found := yamlDirective.FindIndex(r.source); found != nil {
+			at = found[0]
+		}
+	}
+	if at < 0 {
+		return 0, 0
+	}
+	before := r.source[:at]
+	return 1 + bytes.Count(before, []byte("\n")), 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
 }
 
 func required(s *spec) []string {
