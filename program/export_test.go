@@ -73,7 +73,7 @@ func (s *spec) words() string {
 		return s.scalar.words() + " or mapping"
 	case kindName:
 		return "name"
-	case kindText:
+	case kindText, kindCurrency:
 		return "text"
 	case kindNumber:
 		return "number" + s.bound()

@@ -27,7 +27,7 @@ func (r *reader) scalar(v *value, example string) {
 		if p := nameProblem(v.text); p != "" {
 			bad("for example "+example, "%q %s", v.text, p)
 		}
-	case kindText, kindCondition, kindDate:
+	case kindText, kindCurrency, kindCondition, kindDate:
 		if strings.TrimSpace(v.text) == "" {
 			bad("for example "+example, "is empty")
 		}

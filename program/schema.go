@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -37,6 +39,8 @@ const (
 	monthDayPattern = `^` + dayPattern + `$`
 	datePattern     = `^[0-9]{4}-` + dayPattern + `([Tt].+)?$`
 	currencyPattern = `^[A-Z]{3}$`
+	namePattern     = `^\S(.*\S)?$`
+	textPattern     = `\S`
 )
 
 // scalarTypes are the JSON types that a YAML scalar taken as text may have.
@@ -54,9 +58,11 @@ func (s *spec) schema() object {
 	case kindForms:
 		return object{"anyOf": []any{s.scalar.schema(), s.mapping.schema()}}
 	case kindName:
-		return object{"type": scalarTypes, "minLength": 1, "maxLength": nameBytesMax}
+		return object{"type": scalarTypes, "minLength": 1, "maxLength": nameBytesMax, "pattern": namePattern}
 	case kindText:
-		return object{"type": scalarTypes, "minLength": 1}
+		return object{"type": scalarTypes, "minLength": 1, "pattern": textPattern}
+	case kindCurrency:
+		return object{"type": "string", "pattern": currencyPattern}
 	case kindNumber:
 		return s.bounds(object{"type": []string{"number", "string"}, "pattern": decimalPattern})
 	case kindWhole:
@@ -65,7 +71,7 @@ func (s *spec) schema() object {
 		return s.bounds(object{"type": []string{"number", "string"}, "minLength": 1})
 	case kindCondition:
 		// YAML takes the whole conditions true and false for no text.
-		return object{"type": []string{"string", "boolean"}, "minLength": 1}
+		return object{"type": []string{"string", "boolean"}, "minLength": 1, "pattern": textPattern}
 	case kindDuration:
 		d := object{"type": "string", "pattern": durationPattern}
 		if len(s.choices) > 0 {
@@ -93,8 +99,11 @@ func (s *spec) bounds(o object) object {
 		}
 		o[name] = json.Number(s.low)
 	}
-	if s.high != "" {
+	switch {
+	case s.high != "":
 		o["maximum"] = json.Number(s.high)
+	case s.kind == kindWhole:
+		o["maximum"] = json.Number(strconv.FormatInt(math.MaxInt64, 10))
 	}
 	return o
 }

@@ -12,6 +12,7 @@ const (
 	kindForms
 	kindName
 	kindText
+	kindCurrency
 	kindNumber
 	kindWhole
 	kindDuration
@@ -117,7 +118,7 @@ var fileSpec = mapping(
 	key{name: "program", spec: plain(kindName), required: true, doc: "the program's name", example: "vip-rewards"},
 	key{name: "revision", spec: atLeast(kindWhole, "1"),
 		doc: "the revision of the rules' meaning that the file was written for; left out, the newest (publishing writes it in)", example: "1"},
-	key{name: "currency", spec: plain(kindText), required: true,
+	key{name: "currency", spec: plain(kindCurrency), required: true,
 		doc: "the ISO 4217 code of the currency that all amounts of the file are in", example: "USD"},
 	key{name: "timezone", spec: plain(kindText), required: true,
 		doc: "the IANA name of the zone in which days, months and years begin", example: "Europe/Berlin"},
