@@ -2,6 +2,7 @@ package program
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/accrue-loyalty/accrue/loyalty"
@@ -30,8 +31,15 @@ type Change struct {
 	Consequence string `json:"consequence,omitempty"`
 }
 
+// lineBreak is one in an expression, with the spaces that lay it out.
+var lineBreak = regexp.MustCompile(`\s*\n\s*`)
+
 // String words the change in one line.
 func (c Change) String() string {
+	return strings.TrimSpace(lineBreak.ReplaceAllString(c.text(), " "))
+}
+
+func (c Change) text() string {
 	subject := c.Subject
 	if c.Field != "" {
 		subject += ": " + c.Field
@@ -60,7 +68,10 @@ func Diff(a, b *loyalty.Program) []Change {
 			changes = append(changes, Change{Kind: Removed, Subject: s, From: inWords(before.facts[s]), Consequence: withoutLevel(s, a, b)})
 			continue
 		}
-		changes = append(changes, fieldChanges(s, before.facts[s], after.facts[s])...)
+		for _, c := range fieldChanges(s, before.facts[s], after.facts[s]) {
+			c.Consequence = withoutOwn(c, b)
+			changes = append(changes, c)
+		}
 	}
 	for _, s := range after.order {
 		if before.facts[s] == nil {
@@ -78,6 +89,21 @@ func withoutLevel(subject string, a, b *loyalty.Program) string {
 	}
 	return fmt.Sprintf("whoever holds it is in %s under the new version, without TIER_CHANGED, until the next %s raises them to what they have reached",
 		b.Tiers.Levels[0].Name, pick(b.Tiers.Metric == loyalty.MetricPoints, "order or earning", "order"))
+}
+
+// withoutOwn says what holds instead for a rule that loses a hold or expiry of its own; "" for any other change.
+func withoutOwn(c Change, b *loyalty.Program) string {
+	if c.Kind != Removed || !strings.HasPrefix(c.Subject, "rule ") {
+		return ""
+	}
+	switch c.Field {
+	case "hold":
+		return "the program's applies: " + holdText(b.Hold)
+	case "expiry":
+		return "the program's applies: " + expiryText(b.Expiry)
+	default:
+		return ""
+	}
 }
 
 type subjects struct {

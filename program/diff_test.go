@@ -66,3 +66,12 @@ func TestDescribe(t *testing.T) {
 		t.Errorf("got\n%s", difference(string(want), b.String()))
 	}
 }
+
+func TestAChangeIsOneLine(t *testing.T) {
+	const before = "program: p\ncurrency: USD\ntimezone: UTC\nearn:\n- id: a\n  on: OrderPlaced\n  points: 1\n"
+	after := before + "  when: |\n    event.channel == \"APP\" &&\n      event.store == \"1\"\n"
+	changes := program.Diff(parse(t, before), parse(t, after))
+	if len(changes) != 1 || changes[0].String() != `rule a: when: added: event.channel == "APP" && event.store == "1"` {
+		t.Errorf("got %v", changes)
+	}
+}
