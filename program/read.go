@@ -83,6 +83,9 @@ func (r *reader) syntax(err error) {
 		p.Message = "not YAML: " + m[2]
 		if p.Line, _ = strconv.Atoi(m[1]); p.Line > 0 {
 			p.Column = 1
+			if countsFromZero.MatchString(m[2]) {
+				p.Line++
+			}
 		} else {
 			p.Line, p.Column = r.syntaxPlace(m[2])
 		}
@@ -102,6 +105,9 @@ func (r *reader) syntax(err error) {
 	r.problems = append(r.problems, p)
 }
 
+// countsFromZero matches what the YAML library's parser says, unlike its scanner, with the number of the line before.
+var countsFromZero = regexp.MustCompile(`^did not find expected (<document start>|node content|key|'-' indicator|',' or '.')$|^found (undefined tag|duplicate %|incompatible)`)
+
 var (
 	unknownAnchor = regexp.MustCompile(`unknown anchor '([^']*)'`)
 	yamlDirective = regexp.MustCompile(`(?m)^%YAML`)
@@ -112,7 +118,7 @@ func (r *reader) syntaxPlace(message string) (line, column int) {
 	at := -1
 	switch m := unknownAnchor.FindStringSubmatch(message); {
 	case m != nil:
-		alias := regexp.MustCompile(`(?m)(?:^|[\s\[{,])(\*` + regexp.QuoteMeta(m[1]) + `)(?:[\s\]},]|$)`)
+		alias := regexp.MustCompile(`(?m)(?:^|[^0-9A-Za-z_])(\*` + regexp.QuoteMeta(m[1]) + `)(?:[^0-9A-Za-z_-]|$)`)
 		if found := alias.FindSubmatchIndex(r.source); found != nil {
 			at = found[2]
 		}
@@ -122,6 +128,8 @@ func (r *reader) syntaxPlace(message string) (line, column int) {
 		if found := yamlDirective.FindIndex(r.source); found != nil {
 			at = found[0]
 		}
+	default:
+		at = 0 // it leaves the line out when that is the first
 	}
 	if at < 0 {
 		return 0, 0
