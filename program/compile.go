@@ -84,7 +84,7 @@ func (b *builder) amount(v *value, on events.Type) *amount {
 		return nil
 	}
 	// 1/2 is cut to 0, and 2026-01-01 is a subtraction. A fraction may be one that no decimal says.
-	if result.IsExactType(types.IntType) && !strings.Contains(v.text, "event") {
+	if result.IsExactType(types.IntType) && !strings.Contains(v.text, "event") && strings.ContainsAny(v.text, "/-") {
 		b.problem(v, "write the number itself, 0.5 for a half", "%s is reckoned in whole numbers, and is the same for every event", strconv.Quote(shorten(v.text)))
 		return nil
 	}
