@@ -40,6 +40,10 @@ func (s *Server) registerExplain(h huma.API) {
 		"Why an event earned what it did", ReasonUnknownEvent, ReasonTooLong, ReasonKafkaUnavailable), s.explain)
 }
 
+// rebuildingMax is how many accounts are rebuilt at a time. A long history is tens of megabytes of the ledger, which the
+// broker and the engine's own processors have to spare beside deciding.
+const rebuildingMax = 2
+
 func (s *Server) explain(ctx context.Context, in *explainInput) (*answer[Explanation], error) {
 	r, err := in.find(ctx, s)
 	if err != nil {
@@ -48,6 +52,11 @@ func (s *Server) explain(ctx context.Context, in *explainInput) (*answer[Explana
 	offset, p := s.locate(&r, in.Customer, in.Event)
 	if p != nil {
 		return nil, p
+	}
+	select {
+	case s.rebuilding <- struct{}{}:
+		defer func() { <-s.rebuilding }()
+	case <-ctx.Done(): // what is read next says so
 	}
 	history, p := s.history(ctx, &r, in.Customer, offset)
 	if p != nil {

@@ -1,11 +1,15 @@
 package api_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/accrue-loyalty/accrue/api"
 	"github.com/accrue-loyalty/accrue/events"
@@ -38,6 +42,30 @@ func TestExplain(t *testing.T) {
 		}
 		says(t, x, "Order o2 was placed, at 2026-11-22T09:00:00.000Z", "150 points earned", "by rule base", "line 1", "× 1.5 as Gold",
 			"tier Gold", "test-rewards, version 1", "Ledger: partition", "decided on orders")
+	})
+	t.Run("a few accounts are rebuilt at a time, and the others wait", func(t *testing.T) {
+		s := open(t)
+		names := []string{"ann", "bob", "cid", "dan", "eve"}
+		for _, name := range names {
+			s.order(name, name, 5)
+		}
+		var reading, most atomic.Int32
+		s.world.onLedger = func(context.Context) error {
+			n := reading.Add(1)
+			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+			}
+			time.Sleep(20 * time.Millisecond)
+			reading.Add(-1)
+			return nil
+		}
+		var all sync.WaitGroup
+		for _, name := range names {
+			all.Go(func() { s.get("/v1/customers/" + name + "/explain/placed-" + name).is(http.StatusOK) })
+		}
+		all.Wait()
+		if n := most.Load(); n > 2 {
+			t.Errorf("%d accounts were rebuilt at the same time, want 2 at most", n)
+		}
 	})
 	t.Run("a return, a refusal and a repetition say why", func(t *testing.T) {
 		s := rich(t)

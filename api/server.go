@@ -34,6 +34,8 @@ type Server struct {
 	held    held
 	// commands and reads are under way for as many requests as want the same.
 	commands, reads singleflight.Group
+	// rebuilding has room for the accounts that may be rebuilt at a time.
+	rebuilding chan struct{}
 	// wasReady is set by the first answer of /readyz that said so.
 	wasReady atomic.Bool
 	// patterns are the routes, for the test that doc describes them all.
@@ -57,7 +59,7 @@ func New(cfg Config, parts Parts, log *slog.Logger, reg Registry) (*Server, erro
 		parts.Programs == nil {
 		return nil, errors.New("starting the API: a part is missing")
 	}
-	s := &Server{cfg: cfg, parts: parts, log: log, hasher: NewHasher(cfg.HashKey), metrics: newHTTPMetrics()}
+	s := &Server{cfg: cfg, parts: parts, log: log, hasher: NewHasher(cfg.HashKey), metrics: newHTTPMetrics(), rebuilding: make(chan struct{}, rebuildingMax)}
 	if err := reg.Register(s.metrics.latency); err != nil {
 		return nil, fmt.Errorf("registering the API's metrics: %w", err)
 	}
