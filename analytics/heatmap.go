@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"html"
 	"io"
-	"math"
 	"strconv"
 	"strings"
 )
@@ -77,29 +76,18 @@ func (c *Cohorts) WriteSVG(w io.Writer) error {
 	return err
 }
 
-// shade goes from nearly white at 0 to a dark blue at 1, faster at the lower end, where cohorts differ. On it, ink is black
-// or white, whichever contrasts more: with these two it is at least 4.5 to 1 on any colour.
+// shade goes from nearly white at 0 to a dark blue at 1, faster at the lower end, where cohorts differ. Ink is black on the
+// lighter ones and white on the others, so that the contrast is 4.5 to 1 at least.
 func shade(share float64) (fill, ink string) {
 	lo, hi := [3]float64{244, 247, 251}, [3]float64{8, 48, 107}
+	const darkFrom = 0.643 // here both contrast alike
 	t := min(1, max(0, share))
 	t = 1 - (1-t)*(1-t)
-	var rgb [3]int
-	luminance := 0.0
-	for i, weight := range [3]float64{0.2126, 0.7152, 0.0722} { // as WCAG reckons it
-		rgb[i] = int(lo[i] + (hi[i]-lo[i])*t)
-		v := float64(rgb[i]) / 255
-		if v <= 0.04045 {
-			v /= 12.92
-		} else {
-			v = math.Pow((v+0.055)/1.055, 2.4)
-		}
-		luminance += weight * v
-	}
-	ink = "#000"
-	if 1.05/(luminance+0.05) > (luminance+0.05)/0.05 {
+	mix := func(i int) int { return int(lo[i] + (hi[i]-lo[i])*t) }
+	if ink = "#000"; t > darkFrom {
 		ink = "#fff"
 	}
-	return fmt.Sprintf("#%02x%02x%02x", rgb[0], rgb[1], rgb[2]), ink
+	return fmt.Sprintf("#%02x%02x%02x", mix(0), mix(1), mix(2)), ink
 }
 
 // pageHead begins a page that is read on a telephone too: what is wider scrolls by itself.

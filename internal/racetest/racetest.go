@@ -2,8 +2,9 @@
 // code five to twenty times as slow. It is there for what runs at the same
 // time, so that is kept: what shrinks are random cases and histories of one
 // goroutine, which race no differently for being long, and what is left out
-// are commands of one goroutine, and the demo, whose parts have race tests of
-// their own. The plain run takes them whole.
+// are commands of one goroutine, megabytes that only take long to compress, and
+// the demo and a restore in bulk, whose parts have race tests of their own. The
+// plain run takes them whole.
 package racetest
 
 import (
