@@ -15,24 +15,20 @@ import (
 
 // sending is an event that a decision sent to another customer, as it must stand in the transfers topic.
 type sending struct {
+	kind         events.Type
 	id, customer string
 	payload      events.Fingerprint
 }
 
 func sendingOf(e events.Event) sending {
 	h := e.Head()
-	return sending{strings.Clone(h.ID), strings.Clone(h.Customer), events.PayloadOf(e)}
+	return sending{e.EventType(), strings.Clone(h.ID), strings.Clone(h.Customer), events.PayloadOf(e)}
 }
 
 // noteSent notes what a decision sent.
 func (v *verifier) noteSent(rec *kgo.Record, d *events.Decision, sent []events.Event) {
 	for _, e := range sent {
-		s := sendingOf(e)
-		v.sent[s] = &Difference{
-			Partition: v.id, Offset: rec.Offset, Cause: d.Cause, Customer: d.Customer,
-			What: fmt.Sprintf("it sent %s %q to customer %q, which is not in %s and so was never decided: what it was to bring must be made up for, as by accrue adjust",
-				e.EventType(), s.id, s.customer, v.c.Name(schemas.TopicTransfers)),
-		}
+		v.sent[sendingOf(e)] = &Difference{Partition: v.id, Offset: rec.Offset, Cause: d.Cause, Customer: d.Customer}
 	}
 }
 
@@ -57,6 +53,8 @@ func (c *Client) checkSent(ctx context.Context, partitions int32, verified []Ver
 		for i, all := range sent {
 			for s := range left {
 				if d, first := all[s], verified[i].Difference; d != nil && (first == nil || first.Offset > d.Offset) {
+					d.What = fmt.Sprintf("it sent %s %q to customer %q, which is not in %s and so was never decided: what it was to bring must be made up for, as by accrue adjust",
+						s.kind, s.id, s.customer, c.Name(schemas.TopicTransfers))
 					verified[i].Difference = d
 				}
 			}
