@@ -1,6 +1,7 @@
 package loyalty
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/accrue-loyalty/accrue/events"
@@ -286,7 +287,7 @@ func (a *Account) qualify(at events.Instant, spend Exact, points events.Points) 
 	}
 	i, found := last, a.Qualifying[last].At == at
 	if !found {
-		i, found = slices.BinarySearchFunc(a.Qualifying, at, func(q Qualifying, at events.Instant) int { return int(q.At - at) })
+		i, found = slices.BinarySearchFunc(a.Qualifying, at, func(q Qualifying, at events.Instant) int { return cmp.Compare(q.At, at) })
 	}
 	if i < int(a.qualifyingShared) {
 		a.ownQualifying()

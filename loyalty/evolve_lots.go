@@ -1,6 +1,7 @@
 package loyalty
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -41,7 +42,7 @@ func (a *Account) findLot(id int64) *Lot {
 	if id > a.LotLast {
 		return nil // Most lots that are asked for are about to be made, and the others in no cache.
 	}
-	i, ok := slices.BinarySearchFunc(a.Lots, id, func(l Lot, id int64) int { return int(l.ID - id) })
+	i, ok := slices.BinarySearchFunc(a.Lots, id, func(l Lot, id int64) int { return cmp.Compare(l.ID, id) })
 	if !ok {
 		return nil
 	}
@@ -74,7 +75,7 @@ func (a *Account) insertLot(l Lot) *Lot {
 		return &a.Lots[len(a.Lots)-1]
 	}
 	a.ownLots()
-	i, _ := slices.BinarySearchFunc(a.Lots, l.ID, func(l Lot, id int64) int { return int(l.ID - id) })
+	i, _ := slices.BinarySearchFunc(a.Lots, l.ID, func(l Lot, id int64) int { return cmp.Compare(l.ID, id) })
 	a.Lots = slices.Insert(a.Lots, i, l)
 	return &a.Lots[i]
 }

@@ -1,6 +1,7 @@
 package loyalty
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -64,7 +65,7 @@ func (a *Account) expiring(none []Expiring, clock events.Instant) []Expiring {
 		}
 		at, found := len(all), false
 		if at > 0 && all[at-1].At >= l.ExpiresAt { // as nearly no lot goes before one that is older
-			at, found = slices.BinarySearchFunc(all, l.ExpiresAt, func(x Expiring, t events.Instant) int { return int(x.At - t) })
+			at, found = slices.BinarySearchFunc(all, l.ExpiresAt, func(x Expiring, t events.Instant) int { return cmp.Compare(x.At, t) })
 		}
 		if !found {
 			all = slices.Insert(all, at, Expiring{At: l.ExpiresAt})
