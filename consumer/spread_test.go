@@ -33,7 +33,7 @@ func assignedBy(t *testing.T, instances, partitions int) map[int]int {
 	for i := range instances {
 		cfg := DefaultConfig()
 		cfg.Instance = fmt.Sprintf("shop.eu-%d", i)
-		e := &Engine{cfg: cfg, storeID: fmt.Sprintf("%08x", 0xfedcba98-7*i)}
+		e := &Engine{cfg: cfg, storeID: fmt.Sprintf("%08x", 0xfedcba98-7*uint32(i))}
 		for n := range cfg.Workers {
 			b, err := newBalancer(card{Instance: cfg.Instance, Worker: n}, func() {})
 			if err != nil {
