@@ -46,7 +46,7 @@ func (b *bench) latency(ctx context.Context) error {
 		if _, err := echo.stop(); err != nil {
 			return err
 		}
-		accrue, err := b.startAccrue(prefix, "latency")
+		accrue, err := b.startAccrue(prefix, "latency", noTick)
 		if err != nil {
 			return err
 		}

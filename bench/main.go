@@ -48,12 +48,12 @@ func main() {
 	flag.IntVar(&s.customers, "customers", 100_000, "customers of those orders")
 	flag.IntVar(&s.rounds, "rounds", 5, "interleaved rounds")
 	flag.IntVar(&s.workers, "workers", 4, "transactional clients on each side")
-	flag.IntVar(&s.accounts, "accounts", 1_000_000, "accounts of the memory run")
+	flag.IntVar(&s.accounts, "accounts", 1_000_000, "accounts of the memory and ticks runs")
 	flag.IntVar(&s.restore, "restore", 5_000_000, "decisions of the restore run")
 	flag.IntVar(&s.readRate, "read-rate", 10_000, "requests a second of the open-loop reads")
 	flag.DurationVar(&s.readTime, "read-time", 10*time.Second, "length of each read measurement")
 	flag.StringVar(&s.profile, "profile", "", "folder for a CPU profile of each accrue process")
-	only := flag.String("only", "throughput,latency,reads,memory,restore", "which measurements to run")
+	only := flag.String("only", "throughput,latency,reads,memory,ticks,restore", "which measurements to run")
 	broker := flag.String("broker", "", "host:port of a broker to use instead of one of our own")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -103,7 +103,7 @@ func run(ctx context.Context, s settings, only []string, broker string) (err err
 		name string
 		run  func(context.Context) error
 	}{
-		{"throughput", b.throughput}, {"latency", b.latency}, {"reads", b.reads}, {"memory", b.memory}, {"restore", b.restoring},
+		{"throughput", b.throughput}, {"latency", b.latency}, {"reads", b.reads}, {"memory", b.memory}, {"ticks", b.ticking}, {"restore", b.restoring},
 	} {
 		if !slices.Contains(only, m.name) {
 			continue

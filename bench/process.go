@@ -72,8 +72,11 @@ func startBare(addr, body string) (*process, error) {
 	return start(self, childArg, "bare", addr, body)
 }
 
-// startAccrue starts `accrue run` without a ticking clock: all events lie in the past.
-func (b *bench) startAccrue(prefix, dir string) (*process, error) {
+// noTick has the clock stand still: nearly all events lie in the past.
+const noTick = "0s"
+
+// startAccrue starts `accrue run` with a clock that ticks so often.
+func (b *bench) startAccrue(prefix, dir, tick string) (*process, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -83,7 +86,7 @@ func (b *bench) startAccrue(prefix, dir string) (*process, error) {
 		return nil, err
 	}
 	args := []string{"run", "--brokers", b.broker, "--prefix", prefix, "--dir", filepath.Join(b.dir, dir),
-		"--listen", addr, "--workers", fmt.Sprint(b.workers), "--tick", "0s"}
+		"--listen", addr, "--workers", fmt.Sprint(b.workers), "--tick", tick}
 	if b.profile != "" {
 		args = append(args, "--cpu-profile", filepath.Join(b.profile, dir+".prof"))
 	}

@@ -41,7 +41,7 @@ func (b *bench) reads(ctx context.Context) error {
 	if err := newOrders(customers, total).publish(ctx, b.broker, prefix+"orders", b.partitions); err != nil {
 		return err
 	}
-	accrue, err := b.startAccrue(prefix, "reads")
+	accrue, err := b.startAccrue(prefix, "reads", noTick)
 	if err != nil {
 		return err
 	}

@@ -10,14 +10,17 @@ import (
 
 // memory decides an order of each of many accounts and says how large the process grew.
 func (b *bench) memory(ctx context.Context) error {
-	_, err := b.many(ctx, "memory.", b.accounts, b.accounts)
+	o := newOrders(b.accounts, b.accounts)
+	// Every account once: drawing by weight would leave many without an order.
+	o.even = true
+	_, err := b.many(ctx, "memory.", o)
 	return err
 }
 
 // restoring decides many orders, kills the process, and measures how long it takes to serve again. Then it stops the
 // process in order, so that the group does not wait for who is gone, deletes the folder, and measures that start.
 func (b *bench) restoring(ctx context.Context) error {
-	p, err := b.many(ctx, "restore.", b.accounts, b.restore)
+	p, err := b.many(ctx, "restore.", newOrders(b.accounts, b.restore))
 	if err != nil {
 		return err
 	}
@@ -44,7 +47,7 @@ func (b *bench) restoring(ctx context.Context) error {
 // serveAgain starts the process and says how long it takes until it serves all partitions.
 func (b *bench) serveAgain(ctx context.Context, what string) (*process, error) {
 	from := time.Now()
-	p, err := b.startAccrue("restore.", "restore.")
+	p, err := b.startAccrue("restore.", "restore.", noTick)
 	if err != nil {
 		return nil, err
 	}
@@ -55,19 +58,16 @@ func (b *bench) serveAgain(ctx context.Context, what string) (*process, error) {
 	return p, nil
 }
 
-func (b *bench) many(ctx context.Context, prefix string, customers, total int) (*process, error) {
+// many decides orders in a new system. The process is stopped where each account had one.
+func (b *bench) many(ctx context.Context, prefix string, o *orders) (*process, error) {
 	if err := b.system(ctx, prefix); err != nil {
 		return nil, err
 	}
-	o := newOrders(customers, total)
-	if customers == total {
-		// Every account once, evenly: drawing by weight would leave many without an order.
-		o.even = true
-	}
+	customers, total := len(o.weights), o.total
 	if err := o.publish(ctx, b.broker, prefix+"orders", b.partitions); err != nil {
 		return nil, err
 	}
-	p, err := b.startAccrue(prefix, prefix)
+	p, err := b.startAccrue(prefix, prefix, noTick)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func (b *bench) many(ctx context.Context, prefix string, customers, total int) (
 		return nil, err
 	}
 	fmt.Printf("\n%s %d orders of %d customers at %.0f/s\n", prefix, total, customers, rate)
-	if customers == total {
+	if o.even {
 		used, err := p.stop()
 		if err != nil {
 			return nil, err

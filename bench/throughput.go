@@ -37,7 +37,7 @@ func (b *bench) throughput(ctx context.Context) error {
 			func() (*process, error) {
 				return startEcho(b.broker, prefix+"orders", echoTo, echoTo, b.workers)
 			},
-			func() (*process, error) { return b.startAccrue(prefix, fmt.Sprintf("state%d", round)) },
+			func() (*process, error) { return b.startAccrue(prefix, fmt.Sprintf("state%d", round), noTick) },
 		}
 		for i, side := range sides {
 			p, err := side()
