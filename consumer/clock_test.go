@@ -3,6 +3,7 @@ package consumer_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -73,7 +74,8 @@ func TestTicksActivateAndExpire(t *testing.T) {
 	w.audit()
 }
 
-// TestAHalfDoneTickCannotBeSeen has events decided while a tick with much to do is worked off in small portions.
+// TestAHalfDoneTickCannotBeSeen has events decided while a tick with much to do is worked off in small portions. Those that
+// have waited for one portion do not wait for another.
 func TestAHalfDoneTickCannotBeSeen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)
@@ -92,22 +94,41 @@ func TestAHalfDoneTickCannotBeSeen(t *testing.T) {
 	w.send(redemptions...)
 	w.decided()
 	eventually(t, "the tick is done", func() bool { s := i.engine.Status(); return len(s) == 1 && !s[0].Sweeping })
-	interleaved, redeemed := false, false
-	for _, d := range w.ledger(0) {
-		switch d.Facts.Type {
-		case events.TypeRedemptionRequested:
-			redeemed = true
-			if d.Result != events.Applied {
-				t.Fatalf("a redemption of points that the tick had made active was answered %s %s", d.Result, d.Reason)
+	interleaved, redeemed, alone := false, false, false
+	for _, batch := range transactions(w.ledger(0)) {
+		asked, swept := map[string]bool{}, map[string]bool{}
+		for _, d := range batch {
+			switch d.Facts.Type {
+			case events.TypeRedemptionRequested:
+				redeemed, asked[d.Customer] = true, true
+				if d.Result != events.Applied {
+					t.Fatalf("a redemption of points that the tick had made active was answered %s %s", d.Result, d.Reason)
+				}
+			case events.TypeTick:
+				interleaved, swept[d.Customer] = interleaved || redeemed, true
 			}
-		case events.TypeTick:
-			interleaved = interleaved || redeemed
 		}
+		maps.DeleteFunc(swept, func(customer string, _ bool) bool { return asked[customer] })
+		alone = alone || len(asked) > 0 && len(swept) == 0
 	}
 	if !interleaved {
 		t.Error("the tick was worked off in one piece: the test shows nothing")
 	}
+	if !alone {
+		t.Error("the redemptions waited for what others were due in their own batch")
+	}
 	w.audit()
+}
+
+// transactions splits a partition's decisions where there are markers of commits between them.
+func transactions(ledger []events.Decision) (all [][]events.Decision) {
+	from := 0
+	for i := range ledger {
+		if i+1 == len(ledger) || ledger[i+1].Offset != ledger[i].Offset+1 {
+			all, from = append(all, ledger[from:i+1]), i+1
+		}
+	}
+	return all
 }
 
 // largestBatch keeps the size of the largest batch.

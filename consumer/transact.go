@@ -29,7 +29,8 @@ func (w *worker) transact(ctx context.Context, parts []*partition) error {
 			d.b.Discard()
 		}
 	}
-	due := w.e.cfg.Limits.Due
+	portion := w.portion(parts)
+	due := portion
 	for _, p := range w.inTurn(parts) {
 		d, err := p.decide(w.out, &due)
 		if err != nil {
@@ -39,6 +40,7 @@ func (w *worker) transact(ctx context.Context, parts []*partition) error {
 		}
 		batch = append(batch, d)
 	}
+	w.swept = due < portion
 	if len(w.out.records) == 0 && time.Since(w.committedAt) < offsetsEvery && !driven(batch) {
 		// Only time has passed. The positions are committed with the next decisions, or soon.
 		w.settle(batch, nil)
@@ -70,6 +72,23 @@ func (w *worker) transact(ctx context.Context, parts []*partition) error {
 	w.e.cfg.Metrics.Batch(len(w.out.ledger), decided.Sub(began), w.committedAt.Sub(decided))
 	w.settle(batch, w.out)
 	return nil
+}
+
+// turns say what a worker's next batch begins with, and whether it sweeps.
+type turns struct {
+	// turn is the partition, or one before it, with which the next batch begins.
+	turn int32
+	// swept is set when the last batch worked off what was due.
+	swept bool
+}
+
+// portion is how long the next batch may sweep. Events that came while the last one did are committed without waiting for
+// another portion.
+func (w *worker) portion(parts []*partition) time.Duration {
+	if w.swept && slices.ContainsFunc(parts, func(p *partition) bool { return p.waiting.first(&p.now.heads) >= 0 }) {
+		return 0
+	}
+	return w.e.cfg.Limits.Due
 }
 
 // inTurn has another of the partitions begin each time: at midnight the first uses up what time there is for sweeping.

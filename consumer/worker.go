@@ -47,8 +47,8 @@ type worker struct {
 	// with them.
 	committedAt time.Time
 	lastBatch   int
-	// turn is the partition, or one before it, with which the next batch begins.
-	turn int32
+	// turns are those of the partitions, and of events and what is due.
+	turns
 }
 
 func newWorker(e *Engine, n int) *worker {
