@@ -223,12 +223,7 @@ func TestWhatWasUnknownMayBecomeKnown(t *testing.T) {
 	w := newWorld(t, 1)
 	w.publish(plainProgram)
 	w.start("one", "")
-	registry := schemas.DefaultRegistryConfig(w.cluster.RegistryURL())
-	registry.Register = true
-	known, err := schemas.OpenCodec(w.ctx(), registry)
-	if err != nil {
-		t.Fatal(err)
-	}
+	known := w.withRegistry()
 	value, err := known.AppendEvent(nil, order("c", "o", t0, 1000))
 	if err != nil {
 		t.Fatal(err)

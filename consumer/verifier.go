@@ -129,7 +129,7 @@ func (v *verifier) differs(rec *kgo.Record, d *events.Decision, fields []FieldDi
 func (v *verifier) record(ctx context.Context, rec *kgo.Record) error {
 	var d events.Decision
 	if err := v.c.codec.DecodeDecision(rec.Value, &d); err != nil {
-		if errors.Is(err, schemas.ErrRegistryUnavailable) {
+		if errors.Is(err, schemas.ErrRegistryUnavailable) || errors.Is(err, schemas.ErrNoRegistry) {
 			return err
 		}
 		return v.differs(rec, &d, nil, "it cannot be read: %v", err)
