@@ -187,4 +187,9 @@ func (c *clock) apply(r *clockRecord) bool {
 	return true
 }
 
-func (c clock) String() string { return fmt.Sprintf("%s (clock@%d)", c.at, c.offset) }
+func (c clock) String() string {
+	if c.at == 0 {
+		return "no tick yet"
+	}
+	return fmt.Sprintf("%s (clock@%d)", c.at, c.offset)
+}

@@ -211,7 +211,11 @@ func TestWhatABrokerTookBackIsForgotten(t *testing.T) {
 	d := w.ledger(0)[0]
 	d.Cause.Offset, d.Cause.Event, d.Chain = 1, "e-p", at.Chain
 	d.Result, d.Entries, d.Facts = events.Nothing, nil, events.Facts{Type: events.TypeSessionOpened}
-	rec := w.takenBack(&d)
+	value, err := w.codec.AppendDecision(nil, &d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := w.takenBack(schemas.TopicLedger, &kgo.Record{Value: value})
 	store, err := state.Open(state.DefaultConfig(i.dir), testLog(t))
 	if err != nil {
 		t.Fatal(err)
@@ -242,13 +246,9 @@ func TestWhatABrokerTookBackIsForgotten(t *testing.T) {
 	w.audit()
 }
 
-// takenBack writes a decision to the ledger in a transaction that is aborted.
-func (w *world) takenBack(d *events.Decision) *kgo.Record {
+// takenBack writes a record to a topic in a transaction that is aborted.
+func (w *world) takenBack(t schemas.Topic, rec *kgo.Record) *kgo.Record {
 	w.t.Helper()
-	value, err := w.codec.AppendDecision(nil, d)
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	cl, err := kgo.NewClient(kgo.SeedBrokers(w.brokers...), kgo.TransactionalID("other"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		w.t.Fatal(err)
@@ -257,7 +257,7 @@ func (w *world) takenBack(d *events.Decision) *kgo.Record {
 	if err := cl.BeginTransaction(); err != nil {
 		w.t.Fatal(err)
 	}
-	rec := &kgo.Record{Topic: schemas.TopicLedger.Name(w.prefix), Partition: d.Partition, Value: value}
+	rec.Topic = t.Name(w.prefix)
 	if err := cl.ProduceSync(w.ctx(), rec).FirstErr(); err != nil {
 		w.t.Fatal(err)
 	}
@@ -372,7 +372,12 @@ func TestVerifyFindsWhatWasPlanted(t *testing.T) {
 			if n == 70 {
 				d.Cause.Offset--
 			}
-		}, "skipped or decided twice", 70},
+		}, "its cause was decided before", 70},
+		"a grace that ended": {func(n int, d *events.Decision) {
+			if n == 75 {
+				d.Facts.Grace = new(events.Instant)
+			}
+		}, "facts.grace: the ledger has null, deciding gives nothing", 75},
 		"a changed hash": {func(n int, d *events.Decision) {
 			if n == 80 {
 				d.Chain[0] ^= 1
@@ -397,7 +402,7 @@ func TestVerifyFindsWhatWasPlanted(t *testing.T) {
 				t.Fatal(err)
 			}
 			found := report.Differences()
-			if len(found) != 1 || int(found[0].Offset) != plant.offset || !strings.Contains(found[0].What, plant.want) {
+			if len(found) != 1 || int(found[0].Offset) != plant.offset || !strings.Contains(found[0].String(), plant.want) {
 				t.Fatalf("verify found %v, want %q at %d", found, plant.want, plant.offset)
 			}
 			t.Log(found[0].String())

@@ -136,7 +136,8 @@ func (v *verifier) record(ctx context.Context, rec *kgo.Record) error {
 	}
 	d.Partition, d.Offset = v.id, rec.Offset
 	if d.Chain != v.result.Chain {
-		return v.differs(rec, &d, nil, "it names %s as the hash of the record before it, which is %s: that record was changed, or one was removed", d.Chain, v.result.Chain)
+		return v.differs(rec, &d, nil, "it names %s as the hash of the record before it, which is %s: that record was changed, or one was removed",
+			orNothing(d.Chain.String()), orNothing(v.result.Chain.String()))
 	}
 	if string(rec.Key) != d.Customer {
 		return v.differs(rec, &d, nil, "its key is %q, its customer %q", rec.Key, d.Customer)
@@ -199,7 +200,7 @@ func (v *verifier) decide(ctx context.Context, rec *kgo.Record, d *events.Decisi
 	}
 	if t == clockIndex && d.Cause.Offset < v.clock.source.start {
 		if d.Clock < v.clock.now.at {
-			return nil, nil, v.differs(rec, d, nil, "it was decided under the clock %s; the clock stood at %s", d.Clock, v.clock.now)
+			return nil, nil, v.differs(rec, d, nil, "it was decided under the clock %s; the clock stood at %s", orNothing(d.Clock.String()), v.clock.now)
 		}
 		return nil, nil, v.clock.source.gone()
 	}
@@ -222,14 +223,28 @@ func (v *verifier) decide(ctx context.Context, rec *kgo.Record, d *events.Decisi
 		made := unreadableDecision(cause, d.Clock, reason)
 		return &made, nil, nil
 	}
+	taken := v.sources[t].taken
 	source, err := v.sources[t].next(ctx)
+	if err == nil && source.Offset == d.Cause.Offset {
+		return v.decideEvent(rec, d, t, source, cause, lenient)
+	}
+	return nil, nil, v.outOfTurn(rec, d, taken, source, err)
+}
+
+// outOfTurn says what is wrong with a cause that is not the topic's next record, which is behind those taken; err is why there
+// is none.
+func (v *verifier) outOfTurn(rec *kgo.Record, d *events.Decision, taken int64, next *kgo.Record, err error) error {
+	if d.Cause.Offset < taken {
+		return v.differs(rec, d, nil, "its cause was decided before, or skipped: the records of %s-%d below offset %d are through", d.Cause.Topic, v.id, taken)
+	}
 	if err != nil {
-		return nil, nil, v.sourceError(rec, d, err)
+		return v.sourceError(rec, d, err)
 	}
-	if source.Offset != d.Cause.Offset {
-		return nil, nil, v.differs(rec, d, nil, "the next record of %s-%d to decide is at offset %d: records were skipped or decided twice", d.Cause.Topic, v.id, source.Offset)
+	why := "its decision is missing, or comes too late"
+	if next.Offset > d.Cause.Offset {
+		why = "the cause is not in the topic, as where a broker has lost it, or its transaction was aborted"
 	}
-	return v.decideEvent(rec, d, t, source, cause, lenient)
+	return v.differs(rec, d, nil, "the next record of %s-%d to decide is at offset %d: %s", d.Cause.Topic, v.id, next.Offset, why)
 }
 
 // sourceError tells an input that ends too early, a difference, from one that cannot be read.
@@ -296,8 +311,11 @@ func (v *verifier) program(rec *kgo.Record, d *events.Decision, at events.Instan
 			known = append(known, other)
 		}
 	}
-	if want := known.At(at); want != p {
+	switch want := known.At(at); {
+	case want.Version != p.Version:
 		return nil, v.differs(rec, d, nil, "it pins program version %d, but version %d was in effect at %s", p.Version, want.Version, at)
+	case want.Hash != p.Hash:
+		return nil, v.differs(rec, d, nil, "it pins program version %d, which was published twice: with the hash %s, and with %s", p.Version, p.Hash, want.Hash)
 	}
 	return p, nil
 }
@@ -333,7 +351,7 @@ func (v *verifier) moveClock(ctx context.Context, rec *kgo.Record, d *events.Dec
 		return false, v.sourceError(rec, d, err)
 	}
 	if v.clock.now.at != d.Clock {
-		return false, v.differs(rec, d, nil, "it was decided under the clock %s; the clock stood at %s", d.Clock, v.clock.now)
+		return false, v.differs(rec, d, nil, "it was decided under the clock %s; the clock stood at %s", orNothing(d.Clock.String()), v.clock.now)
 	}
 	return v.clock.now.lenient, nil
 }

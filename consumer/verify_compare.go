@@ -81,7 +81,13 @@ func walkDifferences(path string, a, b any, all *[]FieldDifference) {
 			}
 			slices.Sort(keys)
 			for _, k := range keys {
+				n := len(*all)
 				walkDifferences(join(path, k), x[k], y[k], all)
+				_, ours := x[k]
+				if _, theirs := y[k]; ours != theirs && len(*all) == n {
+					// Only one has the field, and that one says none, as where a grace is ended.
+					*all = append(*all, FieldDifference{Field: join(path, k), Ledger: presence(ours), Decided: presence(theirs)})
+				}
 			}
 			return
 		}
@@ -96,6 +102,13 @@ func walkDifferences(path string, a, b any, all *[]FieldDifference) {
 	if left, right := text(a), text(b); left != right {
 		*all = append(*all, FieldDifference{Field: path, Ledger: left, Decided: right})
 	}
+}
+
+func presence(there bool) string {
+	if there {
+		return "null"
+	}
+	return ""
 }
 
 func join(path, key string) string {
