@@ -27,10 +27,11 @@ type verifier struct {
 	// newest is the highest program version that the ledger has named: a later one was not known then.
 	newest   int32
 	accounts map[string]*verified
-	// sent is what the decisions so far have sent to other customers, with the difference that it is if it is nowhere.
-	sent   map[sending]*Difference
-	buf    []byte
-	result VerifiedPartition
+	crossings
+	// receivedTo is the offset before which a decision's cause, if another partition sent it, must be found there.
+	receivedTo int64
+	buf        []byte
+	result     VerifiedPartition
 	// room and rules are the memory of the event and the decision at hand.
 	room  schemas.EventRoom
 	rules loyalty.Decider
@@ -42,18 +43,19 @@ type verified struct {
 	records *loyalty.MemoryRecords
 }
 
-func newVerifier(c *Client, id, partitions int32, history loyalty.History) *verifier {
+func newVerifier(c *Client, id, partitions int32, history loyalty.History, receivedTo int64) *verifier {
 	return &verifier{
-		c: c, id: id, history: history, accounts: make(map[string]*verified), sent: make(map[sending]*Difference),
-		reading: reading{codec: c.codec, partitions: partitions},
-		result:  VerifiedPartition{Partition: id},
+		c: c, id: id, history: history, accounts: make(map[string]*verified), receivedTo: receivedTo,
+		crossings: crossings{make(map[sending]*Difference), make(map[sending]*Difference)},
+		reading:   reading{codec: c.codec, partitions: partitions},
+		result:    VerifiedPartition{Partition: id},
 	}
 }
 
 // errDiffers ends the walk at the first difference.
 var errDiffers = errors.New("there is a difference")
 
-func (v *verifier) run(ctx context.Context, committed offsetsCommitted, progress func(int32, int64, int64)) error {
+func (v *verifier) run(ctx context.Context, end int64, committed offsetsCommitted, progress func(int32, int64, int64)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ledger := v.c.Name(schemas.TopicLedger)
@@ -70,7 +72,7 @@ func (v *verifier) run(ctx context.Context, committed offsetsCommitted, progress
 		}
 	}
 	v.clock = ticks{source: v.sources[clockIndex], decode: v.c.codec.DecodeEvent}
-	err = v.c.reader.Read(ctx, ledger, v.id, 0, span.End, func(c projector.Chunk) error {
+	err = v.c.reader.Read(ctx, ledger, v.id, 0, end, func(c projector.Chunk) error {
 		for _, rec := range c.Records {
 			if rec.Attrs.IsControl() {
 				continue
@@ -81,12 +83,12 @@ func (v *verifier) run(ctx context.Context, committed offsetsCommitted, progress
 			v.result.Records++
 		}
 		if progress != nil {
-			progress(v.id, c.Next, span.End)
+			progress(v.id, c.Next, end)
 		}
 		return nil
 	})
 	if err == nil {
-		err = v.rest(ctx, span.End, committed)
+		err = v.rest(ctx, end, committed)
 	}
 	v.result.Customers = len(v.accounts)
 	if errors.Is(err, errDiffers) {
@@ -273,6 +275,9 @@ func (v *verifier) decideEvent(rec *kgo.Record, d *events.Decision, t int, sourc
 	head := e.Head()
 	cause.Event = head.ID
 	a := v.accountOf(head.Customer)
+	if t == transfersIndex {
+		v.noteReceived(rec, d, e)
+	}
 	if d.Result == events.Parked {
 		made := parkedDecision(cause, head.Customer, d.Clock, d.Reason)
 		loyalty.Evolve(a.account, a.records, &made)

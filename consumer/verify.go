@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/schemas"
 )
 
 // ErrNoPartition means that a partition was named that the topics do not have.
@@ -93,8 +95,9 @@ type VerifiedPartition struct {
 // Verify walks partitions of the ledger from their start, decides every record's cause once more, and compares bytes. It
 // also checks the chain, the accounts' invariants, that each input record has exactly one decision, in order, that the
 // clock never goes back and stands where a tick put it, that nothing was decided for a customer before what was due
-// by then, that what decisions sent to other customers is in the transfers topic, and that the ledger has all that the group has
-// committed as decided. It reads no state and needs no engine; records that come while it runs are not looked at.
+// by then, that what decisions sent to other customers is in the transfers topic and, where all partitions are verified, nothing
+// else, and that the ledger has all that the group has committed as decided. It reads no state and needs no engine; records
+// that come while it runs are not looked at.
 //
 // The error says why it could not be done, as when an input topic no longer has the causes. Differences are in the
 // report.
@@ -104,18 +107,8 @@ func (c *Client) Verify(ctx context.Context, cfg VerifyConfig) (VerifyReport, er
 	if err != nil {
 		return VerifyReport{}, err
 	}
-	history, err := c.Programs(ctx)
-	if err != nil {
-		return VerifyReport{}, err
-	}
-	// Asked for before the ledger's end, so that the ledger has all that they say was decided. Who may read the topics need
-	// not be allowed to see the group.
-	committed, err := c.committed(ctx)
-	if err != nil && !errors.Is(err, kerr.GroupAuthorizationFailed) {
-		return VerifyReport{}, err
-	}
-	ids := cfg.Partitions
-	if ids == nil {
+	ids := slices.Compact(slices.Sorted(slices.Values(cfg.Partitions)))
+	if cfg.Partitions == nil {
 		// What an input has beyond the ledger's partitions nobody decides, and no record of the ledger would miss it.
 		if err := c.CheckPartitions(ctx); err != nil {
 			return VerifyReport{}, err
@@ -132,15 +125,36 @@ func (c *Client) Verify(ctx context.Context, cfg VerifyConfig) (VerifyReport, er
 	if cfg.AtOnce <= 0 {
 		cfg.AtOnce = runtime.GOMAXPROCS(0)
 	}
+	// An engine may be running. So what decisions follow from is asked for after them, and what must follow from them,
+	// before: the ledger has all that the group's offsets say was decided, what one partition has received by its first end
+	// was sent by the other's second, and the program topic has all versions that are pinned.
+	//
+	// Who may read the topics need not be allowed to see the group.
+	committed, err := c.committed(ctx)
+	if err != nil && !errors.Is(err, kerr.GroupAuthorizationFailed) {
+		return VerifyReport{}, err
+	}
+	received, err := c.ledgerEnds(ctx, ids)
+	if err != nil {
+		return VerifyReport{}, err
+	}
+	ends, err := c.ledgerEnds(ctx, ids)
+	if err != nil {
+		return VerifyReport{}, err
+	}
+	history, err := c.Programs(ctx)
+	if err != nil {
+		return VerifyReport{}, err
+	}
 	report := VerifyReport{Partitions: make([]VerifiedPartition, len(ids))}
 	g, verifying := errgroup.WithContext(ctx)
 	g.SetLimit(cfg.AtOnce)
-	sent := make([]map[sending]*Difference, len(ids))
+	crossing := make([]crossings, len(ids))
 	for i, id := range ids {
 		g.Go(func() error {
-			v := newVerifier(c, id, n, history)
-			err := v.run(verifying, committed, cfg.Progress)
-			report.Partitions[i], sent[i] = v.result, v.sent
+			v := newVerifier(c, id, n, history, received[i])
+			err := v.run(verifying, ends[i], committed, cfg.Progress)
+			report.Partitions[i], crossing[i] = v.result, v.crossings
 			if err != nil {
 				return fmt.Errorf("verifying partition %d: %w", id, err)
 			}
@@ -148,11 +162,27 @@ func (c *Client) Verify(ctx context.Context, cfg VerifyConfig) (VerifyReport, er
 		})
 	}
 	if err = g.Wait(); err == nil {
-		err = c.checkSent(ctx, n, report.Partitions, sent)
+		err = c.checkSent(ctx, n, report.Partitions, crossing)
+	}
+	if err == nil && len(ids) == int(n) {
+		checkReceived(report.Partitions, crossing)
 	}
 	for i := range report.Partitions {
 		report.Records += report.Partitions[i].Records
 	}
 	report.Took = time.Since(began)
 	return report, err
+}
+
+// ledgerEnds returns where partitions of the ledger end.
+func (c *Client) ledgerEnds(ctx context.Context, ids []int32) ([]int64, error) {
+	ends := make([]int64, len(ids))
+	for i, id := range ids {
+		span, err := c.reader.Span(ctx, c.Name(schemas.TopicLedger), id)
+		if err != nil {
+			return nil, err
+		}
+		ends[i] = span.End
+	}
+	return ends, nil
 }

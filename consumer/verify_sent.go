@@ -25,6 +25,10 @@ func sendingOf(e events.Event) sending {
 	return sending{e.EventType(), strings.Clone(h.ID), strings.Clone(h.Customer), events.PayloadOf(e)}
 }
 
+// crossings are what a partition's decisions so far have sent to other customers, and what they have been caused by that other
+// customers' must have sent, each with the difference that it is if it is nowhere.
+type crossings struct{ sent, received map[sending]*Difference }
+
 // noteSent notes what a decision sent.
 func (v *verifier) noteSent(rec *kgo.Record, d *events.Decision, sent []events.Event) {
 	for _, e := range sent {
@@ -32,13 +36,53 @@ func (v *verifier) noteSent(rec *kgo.Record, d *events.Decision, sent []events.E
 	}
 }
 
+// noteReceived notes that a decision was caused by an event of the transfers topic.
+func (v *verifier) noteReceived(rec *kgo.Record, d *events.Decision, e events.Event) {
+	s := sendingOf(e)
+	if rec.Offset < v.receivedTo && v.received[s] == nil {
+		v.received[s] = &Difference{Partition: v.id, Offset: rec.Offset, Cause: d.Cause, Customer: d.Customer}
+	}
+}
+
+// checkReceived notes the first decision of each partition on what no decision has sent: what is in the transfers topic is
+// believed, and whoever can write there could make points of nothing. It needs all partitions; one that differs has sent what
+// nobody knows.
+func checkReceived(verified []VerifiedPartition, crossing []crossings) {
+	for i := range verified {
+		if verified[i].Difference != nil {
+			return
+		}
+	}
+	sent := make(map[sending]struct{})
+	for i := range crossing {
+		for s := range crossing[i].sent {
+			sent[s] = struct{}{}
+		}
+	}
+	for i := range crossing {
+		for s, d := range crossing[i].received {
+			if _, ok := sent[s]; !ok {
+				d.What = fmt.Sprintf("its cause, %s %q to customer %q, was sent by no decision: somebody else has written to the topic", s.kind, s.id, s.customer)
+				verified[i].first(d)
+			}
+		}
+	}
+}
+
+// first notes a difference, unless one before it is known.
+func (p *VerifiedPartition) first(d *Difference) {
+	if p.Difference == nil || p.Difference.Offset > d.Offset {
+		p.Difference = d
+	}
+}
+
 // checkSent looks for what the decisions of each verified partition have sent, and notes the first that is not there. A decision
 // commits together with what it sends, but brokers have been seen to lose one part of a transaction, and no record of the
 // ledger would miss it. A partition of which retention has deleted some can't be asked.
-func (c *Client) checkSent(ctx context.Context, partitions int32, verified []VerifiedPartition, sent []map[sending]*Difference) error {
+func (c *Client) checkSent(ctx context.Context, partitions int32, verified []VerifiedPartition, crossing []crossings) error {
 	to := make(map[int32]map[sending]struct{})
-	for _, all := range sent {
-		for s := range all {
+	for i := range crossing {
+		for s := range crossing[i].sent {
 			id := schemas.Partition(s.customer, partitions)
 			if to[id] == nil {
 				to[id] = make(map[sending]struct{})
@@ -50,12 +94,12 @@ func (c *Client) checkSent(ctx context.Context, partitions int32, verified []Ver
 		if err := c.strikeSent(ctx, id, left); err != nil {
 			return fmt.Errorf("looking for what was sent to partition %d: %w", id, err)
 		}
-		for i, all := range sent {
+		for i := range crossing {
 			for s := range left {
-				if d, first := all[s], verified[i].Difference; d != nil && (first == nil || first.Offset > d.Offset) {
+				if d := crossing[i].sent[s]; d != nil {
 					d.What = fmt.Sprintf("it sent %s %q to customer %q, which is not in %s and so was never decided: what it was to bring must be made up for, as by accrue adjust",
 						s.kind, s.id, s.customer, c.Name(schemas.TopicTransfers))
-					verified[i].Difference = d
+					verified[i].first(d)
 				}
 			}
 		}

@@ -74,3 +74,49 @@ func (w *world) write(d *events.Decision) {
 	w.sendRecord(w.ctx(), &wg, schemas.TopicLedger, &kgo.Record{Key: []byte(d.Customer), Value: value, Partition: d.Partition})
 	wg.Wait()
 }
+
+// TestVerifyFindsWhatNobodySent has somebody write to the topic that the engine believes.
+func TestVerifyFindsWhatNobodySent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.publish(plainProgram)
+	w.start("one", "")
+	w.send(order("ann", "o", t0, 10_000), &events.TransferRequested{
+		Header: events.Header{ID: "t", Customer: "ann", At: t0 + minute}, Transfer: "t", To: "bob", Points: 30,
+	})
+	w.decided()
+	w.audit()
+	w.send(&events.TransferCredited{
+		Header: events.Header{ID: "transfer:ann:u", Customer: "mallory", At: t0 + minute}, Transfer: "u", From: "ann",
+		Lots: []events.CreditedLot{{Points: 1_000_000, EarnedAt: t0}},
+	})
+	w.decided()
+	report, err := w.client.Verify(w.ctx(), consumer.VerifyConfig{})
+	if found := report.Differences(); err != nil || len(found) != 1 || found[0].Customer != "mallory" || !strings.Contains(found[0].What, "was sent by no decision") {
+		t.Errorf("verify finds %v and %v, want the transfer that nobody sent", found, err)
+	}
+}
+
+// TestVerifyLooksAtWhatWasThereWhenItBegan publishes a version, and has it used, while one partition is verified and another
+// waits.
+func TestVerifyLooksAtWhatWasThereWhenItBegan(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2)
+	w.publish(plainProgram)
+	i := w.start("one", "")
+	w.send(orders(customers(20), t0, 1000)...)
+	w.decided()
+	var once sync.Once
+	report, err := w.client.Verify(w.ctx(), consumer.VerifyConfig{AtOnce: 1, Progress: func(int32, int64, int64) {
+		once.Do(func() {
+			w.publish(strings.Replace(plainProgram, "points: 1", "points: 2", 1))
+			eventually(t, "the second version is known", func() bool { return len(i.programs.History()) == 2 })
+			w.send(orders(customers(20), t0+day, 500)...)
+			w.decided()
+		})
+	}})
+	if err != nil || report.Differences() != nil || report.Records != 20 {
+		t.Errorf("verify finds %v in %d records, and %v", report.Differences(), report.Records, err)
+	}
+	w.audit()
+}

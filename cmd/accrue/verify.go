@@ -19,8 +19,9 @@ type verifyCommand struct {
 func (verifyCommand) Help() string {
 	return `Walks the ledger from its first record, reads each record's cause from its topic, decides it once more under the
 program version that it names, and compares bytes; and checks the chain of hashes, the accounts' invariants, that each
-input has exactly one decision, and that the ledger has all that was committed as decided. It needs the topics, and no
-engine. Inputs that come after all that is decided are counted: an engine has yet to decide them.
+input has exactly one decision, that the ledger has all that was committed as decided, and, of a whole ledger, that what one
+customer's account received another's has sent. It needs the topics, and no engine. Inputs that come after all that is
+decided are counted: an engine has yet to decide them.
 
 The inputs must be there whole: a cause that retention has deleted ends it with exit code 3, and so does an input with
 other partitions than the ledger, unless --partition names those to look at. Of the clock's ticks those will do under which
