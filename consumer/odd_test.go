@@ -66,6 +66,9 @@ func TestACustomerWhoCannotBeDecidedIsParkedAndOthersGoOn(t *testing.T) {
 	if len(letters) != 10 || string(letters[0].Key) != bad {
 		t.Errorf("%d dead letters, want 10 of %s", len(letters), bad)
 	}
+	if report, err := w.client.Verify(w.ctx(), consumer.VerifyConfig{}); err != nil || report.Parked() != 10 {
+		t.Errorf("verify counts %d parked records, and says %v", report.Parked(), err)
+	}
 	text, err := os.ReadFile(said.Name())
 	if err != nil {
 		t.Fatal(err)

@@ -41,6 +41,9 @@ type verifier struct {
 type verified struct {
 	account *loyalty.Account
 	records *loyalty.MemoryRecords
+	// newest is the verifier's at the last decision; parked is set when that one did not carry out its event.
+	newest int32
+	parked bool
 }
 
 func newVerifier(c *Client, id, partitions int32, history loyalty.History, receivedTo int64) *verifier {
@@ -97,28 +100,6 @@ func (v *verifier) run(ctx context.Context, end int64, committed offsetsCommitte
 	return err
 }
 
-// rest counts what the ledger, which ends at end, has not decided, and looks for decisions that it had.
-func (v *verifier) rest(ctx context.Context, end int64, committed offsetsCommitted) error {
-	for t, s := range v.sources {
-		if t == clockIndex {
-			continue // most ticks leave no decision
-		}
-		named := s.taken
-		group, _ := committed.Lookup(s.name, v.id)
-		if decided, ok := parseCommit(group.Metadata); ok && decided > named {
-			last := &events.Decision{Cause: events.Cause{Topic: string(inputNames[t]), Partition: v.id, Offset: decided - 1}}
-			return v.differs(&kgo.Record{Offset: end}, last, nil,
-				"the group has committed that topic's records below %d as decided, the ledger names those below %d only: it lacks decisions that were made", decided, named)
-		}
-		n, err := s.rest(ctx)
-		if err != nil {
-			return err
-		}
-		v.result.Undecided += n
-	}
-	return nil
-}
-
 // differs notes the difference and ends the walk.
 func (v *verifier) differs(rec *kgo.Record, d *events.Decision, fields []FieldDifference, format string, args ...any) error {
 	v.result.Difference = &Difference{
@@ -158,6 +139,9 @@ func (v *verifier) record(ctx context.Context, rec *kgo.Record) error {
 		}
 	}
 	v.newest = max(v.newest, d.Program.Version)
+	if a != nil {
+		a.newest, a.parked = v.newest, d.Result == events.Parked
+	}
 	v.result.Chain = sha256.Sum256(rec.Value)
 	return nil
 }
@@ -279,6 +263,7 @@ func (v *verifier) decideEvent(rec *kgo.Record, d *events.Decision, t int, sourc
 		v.noteReceived(rec, d, e)
 	}
 	if d.Result == events.Parked {
+		v.result.Parked++
 		made := parkedDecision(cause, head.Customer, d.Clock, d.Reason)
 		loyalty.Evolve(a.account, a.records, &made)
 		return &made, a, nil

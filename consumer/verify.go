@@ -65,6 +65,30 @@ func (r *VerifyReport) Unknown() (n int64) {
 	return n
 }
 
+// Parked sums the records of which the ledger's word was taken that deciding them broke down.
+func (r *VerifyReport) Parked() (n int64) {
+	for i := range r.Partitions {
+		n += r.Partitions[i].Parked
+	}
+	return n
+}
+
+// Due sums the customers for whom something is due that is not decided.
+func (r *VerifyReport) Due() (n int64) {
+	for i := range r.Partitions {
+		n += r.Partitions[i].Due
+	}
+	return n
+}
+
+// Rewritten sums the records that say the same in other bytes.
+func (r *VerifyReport) Rewritten() (n int64) {
+	for i := range r.Partitions {
+		n += r.Partitions[i].Rewritten
+	}
+	return n
+}
+
 // RecordsPerSecond is the speed over all partitions.
 func (r *VerifyReport) RecordsPerSecond() float64 {
 	if r.Took <= 0 {
@@ -81,11 +105,17 @@ type VerifiedPartition struct {
 	// Undecided are records of the inputs that come after all that the ledger has decided. An engine decides them, or has
 	// done so while they were counted.
 	Undecided int64 `json:"undecided"`
+	// Due are customers for whom the last tick has something to do that is not in the ledger. An engine does it, or has done so
+	// meanwhile.
+	Due int64 `json:"due,omitempty"`
 	// Rewritten are records whose bytes another schema wrote, and which say the same.
 	Rewritten int64 `json:"rewritten,omitempty"`
 	// Unknown are records that could not be read because the registry did not know their schema, and does now: the
 	// ledger's word is taken for it.
 	Unknown int64 `json:"unknown,omitempty"`
+	// Parked are records that say that deciding them broke down, or an earlier one of the customer: the ledger's word is taken
+	// for it.
+	Parked int64 `json:"parked,omitempty"`
 	// Chain is the hash of the last record.
 	Chain events.Hash `json:"chain"`
 	// Difference is the first one; what comes after it is not looked at.
@@ -95,7 +125,7 @@ type VerifiedPartition struct {
 // Verify walks partitions of the ledger from their start, decides every record's cause once more, and compares bytes. It
 // also checks the chain, the accounts' invariants, that each input record has exactly one decision, in order, that the
 // clock never goes back and stands where a tick put it, that nothing was decided for a customer before what was due
-// by then, that what decisions sent to other customers is in the transfers topic and, where all partitions are verified, nothing
+// by then, and nothing is left to do of a tick when the next is worked off, that what decisions sent to other customers is in the transfers topic and, where all partitions are verified, nothing
 // else, and that the ledger has all that the group has committed as decided. It reads no state and needs no engine; records
 // that come while it runs are not looked at.
 //

@@ -111,6 +111,8 @@ type ticks struct {
 	decode func([]byte) (events.Event, error)
 	lease  clockLog
 	now    clock
+	// before is where the clock stood before it moved to now.
+	before clock
 	// broken are clock records that cannot be read, in order, and why.
 	broken []brokenTick
 }
@@ -133,6 +135,9 @@ func (t *ticks) step(ctx context.Context) error {
 	case err != nil:
 		t.broken = append(t.broken, brokenTick{rec.Offset, err})
 	case t.lease.admit(&r):
+		if r.tick.At > t.now.at {
+			t.before = t.now
+		}
 		t.now.apply(&r)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/accrue-loyalty/accrue/consumer"
@@ -119,4 +120,71 @@ func TestVerifyLooksAtWhatWasThereWhenItBegan(t *testing.T) {
 		t.Errorf("verify finds %v in %d records, and %v", report.Differences(), report.Records, err)
 	}
 	w.audit()
+}
+
+// TestVerifyMissesWhatTicksMadeDue has ledgers that end before what ticks brought about.
+func TestVerifyMissesWhatTicksMadeDue(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.publish(heldProgram)
+	i := w.start("one", "")
+	w.send(orders(customers(3), t0, 1000)...)
+	w.decided()
+	later := strings.Replace(heldProgram, "points: 1", "points: 2", 1)
+	w.publish(later)
+	eventually(t, "the second version is known", func() bool { return len(i.programs.History()) == 2 })
+	w.tick(t0 + 7*day)
+	eventually(t, "the points are active", func() bool { return i.active("c-0000") == 10 && i.active("c-0001") == 10 && i.active("c-0002") == 10 })
+	w.tick(t0 + 8*day)
+	eventually(t, "the clock moves on", func() bool { return i.clock(0) == t0+8*day })
+	w.audit()
+	f := newWorld(t, 1)
+	f.publish(heldProgram)
+	f.publish(later)
+	for _, topic := range schemas.Inputs() {
+		f.copyTopic(w, topic, nil)
+	}
+	all := w.ledger(0)
+	for n := range all[:4] {
+		f.write(&all[n])
+	}
+	verify := func() *consumer.VerifyReport {
+		report, err := f.client.Verify(f.ctx(), consumer.VerifyConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &report
+	}
+	if r := verify(); r.Due() != 2 || r.Differences() != nil {
+		t.Errorf("while a tick may be worked off, verify counts %d customers with something due, and finds %v", r.Due(), r.Differences())
+	}
+	f.clockNoted("tick=0 since=0")
+	if r := verify(); r.Due() != 2 || r.Differences() != nil {
+		t.Errorf("while the group is at that tick, verify counts %d customers with something due, and finds %v", r.Due(), r.Differences())
+	}
+	f.clockNoted("tick=1 since=1")
+	if found := verify().Differences(); len(found) != 1 || found[0].Cause.Offset != 0 || found[0].Customer == all[3].Customer ||
+		!strings.Contains(found[0].What, "1 entries, the first ACTIVATE of 10 points; so it lacks those of 1 other") {
+		t.Errorf("once the tick was worked off, verify finds %v", found)
+	}
+	f = newWorldAt(t, w.brokers, "broken.", 1)
+	f.publish(heldProgram)
+	var wg sync.WaitGroup
+	f.sendRecord(f.ctx(), &wg, schemas.TopicClock, &kgo.Record{Value: []byte("rubbish")})
+	wg.Wait()
+	f.tick(t0)
+	f.clockNoted("tick=1 since=1")
+	if found := verify().Differences(); len(found) != 1 || found[0].Cause.Offset != 0 || !strings.Contains(found[0].What, "cannot be read") {
+		t.Errorf("of a record of the clock that cannot be read, verify finds %v", found)
+	}
+}
+
+// clockNoted commits a note that goes with the clock's offset.
+func (w *world) clockNoted(note string) {
+	w.t.Helper()
+	var offsets kadm.Offsets
+	offsets.Add(kadm.Offset{Topic: schemas.TopicClock.Name(w.prefix), At: 2, LeaderEpoch: -1, Metadata: note})
+	if _, err := w.admin.CommitOffsets(w.ctx(), w.prefix+"engine", offsets); err != nil {
+		w.t.Fatal(err)
+	}
 }

@@ -93,11 +93,13 @@ type verification struct {
 	RecordsPerSecond float64                      `json:"records_per_second"`
 	Differences      int                          `json:"differences"`
 	Undecided        int64                        `json:"undecided"`
+	Due              int64                        `json:"due"`
+	Parked           int64                        `json:"parked"`
 	Partitions       []consumer.VerifiedPartition `json:"partitions"`
 }
 
 func verified(r *consumer.VerifyReport) verification {
-	return verification{r.Records, r.Took.Seconds(), r.RecordsPerSecond(), len(r.Differences()), r.Undecided(), r.Partitions}
+	return verification{r.Records, r.Took.Seconds(), r.RecordsPerSecond(), len(r.Differences()), r.Undecided(), r.Due(), r.Parked(), r.Partitions}
 }
 
 func printVerified(r *run, report *consumer.VerifyReport) {
@@ -110,6 +112,15 @@ func printVerified(r *run, report *consumer.VerifyReport) {
 		plural(len(report.Differences()), "difference"))
 	if n := report.Unknown(); n > 0 {
 		fmt.Fprintf(w, "%s had a schema that the registry did not know then, and does now: the ledger's word was taken for it.\n", grouped(n, "record"))
+	}
+	if n := report.Parked(); n > 0 {
+		fmt.Fprintf(w, "%s parked, for that deciding broke down: the ledger's word was taken for it.\n", grouped(n, "record"))
+	}
+	if n := report.Rewritten(); n > 0 {
+		fmt.Fprintf(w, "%s in other bytes that say the same, as of another version of accrue or another registry.\n", grouped(n, "record"))
+	}
+	if n := report.Due(); n > 0 {
+		fmt.Fprintf(w, "%s with something due by the clock that is not decided yet: an engine does that (`accrue run`).\n", grouped(n, "customer"))
 	}
 	if n := report.Undecided(); n > 0 {
 		fmt.Fprintf(w, "%s not decided yet: an engine does that (`accrue run`).\n", grouped(n, "input record"))
