@@ -191,6 +191,31 @@ func TestARestartInTheMiddleOfATickFinishesIt(t *testing.T) {
 	w.audit()
 }
 
+// TestARestartDoesNotDecideClockRecordsAgain has a record that cannot be read behind a tick that waits for the end of another:
+// it is decided at once, and read again after the restart, with the tick.
+func TestARestartDoesNotDecideClockRecordsAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.publish(heldProgram)
+	i := w.start("one", "", oneWorker, func(c *consumer.Config) { c.Limits.Due = time.Nanosecond })
+	w.send(orders(customers(racetest.Of(3000, 1500)), t0, 1000)...)
+	w.decided()
+	w.tick(t0 + 7*day)
+	w.tick(t0 + 8*day)
+	var wg sync.WaitGroup
+	w.sendRecord(w.ctx(), &wg, schemas.TopicClock, &kgo.Record{Value: []byte("rubbish")})
+	wg.Wait()
+	eventually(t, "the record is decided", func() bool { return len(w.deadLetters()) > 0 })
+	dir := i.dir
+	i.stop()
+	i = w.start("one", dir)
+	eventually(t, "the ticks are worked off", func() bool { return i.clock(0) == t0+8*day && !i.engine.Status()[0].Sweeping })
+	if n := w.reasons(events.Unreadable)["unknown_framing"]; n != 1 || len(w.deadLetters()) != 1 {
+		t.Errorf("the record was decided %d times, with %d dead letters", n, len(w.deadLetters()))
+	}
+	w.audit()
+}
+
 func TestATickDoesNotOvertakeABacklog(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)

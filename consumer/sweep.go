@@ -29,6 +29,8 @@ func (d *decider) readTicks() error {
 		switch {
 		case errors.Is(err, schemas.ErrRegistryUnavailable):
 			return err
+		case err != nil && rec.Offset < next.position.Inputs[string(schemas.TopicClock)]:
+			// Decided before a restart, which goes back to the first tick that waited.
 		case err != nil:
 			cause := events.Cause{Topic: string(schemas.TopicClock), Partition: d.p.id, Offset: rec.Offset}
 			if err := d.unreadable(origin{clockIndex, rec.Offset}, cause, rec, err); err != nil {

@@ -199,14 +199,16 @@ func (v *verifier) decide(ctx context.Context, rec *kgo.Record, d *events.Decisi
 	}
 	cause := events.Cause{Topic: d.Cause.Topic, Partition: v.id, Offset: d.Cause.Offset}
 	if t == clockIndex {
-		offset, reason, err := v.clock.nextUnreadable(ctx)
-		if err != nil {
+		broken, err := v.clock.unreadable(ctx, d.Cause.Offset)
+		switch {
+		case err != nil:
 			return nil, nil, v.sourceError(rec, d, err)
+		case broken == nil:
+			return nil, nil, v.differs(rec, d, nil, "its cause can be read, or was decided before")
+		case broken.offset != d.Cause.Offset:
+			return nil, nil, v.differs(rec, d, nil, "the next clock record that cannot be read is at offset %d", broken.offset)
 		}
-		if offset != d.Cause.Offset {
-			return nil, nil, v.differs(rec, d, nil, "the next clock record that cannot be read is at offset %d", offset)
-		}
-		made := unreadableDecision(cause, d.Clock, reason)
+		made := unreadableDecision(cause, d.Clock, broken.reason)
 		return &made, nil, nil
 	}
 	taken := v.sources[t].taken

@@ -113,6 +113,8 @@ type ticks struct {
 	now    clock
 	// before is where the clock stood before it moved to now.
 	before clock
+	// waiting are ticks that count and were read, but not applied.
+	waiting []clockRecord
 	// broken are clock records that cannot be read, in order, and why.
 	broken []brokenTick
 }
@@ -122,8 +124,8 @@ type brokenTick struct {
 	reason error
 }
 
-// step takes the next clock record.
-func (t *ticks) step(ctx context.Context) error {
+// read takes the next clock record.
+func (t *ticks) read(ctx context.Context) error {
 	rec, err := t.source.next(ctx)
 	if err != nil {
 		return err
@@ -135,11 +137,24 @@ func (t *ticks) step(ctx context.Context) error {
 	case err != nil:
 		t.broken = append(t.broken, brokenTick{rec.Offset, err})
 	case t.lease.admit(&r):
-		if r.tick.At > t.now.at {
-			t.before = t.now
-		}
-		t.now.apply(&r)
+		t.waiting = append(t.waiting, r)
 	}
+	return nil
+}
+
+// step applies the next tick.
+func (t *ticks) step(ctx context.Context) error {
+	for len(t.waiting) == 0 {
+		if err := t.read(ctx); err != nil {
+			return err
+		}
+	}
+	r := &t.waiting[0]
+	if r.tick.At > t.now.at {
+		t.before = t.now
+	}
+	t.now.apply(r)
+	t.waiting = t.waiting[1:]
 	return nil
 }
 
@@ -161,28 +176,39 @@ func (t *ticks) moveTo(ctx context.Context, at events.Instant) error {
 
 // applyTo follows the clock up to the record at offset.
 func (t *ticks) applyTo(ctx context.Context, offset int64) error {
-	for {
-		rec, err := t.source.peek(ctx)
-		if errors.Is(err, errSourceEnds) || err == nil && rec.Offset > offset {
-			return nil
-		}
-		if err != nil {
+	if err := t.readTo(ctx, offset); err != nil && !errors.Is(err, errSourceEnds) {
+		return err
+	}
+	for len(t.waiting) > 0 && t.waiting[0].offset <= offset {
+		if err := t.step(ctx); err != nil {
 			return err
 		}
-		if err := t.step(ctx); err != nil {
+	}
+	return nil
+}
+
+// readTo takes the clock records up to the one at offset.
+func (t *ticks) readTo(ctx context.Context, offset int64) error {
+	for {
+		if rec, err := t.source.peek(ctx); err != nil || rec.Offset > offset {
+			return err
+		}
+		if err := t.read(ctx); err != nil {
 			return err
 		}
 	}
 }
 
-// nextUnreadable takes the next clock record that cannot be read.
-func (t *ticks) nextUnreadable(ctx context.Context) (offset int64, reason error, err error) {
-	for len(t.broken) == 0 {
-		if err := t.step(ctx); err != nil {
-			return 0, nil, err
-		}
+// unreadable takes the first clock record up to offset that cannot be read; nil: there is none. It is decided as soon as it is
+// read, also while the ticks before it wait for the end of another.
+func (t *ticks) unreadable(ctx context.Context, offset int64) (*brokenTick, error) {
+	if err := t.readTo(ctx, offset); err != nil && (len(t.broken) == 0 || !errors.Is(err, errSourceEnds)) {
+		return nil, err
+	}
+	if len(t.broken) == 0 {
+		return nil, nil
 	}
 	first := t.broken[0]
 	t.broken = t.broken[1:]
-	return first.offset, first.reason, nil
+	return &first, nil
 }
