@@ -21,7 +21,8 @@ func (verifyCommand) Help() string {
 program version that it names, and compares bytes; and checks the chain of hashes, the accounts' invariants, that each
 input has exactly one decision, that the ledger has all that was committed as decided, and, of a whole ledger, that what one
 customer's account received another's has sent. It needs the topics, and no engine. Inputs that come after all that is
-decided are counted: an engine has yet to decide them.
+decided are counted: an engine has yet to decide them. What nobody else can know is taken from the ledger: in which order
+the topics were read, and that deciding a record broke down, which is counted.
 
 The inputs must be there whole: a cause that retention has deleted ends it with exit code 3, and so does an input with
 other partitions than the ledger, unless --partition names those to look at. Of the clock's ticks those will do under which
