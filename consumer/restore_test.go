@@ -340,6 +340,44 @@ func TestVerifyMissesWhatWasSentAndIsNowhere(t *testing.T) {
 	}
 }
 
+// TestVerifyKnowsAMergeInOtherBytes has the account that a merge sends in an encoding of the same that is longer, as an older
+// accrue's was.
+func TestVerifyKnowsAMergeInOtherBytes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.publish(plainProgram)
+	w.start("one", "")
+	w.send(order("ann", "o", t0, 10_000), &events.AccountsMerged{Header: events.Header{ID: "m", Customer: "ann", At: t0 + minute}, Into: "bob"})
+	w.decided()
+	f := newWorld(t, 1)
+	f.publish(plainProgram)
+	for _, topic := range schemas.Inputs() {
+		f.copyTopic(w, topic, func(rec *kgo.Record) {
+			e, err := w.codec.DecodeEvent(rec.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m, ok := e.(*events.MergeCredited); ok {
+				last := len(m.Account) - 1 // a count of 0
+				m.Account = append(m.Account[:last], 0x80, 0)
+				if rec.Value, err = w.codec.AppendEvent(nil, m); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+	ledger, _ := w.records(schemas.TopicLedger, 0, 0)
+	var wg sync.WaitGroup
+	for _, rec := range ledger[:2] {
+		f.sendRecord(f.ctx(), &wg, schemas.TopicLedger, &kgo.Record{Key: rec.Key, Value: rec.Value, Timestamp: rec.Timestamp, Partition: 0})
+	}
+	wg.Wait()
+	report, err := f.client.Verify(f.ctx(), consumer.VerifyConfig{})
+	if found := report.Differences(); err != nil || len(found) > 0 || report.Undecided() != 1 {
+		t.Fatalf("verify found %v and %v, and %d undecided, want the survivor's side undecided", found, err, report.Undecided())
+	}
+}
+
 func TestVerifyFindsWhatWasPlanted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/loyalty"
 	"github.com/accrue-loyalty/accrue/projector"
 	"github.com/accrue-loyalty/accrue/schemas"
 )
@@ -21,6 +22,12 @@ type sending struct {
 }
 
 func sendingOf(e events.Event) sending {
+	if m, ok := e.(*events.MergeCredited); ok {
+		// An older accrue may have sent the same account in other bytes.
+		if again, err := loyalty.Recoded(m); err == nil {
+			e = again
+		}
+	}
 	h := e.Head()
 	return sending{e.EventType(), strings.Clone(h.ID), strings.Clone(h.Customer), events.PayloadOf(e)}
 }

@@ -3,6 +3,7 @@ package loyalty
 import (
 	"cmp"
 	"errors"
+	"fmt"
 
 	"github.com/accrue-loyalty/accrue/events"
 )
@@ -17,6 +18,9 @@ const (
 
 // ErrEncoding is returned for bytes that are no encoding of this version.
 var ErrEncoding = errors.New("loyalty: not an encoding of this version of accrue; rebuild the store from the ledger")
+
+// ErrNewer is the [ErrEncoding] of what a later version wrote, as a merge may bring it.
+var ErrNewer = fmt.Errorf("%w: a newer one wrote it", ErrEncoding)
 
 // AppendOrder appends o's encoding.
 func AppendOrder(b []byte, o *Order) []byte {
@@ -62,14 +66,14 @@ func AppendOrder(b []byte, o *Order) []byte {
 // OrderID returns the id in what AppendOrder wrote, as a part of it; nil: it is damaged.
 func OrderID(b []byte) []byte {
 	d := decoder{b: b}
-	d.version()
+	d.version(codecVersion)
 	return d.bytes()
 }
 
 // DecodeOrder is the inverse of AppendOrder. It keeps no part of b.
 func DecodeOrder(b []byte) (*Order, error) {
 	d := decoder{b: b}
-	d.version()
+	d.version(codecVersion)
 	o := &Order{ID: d.text()}
 	flags := d.byte()
 	var referred, renamed bool
@@ -138,7 +142,7 @@ func AppendRedemption(b []byte, r *Redemption) []byte {
 // DecodeRedemption is the inverse of AppendRedemption. It keeps no part of b.
 func DecodeRedemption(b []byte) (*Redemption, error) {
 	d := decoder{b: b}
-	d.version()
+	d.version(codecVersion)
 	r := &Redemption{ID: d.text(), State: events.RedemptionState(d.text()), Orders: d.texts(), LapsesAt: events.Instant(d.int())}
 	if n := d.count(); n > 0 {
 		r.Parts = make([]RedemptionPart, n)

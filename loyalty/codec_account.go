@@ -90,10 +90,7 @@ func DecodeAccount(b []byte) (*Account, error) {
 // worth nothing.
 func DecodeAccountInto(a *Account, b []byte) error {
 	d := decoder{b: b}
-	version := d.byte()
-	if version != accountVersion && version != accountVersion1 {
-		d.fail()
-	}
+	version := d.version(accountVersion)
 	*a = Account{
 		Lots: a.Lots, Qualifying: a.Qualifying,
 		Clock: events.Instant(d.int()), LatestOrder: events.Instant(d.int()),

@@ -2,9 +2,12 @@ package loyalty_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"math/big"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/accrue-loyalty/accrue/events"
@@ -63,6 +66,30 @@ func TestAccountsOfVersion1AreRead(t *testing.T) {
 	}
 	if len(encoded) >= len(old) {
 		t.Errorf("version 2 takes %d bytes, version 1 took %d", len(encoded), len(old))
+	}
+}
+
+func TestMergesOfOtherVersionsAreRecoded(t *testing.T) {
+	old, err := hex.DecodeString(version1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	present := loyalty.AppendAccount(nil, oldAccount())
+	later := append([]byte{present[0] + 1}, present[1:]...)
+	merge := func(account []byte) *events.MergeCredited {
+		noRecords := []byte{0, 0, 0, 0}
+		return &events.MergeCredited{From: "ann", Account: slices.Concat(binary.AppendUvarint(nil, uint64(len(account))), account, noRecords)}
+	}
+	for _, account := range [][]byte{old, present} {
+		if got, err := loyalty.Recoded(merge(account)); err != nil || !reflect.DeepEqual(got, merge(present)) {
+			t.Errorf("version %d is recoded as %+v, %v", account[0], got, err)
+		}
+	}
+	if _, err := loyalty.Recoded(merge(later)); !errors.Is(err, loyalty.ErrNewer) || !errors.Is(err, loyalty.ErrEncoding) {
+		t.Errorf("a later version: %v", err)
+	}
+	if _, err := loyalty.Recoded(merge(present[:9])); !errors.Is(err, loyalty.ErrEncoding) || errors.Is(err, loyalty.ErrNewer) {
+		t.Errorf("a part of an account: %v", err)
 	}
 }
 

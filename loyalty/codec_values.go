@@ -61,23 +61,31 @@ func appendExact(b []byte, x Exact) []byte {
 
 // decoder reads what the append functions wrote. After the first error every read returns zero.
 type decoder struct {
-	b   []byte
-	bad bool
+	b     []byte
+	bad   bool
+	newer bool
 }
 
 func (d *decoder) fail() { d.bad, d.b = true, nil }
 
 func (d *decoder) done() error {
+	if d.newer {
+		return ErrNewer
+	}
 	if d.bad || len(d.b) > 0 {
 		return ErrEncoding
 	}
 	return nil
 }
 
-func (d *decoder) version() {
-	if d.byte() != codecVersion {
+// version reads what an encoding begins with, from 1 to newest.
+func (d *decoder) version(newest byte) byte {
+	v := d.byte()
+	if v == 0 || v > newest {
 		d.fail()
+		d.newer = v > newest
 	}
+	return v
 }
 
 func (d *decoder) byte() byte {

@@ -286,3 +286,15 @@ func decodeMerged(b []byte) (*Account, *RecordSet, error) {
 	}
 	return a, set, d.done()
 }
+
+// Recoded returns a merge with the account in the present encoding: the topic may have it from an earlier version. The error is
+// [ErrEncoding], which is [ErrNewer] where a later version wrote it.
+func Recoded(e *events.MergeCredited) (*events.MergeCredited, error) {
+	a, set, err := decodeMerged(e.Account)
+	if err != nil {
+		return nil, err
+	}
+	again := *e
+	again.Account = appendMerged(nil, a, set)
+	return &again, nil
+}
