@@ -6,7 +6,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -363,4 +365,42 @@ func (x explosiveOrders) Match(e events.Event) (bool, error) {
 		panic("a bug")
 	}
 	return true, nil
+}
+
+// TestWhatANewerAccrueSentStopsThePartition has what instances of two versions send each other: a merge in a later encoding, and a
+// record of a schema that is not known here.
+func TestWhatANewerAccrueSentStopsThePartition(t *testing.T) {
+	t.Parallel()
+	codec := schemas.NewCodec()
+	merge, err := codec.AppendEvent(nil, &events.MergeCredited{
+		Header: events.Header{ID: "m", Customer: "bob", At: t0}, From: "ann", Account: []byte{1, 0x7f, 0, 0, 0, 0},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	unknown := slices.Clone(merge)
+	unknown[2]++ // the fingerprint
+	for name, value := range map[string][]byte{"a later encoding": merge, "a later schema": unknown} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 1)
+			w.publish(plainProgram)
+			i := w.start("one", "")
+			w.send(order("bob", "o", t0, 1000))
+			w.decided()
+			var wg sync.WaitGroup
+			w.sendRecord(w.ctx(), &wg, schemas.TopicTransfers, &kgo.Record{Key: []byte("bob"), Value: value})
+			wg.Wait()
+			eventually(t, "the partition is stopped", func() bool {
+				s := i.engine.Status()
+				return len(s) == 1 && s[0].Phase == consumer.Stopped
+			})
+			if reason := i.engine.Status()[0].Err; !strings.Contains(reason, "run the newest everywhere") {
+				t.Errorf("the reason given is %q", reason)
+			}
+			if n := len(w.ledger(0)); n != 1 || len(w.deadLetters()) > 0 {
+				t.Errorf("%d decisions and %d dead letters, want that of the order alone", n, len(w.deadLetters()))
+			}
+		})
+	}
 }
