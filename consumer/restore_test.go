@@ -153,6 +153,47 @@ func TestAFolderOfAnotherLedgerIsRefused(t *testing.T) {
 	}
 }
 
+// TestALedgerOfARegistryIsNotGoneOnWithWithoutIt has an instance started without the registry that everybody else has. Its folder
+// lacks nothing, and what producers have sent would all be unreadable.
+func TestALedgerOfARegistryIsNotGoneOnWithWithoutIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.publish(plainProgram) // somewhere without the registry
+	plain := w.codec
+	registry := schemas.DefaultRegistryConfig(w.cluster.RegistryURL())
+	registry.Register = true
+	var err error
+	if w.codec, err = schemas.OpenCodec(w.ctx(), registry); err != nil {
+		t.Fatal(err)
+	}
+	i := w.start("one", "")
+	w.send(order("c", "o", t0, 1000))
+	w.decided()
+	i.settled()
+	i.stop()
+	w.send(order("c", "p", t0+1, 1000))
+
+	registered := w.codec
+	w.codec = plain
+	i = w.start("one", i.dir)
+	eventually(t, "the partition is stopped", func() bool {
+		s := i.engine.Status()
+		return len(s) == 1 && s[0].Phase == consumer.Stopped
+	})
+	if reason := i.engine.Status()[0].Err; !strings.Contains(reason, schemas.ErrNoRegistry.Error()) {
+		t.Errorf("the reason given is %q", reason)
+	}
+	i.stop()
+	w.codec = registered
+	i = w.start("one", i.dir)
+	w.decided()
+	if got := i.active("c"); got != 20 {
+		t.Errorf("with the registry the customer has %d points, want 20", got)
+	}
+	w.client = i.client
+	w.audit()
+}
+
 // TestAFolderWhoseLastRecordIsHiddenIsNotRefused starts on a ledger where somebody's open transaction hides what the
 // folder ends with, as the time does that a commit's markers take.
 func TestAFolderWhoseLastRecordIsHiddenIsNotRefused(t *testing.T) {

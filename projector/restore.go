@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/accrue-loyalty/accrue/events"
+	"github.com/accrue-loyalty/accrue/schemas"
 	"github.com/accrue-loyalty/accrue/state"
 )
 
@@ -75,8 +76,12 @@ func (p *Projector) checkBelongs(ctx context.Context, partition int32, at *state
 		return rec.Offset == at.Ledger-1 && sha256.Sum256(rec.Value) == at.Chain
 	}
 	err := p.reader.Read(ctx, p.topic, partition, at.Ledger-1, at.Ledger, func(c Chunk) error {
-		found = found || slices.ContainsFunc(c.Records, isLast)
-		return nil
+		i := slices.IndexFunc(c.Records, isLast)
+		if i < 0 {
+			return nil
+		}
+		found = true
+		return p.checkReadable(c.Records[i])
 	})
 	if err != nil || found {
 		return err
@@ -90,6 +95,17 @@ func (p *Projector) checkBelongs(ctx context.Context, partition int32, at *state
 	default:
 		return fmt.Errorf("%w: the record at %s-%d@%d is not the one that was folded last; delete the state's folder to rebuild it, if this is the right cluster", ErrOtherLedger, p.topic, partition, at.Ledger-1)
 	}
+}
+
+// checkReadable looks whether what was folded last can be read. Where it can't, nothing new in the ledger could be, and events
+// that producers write alike would be decided as unreadable.
+func (p *Projector) checkReadable(rec *kgo.Record) error {
+	var d events.Decision
+	err := p.codec.DecodeHead(rec.Value, &d)
+	if !errors.Is(err, schemas.ErrUnreadable) {
+		return nil // the registry may be down: who decides will wait for it
+	}
+	return fmt.Errorf("reading the decision at %s-%d@%d, which a newer accrue wrote, or one with a schema registry that this one lacks: %w", rec.Topic, rec.Partition, rec.Offset, err)
 }
 
 // folding is a restore under way.
