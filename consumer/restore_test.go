@@ -183,6 +183,9 @@ func TestALedgerOfARegistryIsNotGoneOnWithWithoutIt(t *testing.T) {
 	if reason := i.engine.Status()[0].Err; !strings.Contains(reason, schemas.ErrNoRegistry.Error()) {
 		t.Errorf("the reason given is %q", reason)
 	}
+	if report, err := i.client.Verify(w.ctx(), consumer.VerifyConfig{}); !errors.Is(err, schemas.ErrNoRegistry) {
+		t.Errorf("verify finds %v, %v without the registry", report.Differences(), err)
+	}
 	i.stop()
 	w.codec = registered
 	i = w.start("one", i.dir)
