@@ -109,7 +109,7 @@ type world struct {
 	engine  *sim.Engine
 	answers []string
 	events  int64
-	before  map[string]string
+	folded  map[string]*twin
 }
 
 func newWorld(t *testing.T, yaml string) *world {
@@ -124,16 +124,30 @@ func newWorld(t *testing.T, yaml string) *world {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, source)
 	}
-	w := &world{before: map[string]string{}}
+	w := &world{folded: map[string]*twin{}}
 	w.engine, err = sim.New(sim.Config{Programs: loyalty.History{p}, DailyTicks: strings.Contains(yaml, "# daily ticks"),
 		Decided: func(d *events.Decision) error {
 			w.answers = append(w.answers, describe(d)...)
-			return nil
+			return w.fold(d)
 		}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// fold holds every decision of a case to what the ledger makes of it.
+func (w *world) fold(d *events.Decision) error {
+	x := w.folded[d.Customer]
+	if x == nil {
+		x = &twin{folded: loyalty.NewAccount(d.Customer), refolded: loyalty.NewMemoryRecords()}
+		w.folded[d.Customer] = x
+	}
+	decided := w.engine.Account(d.Customer)
+	if err := loyalty.CheckTally(decided); err != nil {
+		return err
+	}
+	return foldsAlike(x.folded, x.refolded, decided, w.engine.Records(d.Customer), d)
 }
 
 // play applies one line of a story and returns what became of it.

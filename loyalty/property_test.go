@@ -173,7 +173,6 @@ var codec = schemas.NewCodec()
 type twins struct {
 	t        *rapid.T
 	p        *loyalty.Program
-	codec    *schemas.Codec
 	clock    events.Instant
 	accounts map[string]*twin
 	earned   map[string]events.Points
@@ -181,7 +180,7 @@ type twins struct {
 }
 
 func newTwins(t *rapid.T, p *loyalty.Program) *twins {
-	return &twins{t: t, p: p, codec: codec, accounts: map[string]*twin{}, earned: map[string]events.Points{}, taken: map[string]events.Points{}}
+	return &twins{t: t, p: p, accounts: map[string]*twin{}, earned: map[string]events.Points{}, taken: map[string]events.Points{}}
 }
 
 func (w *twins) twin(customer string) *twin {
@@ -233,23 +232,31 @@ func (w *twins) apply(e events.Event) {
 	}
 }
 
+// foldsAlike folds d, as it would be read back from the ledger, and compares the account with the one that decided it.
+func foldsAlike(folded *loyalty.Account, refolded *loyalty.MemoryRecords, decided *loyalty.Account, records loyalty.Records, d *events.Decision) error {
+	stored, err := codec.AppendDecision(nil, d)
+	if err != nil {
+		return err
+	}
+	var read events.Decision
+	if err := codec.DecodeDecision(stored, &read); err != nil {
+		return err
+	}
+	loyalty.Evolve(folded, refolded, &read)
+	if string(loyalty.Encode(folded, refolded)) != string(loyalty.Encode(decided, records)) {
+		return fmt.Errorf("folding the ledger gives another account\ndecided %+v\nfolded  %+v\nrecords %s\nfolded  %s",
+			decided, folded, show(records), show(refolded))
+	}
+	return nil
+}
+
 func (w *twins) fold(x *twin, d events.Decision) {
 	text, err := json.Marshal(d)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	stored, err := w.codec.AppendDecision(nil, &d)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	var read events.Decision
-	if err := w.codec.DecodeDecision(stored, &read); err != nil {
-		w.t.Fatal(err)
-	}
-	loyalty.Evolve(x.folded, x.refolded, &read)
-	if got, want := loyalty.Encode(x.folded, x.refolded), loyalty.Encode(x.decided, x.records); string(got) != string(want) {
-		w.t.Fatalf("folding the ledger gives another account\ndecision %s\ndecided %+v\nfolded  %+v\nrecords %s\nfolded  %s",
-			text, x.decided, x.folded, show(x.records), show(x.refolded))
+	if err := foldsAlike(x.folded, x.refolded, x.decided, x.records, &d); err != nil {
+		w.t.Fatalf("%v\ndecision %s", err, text)
 	}
 	if err := x.decided.Check(); err != nil {
 		w.t.Fatalf("%v\nafter %s", err, text)
@@ -290,7 +297,7 @@ func (w *twins) merged(key string) bool {
 	return key == ""
 }
 
-func show(r *loyalty.MemoryRecords) string {
+func show(r loyalty.Records) string {
 	text, err := json.Marshal(r.All())
 	if err != nil {
 		panic(err)
