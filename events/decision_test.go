@@ -22,6 +22,9 @@ func TestADecisionAlwaysHasEveryFieldOfTheContract(t *testing.T) {
 			t.Errorf("%q is missing in %s", name, b)
 		}
 	}
+	if string(fields["entries"]) != "[]" {
+		t.Errorf("no entries are written as %s", fields["entries"])
+	}
 	if string(fields["reason"]) != `""` {
 		t.Errorf("no reason is written as %s", fields["reason"])
 	}

@@ -21,11 +21,17 @@ func TestJSONThatSaysMoreThanOneThingIsRefused(t *testing.T) {
 		{"in no JSON", review, review, "\xff\xfe{", "is not UTF-8"},
 		{"a high surrogate alone", review, "ann", `a\ud800b`, `field "customer" is not UTF-8: \ud800 is half of a surrogate pair`},
 		{"a low surrogate alone", review, "ann", `a\uDC00`, `\uDC00 is half of a surrogate pair`},
+		{"the last low surrogate alone", review, "ann", `\udfff`, `\udfff is half of a surrogate pair`},
+		{"a high surrogate at the end", review, "ann", `\udbff`, `\udbff is half of a surrogate pair`},
+		{"two low surrogates", review, "ann", `\udc00\udc00`, `\udc00 is half of a surrogate pair`},
+		{"a high surrogate and what comes after the low ones", review, "ann", `\ud83d\ue000`, `\ud83d is half of a surrogate pair`},
 		{"two high surrogates", review, "ann", `\ud83d\ud83d`, `\ud83d is half of a surrogate pair`},
 		{"a high surrogate and text", review, "ann", `\ud83d\u0041`, `\ud83d is half of a surrogate pair`},
 		{"a field twice", review, `"customer":"ann"`, `"customer":"ann","customer":"bob"`, `field "customer" is written twice`},
 		{"a field twice, once escaped", review, `"customer":"ann"`, `"customer":"ann","\u0063ustomer":"bob"`, `field "customer" is written twice`},
 		{"a field twice in a line", order, `"sku":"y"`, `"sku":"y","sku":"z"`, `field "sku" is written twice`},
+		{"a field twice, around a list", order, "}]}", `}],"currency":"EUR"}`, `field "currency" is written twice`},
+		{"a field twice, around brackets in a text", review, `"customer":"ann"`, `"customer":"]}","customer":"bob"`, `field "customer" is written twice`},
 		{"the type in other letters", review, `"type"`, `"Type"`, `unknown field "Type"; did you mean "type"?`},
 		{"a letter that folds to ours", review, `"sku"`, `"` + "\u017f" + `ku"`, "unknown field \"\u017fku\""},
 		{"more fields than there are", review, `"sku"`, manyFields() + `"sku"`, "more than 64 fields"},
@@ -55,6 +61,9 @@ func TestAllOfUTF8IsACustomer(t *testing.T) {
 		`a\ufffdb`:           "a\ufffdb",
 		`\ud83d\ude00`:       "\U0001f600",
 		"\U0001f600":         "\U0001f600",
+		`\ud800\udc00`:       "\U00010000",
+		`\udbff\udfff`:       "\U0010ffff",
+		`\ud7ff\ue000`:       "\ud7ff\ue000",
 		`\\ud800`:            `\ud800`,
 		`\"customer\":\"x`:   `"customer":"x`,
 		`{[,]}`:              `{[,]}`,
@@ -95,6 +104,7 @@ func TestJSONErrorsSayWhatIsWanted(t *testing.T) {
 		{"the type twice", strings.Replace(review, "}", `,"type":"AppInstalled"}`, 1), `field "type" is written twice`},
 		{"a text", `"OrderPlaced"`, "it is a string where an object, {…}, is wanted"},
 		{"a misspelt field", strings.Replace(order, `"sku"`, `"skku"`, 1), `reading OrderPlaced: unknown field "skku"; did you mean "sku"?`},
+		{"two letters that changed places", strings.Replace(order, `"order"`, `"stroe":"s","order"`, 1), `unknown field "stroe"; did you mean "store"?`},
 		{"a field without its unit", strings.Replace(order, `"amount_minor"`, `"amount"`, 1), `unknown field "amount"; did you mean "amount_minor"?`},
 		{"a field of another kind of event", strings.Replace(review, `"sku"`, `"newsletter"`, 1), `unknown field "newsletter"`},
 		{"a line's field in the order", strings.Replace(order, `"currency"`, `"category":"c","currency"`, 1), `unknown field "category"; it belongs in lines`},
@@ -141,12 +151,14 @@ func born(birthday string) string {
 
 // What was decided before more was asked of events that come in must stay readable, or verifying would find a difference.
 func TestWhatWasDecidedStaysValid(t *testing.T) {
-	e := &events.AccountRegistered{Header: events.Header{ID: "1", Customer: "ann", At: 1}, Birthday: "02-30"}
-	if err := events.Validate(e); err != nil {
-		t.Error(err)
-	}
-	if events.ValidateNew(e) == nil {
-		t.Error("such an event may come in")
+	for birthday, valid := range map[string]bool{"02-30": true, "02-31": true, "11-31": true, "00-31": false, "13-01": false, "01-00": false, "01-32": false} {
+		e := &events.AccountRegistered{Header: events.Header{ID: "1", Customer: "ann", At: 1}, Birthday: birthday}
+		if err := events.Validate(e); valid != (err == nil) {
+			t.Errorf("%s: %v", birthday, err)
+		}
+		if events.ValidateNew(e) == nil {
+			t.Errorf("%s may come in", birthday)
+		}
 	}
 }
 
