@@ -15,6 +15,7 @@ import (
 
 	"github.com/accrue-loyalty/accrue/events"
 	"github.com/accrue-loyalty/accrue/internal/racetest"
+	"github.com/accrue-loyalty/accrue/loyalty"
 	"github.com/accrue-loyalty/accrue/state"
 )
 
@@ -179,4 +180,65 @@ func TestAFilterIsFilledThoughAnotherPartitionHangs(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Errorf("after 5 s the first is in the state %v, the other's filter is not filled", broken.Err())
+}
+
+// TestAFilledFilterMissesNothing fills the filter of a partition whose file is gone: all that lies on the disk is still found.
+func TestAFilledFilterMissesNothing(t *testing.T) {
+	t.Parallel()
+	const n = 300
+	fs := vfs.NewMem()
+	cfg := smallConfig(fs)
+	var s *state.Store
+	for i := range 2 { // the second start drops what the file has
+		s = openStore(t, cfg)
+		p := openPartition(t, s, 0)
+		for j := i * n / 2; j < (i+1)*n/2; j++ {
+			change(t, p, fmt.Sprint("e", j), func(r *state.Records) {
+				r.PutOrder(&loyalty.Order{ID: orderName(j), At: 1})
+				r.PutOrder(&loyalty.Order{ID: orderName(j / 2), At: 2}) // in a chunk, or under its own key by now
+				r.PutReference(events.Reference{Kind: events.TypeOrderReturned, ID: fmt.Sprint("t", j)})
+				r.PutRedemption(&loyalty.Redemption{ID: fmt.Sprint("r", j)})
+				r.AddExpired(orderName(j), 1, 5)
+			})
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := fs.Create("state/000.filter", vfs.WriteCategoryUnspecified)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := openPartition(t, openStore(t, cfg), 0)
+	if p.Stats().FilterWhole {
+		t.Fatal("the filter need not be filled: the test shows nothing")
+	}
+	for range 500 {
+		if p.Stats().FilterWhole {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if !p.Stats().FilterWhole {
+		t.Fatal("after 5 s the filter is not filled")
+	}
+	r, err := p.Records("ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		if _, ok := r.Seen(fmt.Sprint("e", i)); !ok {
+			t.Errorf("e%d was forgotten", i)
+		}
+		if r.Order(orderName(i)) == nil || r.Redemption(fmt.Sprint("r", i)) == nil || r.Expired(orderName(i)) != 5 ||
+			!r.Referenced(events.Reference{Kind: events.TypeOrderReturned, ID: fmt.Sprint("t", i)}) {
+			t.Errorf("of order %d, its redemption, its return and what of it expired something was forgotten", i)
+		}
+	}
+	if err := r.Err(); err != nil {
+		t.Error(err)
+	}
 }
