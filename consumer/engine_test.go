@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -113,7 +114,8 @@ func TestOrdersAreDecided(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 4)
 	w.publish(plainProgram)
-	i := w.start("one", "")
+	var counts counted
+	i := w.start("one", "", func(c *consumer.Config) { c.Metrics = &counts })
 	w.send(orders(customers(50), t0, 1000)...)
 	w.decided()
 	for _, c := range customers(50) {
@@ -124,7 +126,26 @@ func TestOrdersAreDecided(t *testing.T) {
 	if n := len(w.decisions()); n != 50 {
 		t.Errorf("the ledger has %d decisions, want 50", n)
 	}
+	eventually(t, "50 orders and 500 points are counted", func() bool { return counts.orders.Load() == 50 && counts.earned.Load() == 500 })
 	w.audit()
+}
+
+// counted counts orders that earned, and points.
+type counted struct {
+	consumer.NoMetrics
+	orders, earned atomic.Int64
+}
+
+func (c *counted) Decided(t events.Type, r events.Result, n int) {
+	if t == events.TypeOrderPlaced && r == events.Applied {
+		c.orders.Add(int64(n))
+	}
+}
+
+func (c *counted) Moved(t events.EntryType, n events.Points) {
+	if t == events.Earn {
+		c.earned.Add(int64(n))
+	}
 }
 
 func TestAMixedHistoryEndsAlikeAfterARestart(t *testing.T) {

@@ -347,12 +347,14 @@ func TestWhatCameBeforeAParkedRecordIsDecided(t *testing.T) {
 	)
 	i := w.start("one", "", func(c *consumer.Config) { c.Programs = consumer.FixedPrograms(versions...) })
 	w.decided()
+	w.send(order("first", "later", t0+4, 1000)) // in a batch after that which parked
+	w.decided()
 	if got := i.active("first"); got != 10 {
 		t.Errorf("who broke has %d points, want the 10 of before", got)
 	}
 	reasons := w.reasons(events.Parked)
-	if reasons["decision_panicked"] != 2 || reasons["behind_parked"] != 1 {
-		t.Errorf("parked for %v, want two panics and one behind them", reasons)
+	if reasons["decision_panicked"] != 2 || reasons["behind_parked"] != 2 {
+		t.Errorf("parked for %v, want two panics and two behind them", reasons)
 	}
 	w.audit()
 }
