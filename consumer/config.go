@@ -52,7 +52,7 @@ type Limits struct {
 	// Records is how many records one transaction decides at most; 4,000 by default. Larger batches cost less a
 	// record and keep a lone event behind them waiting longer.
 	Records int
-	// Due is how long what a tick made due, in all partitions of a worker, may keep its events waiting; 25 ms by default.
+	// Due is how long what a tick made due, in all partitions of a worker, may keep its events waiting; 10 ms by default.
 	Due time.Duration
 }
 
@@ -61,7 +61,7 @@ func DefaultConfig() Config {
 	return Config{
 		Workers: 4,
 		Clock:   ClockConfig{Every: time.Second},
-		Limits:  Limits{Records: 4_000, Due: 25 * time.Millisecond},
+		Limits:  Limits{Records: 4_000, Due: 10 * time.Millisecond},
 		Metrics: NoMetrics{},
 	}
 }
