@@ -70,7 +70,7 @@ func (b *bench) latency(ctx context.Context) error {
 func (b *bench) probe(ctx context.Context, from, to, name string, round int) (p50 float64, err error) {
 	ctx, stop := context.WithTimeout(ctx, 2*time.Minute)
 	defer stop()
-	reader, err := kgo.NewClient(kgo.SeedBrokers(b.broker), kgo.ConsumeTopics(to), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+	reader, err := kgo.NewClient(kgo.SeedBrokers(b.broker), kgo.ConsumeTopics(to), kgo.ConsumeResetOffset(kgo.NewOffset().AfterMilli(time.Now().UnixMilli())),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.FetchMaxWait(50*time.Millisecond))
 	if err != nil {
 		return 0, err
