@@ -115,9 +115,11 @@ func (d *decider) record(t int, rec *kgo.Record) error {
 	if errors.Is(err, schemas.ErrRegistryUnavailable) {
 		return err
 	}
-	if foreign := foreign(e, err); t == transfersIndex && foreign != nil {
-		return fmt.Errorf("%w: another accrue wrote %s-%d@%d so that this one cannot read it; run the newest everywhere, with the same schema registry: %w",
-			errStopped, rec.Topic, rec.Partition, rec.Offset, foreign)
+	if t == transfersIndex {
+		if foreign := foreign(e, err); foreign != nil {
+			return fmt.Errorf("%w: another accrue wrote %s-%d@%d so that this one cannot read it; run the newest everywhere, with the same schema registry: %w",
+				errStopped, rec.Topic, rec.Partition, rec.Offset, foreign)
+		}
 	}
 	if err != nil {
 		return d.unreadable(from, cause, rec, err)

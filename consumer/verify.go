@@ -125,9 +125,9 @@ type VerifiedPartition struct {
 // Verify walks partitions of the ledger from their start, decides every record's cause once more, and compares bytes. It
 // also checks the chain, the accounts' invariants, that each input record has exactly one decision, in order, that the
 // clock never goes back and stands where a tick put it, that nothing was decided for a customer before what was due
-// by then, and nothing is left to do of a tick when the next is worked off, that what decisions sent to other customers is in the transfers topic and, where all partitions are verified, nothing
-// else, and that the ledger has all that the group has committed as decided. It reads no state and needs no engine; records
-// that come while it runs are not looked at.
+// by then, and nothing is left to do of a tick when the next is worked off, that what decisions sent to other customers is
+// in the transfers topic and, where all partitions are verified, nothing else, and that the ledger has all that the group
+// has committed as decided. It reads no state and needs no engine; records that come while it runs are not looked at.
 //
 // The error says why it could not be done, as when an input topic no longer has the causes. Differences are in the
 // report.
