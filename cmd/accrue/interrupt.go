@@ -15,10 +15,14 @@ import (
 // process and to its group.
 const anotherAfter = 500 * time.Millisecond
 
-// process runs the command that the process's arguments name. The first SIGINT or SIGTERM asks it to end, a second one
-// ends the process as if signals were not caught.
+// process runs the command that the process's arguments name. The first SIGINT, SIGTERM or, as when a terminal is closed,
+// SIGHUP asks it to end, a second one ends the process as if signals were not caught. Under nohup(1) it stays.
 func process() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		ends = append(ends, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	defer stop()
 	context.AfterFunc(ctx, func() {
 		time.Sleep(anotherAfter)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -111,18 +112,22 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	signal := func() {
-		if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+	send := func(s os.Signal) {
+		if err := cmd.Process.Signal(s); err != nil {
 			t.Fatal(err)
 		}
 	}
-	signal()
+	if signal.Ignored(syscall.SIGHUP) {
+		send(syscall.SIGTERM)
+	} else {
+		send(syscall.SIGHUP) // its terminal is closed
+	}
 	select {
 	case err := <-ended:
 		t.Fatalf("the first signal ended it at once: %v", err)
 	case <-time.After(2 * time.Second):
 	}
-	signal()
+	send(syscall.SIGINT)
 	select {
 	case err := <-ended:
 		var exit *exec.ExitError
