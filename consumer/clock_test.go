@@ -80,11 +80,12 @@ func TestAHalfDoneTickCannotBeSeen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)
 	w.publish(heldProgram)
-	i := w.start("one", "", func(c *consumer.Config) { c.Limits.Due = time.Millisecond })
+	i := w.start("one", "", oneWorker, func(c *consumer.Config) { c.Limits.Due = time.Millisecond })
 	names := customers(racetest.Of(12_000, 3000))
 	w.send(orders(names, t0, 1000)...)
 	w.decided()
 	w.tick(t0 + 7*day)
+	eventually(t, "the tick has begun", func() bool { s := i.engine.Status(); return len(s) == 1 && s[0].Sweeping })
 	at := t0 + 7*day + 1
 	var redemptions []events.Event
 	for n := 0; n < len(names); n += 7 {

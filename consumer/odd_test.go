@@ -345,7 +345,8 @@ func TestWhatCameBeforeAParkedRecordIsDecided(t *testing.T) {
 		order("second", "boom-2", t0+2, 1000),
 		order("first", "late", t0+3, 1000),
 	)
-	i := w.start("one", "", func(c *consumer.Config) { c.Programs = consumer.FixedPrograms(versions...) })
+	// Another worker that took the partition over would know of nobody who is parked.
+	i := w.start("one", "", oneWorker, func(c *consumer.Config) { c.Programs = consumer.FixedPrograms(versions...) })
 	w.decided()
 	w.send(order("first", "later", t0+4, 1000)) // in a batch after that which parked
 	w.decided()
