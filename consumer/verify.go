@@ -50,41 +50,33 @@ func (r *VerifyReport) Differences() []Difference {
 }
 
 // Undecided sums what the partitions have not decided.
-func (r *VerifyReport) Undecided() (n int64) {
-	for i := range r.Partitions {
-		n += r.Partitions[i].Undecided
-	}
-	return n
+func (r *VerifyReport) Undecided() int64 {
+	return r.sum(func(p *VerifiedPartition) int64 { return p.Undecided })
 }
 
 // Unknown sums the records of which the ledger's word was taken that their schema was unknown.
-func (r *VerifyReport) Unknown() (n int64) {
-	for i := range r.Partitions {
-		n += r.Partitions[i].Unknown
-	}
-	return n
+func (r *VerifyReport) Unknown() int64 {
+	return r.sum(func(p *VerifiedPartition) int64 { return p.Unknown })
 }
 
 // Parked sums the records of which the ledger's word was taken that deciding them broke down.
-func (r *VerifyReport) Parked() (n int64) {
-	for i := range r.Partitions {
-		n += r.Partitions[i].Parked
-	}
-	return n
+func (r *VerifyReport) Parked() int64 {
+	return r.sum(func(p *VerifiedPartition) int64 { return p.Parked })
 }
 
 // Due sums the customers for whom something is due that is not decided.
-func (r *VerifyReport) Due() (n int64) {
-	for i := range r.Partitions {
-		n += r.Partitions[i].Due
-	}
-	return n
+func (r *VerifyReport) Due() int64 {
+	return r.sum(func(p *VerifiedPartition) int64 { return p.Due })
 }
 
 // Rewritten sums the records that say the same in other bytes.
-func (r *VerifyReport) Rewritten() (n int64) {
+func (r *VerifyReport) Rewritten() int64 {
+	return r.sum(func(p *VerifiedPartition) int64 { return p.Rewritten })
+}
+
+func (r *VerifyReport) sum(of func(*VerifiedPartition) int64) (n int64) {
 	for i := range r.Partitions {
-		n += r.Partitions[i].Rewritten
+		n += of(&r.Partitions[i])
 	}
 	return n
 }
