@@ -10,11 +10,15 @@ import (
 
 // memory decides an order of each of many accounts and says how large the process grew.
 func (b *bench) memory(ctx context.Context) error {
-	o := newOrders(b.accounts, b.accounts)
-	// Every account once: drawing by weight would leave many without an order.
-	o.even = true
-	_, err := b.many(ctx, "memory.", o)
+	_, err := b.many(ctx, "memory.", b.onceEach())
 	return err
+}
+
+// onceEach makes an order of each account: drawing by weight would leave many without one.
+func (b *bench) onceEach() *orders {
+	o := newOrders(b.accounts, b.accounts)
+	o.even = true
+	return o
 }
 
 // restoring decides many orders, kills the process, and measures how long it takes to serve again. Then it stops the

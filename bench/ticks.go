@@ -16,8 +16,7 @@ import (
 // time when nothing is due.
 func (b *bench) ticking(ctx context.Context) error {
 	const prefix = "ticks."
-	o := newOrders(b.accounts, b.accounts)
-	o.even = true
+	o := b.onceEach()
 	o.from = events.InstantOf(time.Now()) - 2*monthsMillis
 	if _, err := b.many(ctx, prefix, o); err != nil {
 		return err
@@ -49,7 +48,7 @@ func (b *bench) ticking(ctx context.Context) error {
 	return nil
 }
 
-// sweep is how many decisions ticks have led to, and how long it took from the first to the last.
+// sweep is how many decisions ticks have led to, and when the last was seen, from the beginning of the watch.
 type sweep struct {
 	decisions float64
 	took      time.Duration

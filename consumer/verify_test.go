@@ -76,9 +76,9 @@ func (w *world) write(d *events.Decision) {
 	wg.Wait()
 }
 
-// TestVerifyFindsWhatNobodySent has somebody write to the topic that the engine believes.
-func TestVerifyFindsWhatNobodySent(t *testing.T) {
-	t.Parallel()
+// transferred returns a world in which ann has given points to bob.
+func transferred(t testing.TB) *world {
+	t.Helper()
 	w := newWorld(t, 1)
 	w.publish(plainProgram)
 	w.start("one", "")
@@ -87,6 +87,13 @@ func TestVerifyFindsWhatNobodySent(t *testing.T) {
 	})
 	w.decided()
 	w.audit()
+	return w
+}
+
+// TestVerifyFindsWhatNobodySent has somebody write to the topic that the engine believes.
+func TestVerifyFindsWhatNobodySent(t *testing.T) {
+	t.Parallel()
+	w := transferred(t)
 	w.send(&events.TransferCredited{
 		Header: events.Header{ID: "transfer:ann:u", Customer: "mallory", At: t0 + minute}, Transfer: "u", From: "ann",
 		Lots: []events.CreditedLot{{Points: 1_000_000, EarnedAt: t0}},
