@@ -66,7 +66,7 @@ func lotsOf(r *reader, keep func(*loyalty.Lot) bool) []Lot {
 			continue
 		}
 		out := Lot{
-			Lot: l.ID, Order: visibleOrder(l.Order), Pending: l.Pending, Active: l.Active, Reserved: l.Reserved, Redeemed: l.Redeemed,
+			Lot: l.ID, Order: visibleOrder(r.account.OrderOf(l)), Pending: l.Pending, Active: l.Active, Reserved: l.Reserved, Redeemed: l.Redeemed,
 			Expired: l.Expired, EarnedAt: l.EarnedAt, ActiveAt: l.ActiveAt, ExpiresAt: l.ExpiresAt,
 		}
 		if expiredBy(l, r.asOf) {
@@ -243,7 +243,7 @@ func (s *Server) order(ctx context.Context, in *orderInput) (*answer[Order], err
 	if o == nil || visibleOrder(o.ID) == "" {
 		return nil, s.missing(problem(ReasonUnknownOrder, "the customer has no such order"), &r)
 	}
-	ofOrder := func(l *loyalty.Lot) bool { return l.Order == in.Order }
+	ofOrder := func(l *loyalty.Lot) bool { return r.account.OrderOf(l) == in.Order }
 	body := Order{
 		Customer: in.Customer, Order: in.Order, Placed: o.Placed, At: o.At, FulfilledAt: o.Fulfilled, Ended: o.Ended,
 		Cancelled: o.Cancelled, Lines: []OrderLine{}, Grants: []OrderGrant{}, Lots: lotsOf(&r, ofOrder),

@@ -20,13 +20,16 @@ type Account struct {
 	Grace     events.Instant
 	TierSince events.Instant
 
-	// Lots are in the order of their ids; LotLast is the highest id given. Only Decide and Evolve change them.
+	// Lots are in the order of their ids; LotLast is the highest id given. Only Decide and Evolve change them. orders has
+	// the texts of [Account.OrderOf].
 	Lots    []Lot
 	LotLast int64
+	orders  []byte
 	Deficit events.Points
 	Totals  Totals
-	// Qualifying is what counts for tiers, by time.
+	// Qualifying is what counts for tiers, by time. fractions has what of [Account.Spend] is not whole.
 	Qualifying []Qualifying
+	fractions  []Exact
 	// Counters are what limits and caps have counted.
 	Counters []Counter
 	// Reservations are the redemptions that still hold points.
@@ -37,21 +40,22 @@ type Account struct {
 	Profile    Profile
 	MergedInto string
 	Erased     bool
-	// spendBits is one more than the bits that hold the longest Spend of Qualifying, or has held it; 0: unknown.
+	// spendBits is one more than the bits that hold the longest spend of Qualifying, or has held it; 0: unknown.
 	spendBits uint8
 
 	// So many of the first Lots and Qualifying belong to the account that this one succeeds too: before one of them is
-	// changed, all are copied. What comes behind them is this account's own.
+	// changed, all are copied. What comes behind them is this account's own. Of orders and fractions nothing is changed.
 	lotsShared, qualifyingShared int32
 	// tally is of the Lots, so that not all of them are looked at for each decision.
 	tally tally
 }
 
-// Lot is points earned together. It stays, empty, while points redeemed from it may still come back.
+// Lot is points earned together. It stays, empty, while points redeemed from it may still come back. An account has many,
+// so there is no pointer in it, which the collector would have to follow.
 type Lot struct {
 	ID int64
-	// Order is what earned the points and can take them back: an order's id, or a review's ([reviewKey]); "" otherwise.
-	Order string
+	// order is where the account's orders have its order.
+	order piece
 	// Pending, Active and Reserved are what the lot holds now. Redeemed may come back, Expired is gone.
 	Pending, Active, Reserved, Redeemed, Expired events.Points
 	EarnedAt                                     events.Instant
@@ -74,11 +78,12 @@ type Totals struct {
 	Forfeited      events.Points `json:"forfeited"`
 }
 
-// Qualifying is what was spent (in minor units of the program's currency) and earned at one instant.
+// Qualifying is what was spent and earned at one instant. Like a [Lot] it has no pointer in it.
 type Qualifying struct {
 	At     events.Instant
-	Spend  Exact
 	Points events.Points
+	// spend is whole, or stands for one of the account's fractions.
+	spend int64
 }
 
 // Counter is what one limit (Rule) or all caps of a period (Rule "") have counted since From.
@@ -178,7 +183,7 @@ func NewAccount(customer string) *Account { return &Account{Customer: customer} 
 // Reset makes a the account of a customer nobody has heard of, in the memory of what it was, of which nobody may have
 // anything any more.
 func (a *Account) Reset(customer string) {
-	*a = Account{Customer: customer, Lots: a.Lots[:0], Qualifying: a.Qualifying[:0]}
+	*a = Account{Customer: customer, Lots: a.Lots[:0], orders: a.orders[:0], Qualifying: a.Qualifying[:0]}
 }
 
 // Clone returns a copy that shares nothing that Decide or Evolve write to.
@@ -187,6 +192,7 @@ func (a *Account) Clone() *Account {
 	a.Succeed(c)
 	// Nothing of an empty list is shared, but the room behind it is a's successor's.
 	c.Lots, c.Qualifying = slices.Clip(c.Lots), slices.Clip(c.Qualifying)
+	c.orders, c.fractions = slices.Clip(c.orders), slices.Clip(c.fractions)
 	c.ownLots()
 	c.ownQualifying()
 	return c

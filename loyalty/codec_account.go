@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/accrue-loyalty/accrue/events"
 )
@@ -29,7 +28,7 @@ func AppendAccount(b []byte, a *Account) []byte {
 	b = appendCount(b, len(a.Lots))
 	before := &Lot{}
 	for i := range a.Lots {
-		b = appendLot(b, &a.Lots[i], before)
+		b = appendLot(b, &a.Lots[i], before, a.orderBytes(&a.Lots[i]))
 		before = &a.Lots[i]
 	}
 	b = appendInt(b, int64(a.Deficit))
@@ -43,7 +42,7 @@ func AppendAccount(b []byte, a *Account) []byte {
 	for i := range a.Qualifying {
 		q := &a.Qualifying[i]
 		b = same.append(b, q.At)
-		b = appendExact(b, q.Spend)
+		b = appendExact(b, a.Spend(q))
 		b = appendInt(b, int64(q.Points))
 	}
 	b = appendCount(b, len(a.Counters))
@@ -92,7 +91,7 @@ func DecodeAccountInto(a *Account, b []byte) error {
 	d := decoder{b: b}
 	version := d.version(accountVersion)
 	*a = Account{
-		Lots: a.Lots, Qualifying: a.Qualifying,
+		Lots: a.Lots, orders: a.orders, Qualifying: a.Qualifying,
 		Clock: events.Instant(d.int()), LatestOrder: events.Instant(d.int()),
 		Tier: d.text(), Grace: events.Instant(d.int()), TierSince: events.Instant(d.int()), LotLast: d.int(),
 	}
@@ -100,8 +99,6 @@ func DecodeAccountInto(a *Account, b []byte) error {
 		a.Lots = sized(a.Lots, n)
 	}
 	a.tally = tally{drop: never}
-	// The lots' orders are pieces of one string, which spares an allocation for each.
-	var orders strings.Builder
 	before := &Lot{}
 	for i := range a.Lots {
 		l := &a.Lots[i]
@@ -112,10 +109,10 @@ func DecodeAccountInto(a *Account, b []byte) error {
 			order = d.lot(l, before)
 		}
 		if i == 0 {
-			orders.Grow(min(len(a.Lots)*(len(order)+1), len(d.b)+len(order)))
+			a.orders = slices.Grow(a.orders, min(len(a.Lots)*(len(order)+1), len(d.b)+len(order)))
 		}
-		orders.Write(order)
-		l.Order = orders.String()[orders.Len()-len(order):]
+		l.order = piece{uint32(len(a.orders)), uint32(len(order))}
+		a.orders = append(a.orders, order...)
 		before = l
 		a.tally.add(l)
 	}
@@ -138,8 +135,7 @@ func DecodeAccountInto(a *Account, b []byte) error {
 		} else {
 			at = same.take(&d)
 		}
-		a.Qualifying[i] = Qualifying{At: at, Spend: d.exact(), Points: events.Points(d.int())}
-		a.measure(a.Qualifying[i].Spend)
+		a.Qualifying[i] = Qualifying{At: at, spend: a.spendOf(d.exact()), Points: events.Points(d.int())}
 	}
 	if n := d.count(); n > 0 {
 		a.Counters = make([]Counter, n)
@@ -181,15 +177,15 @@ const (
 )
 
 // appendLot appends a lot by its differences from the one before.
-func appendLot(b []byte, l, before *Lot) []byte {
-	b = append(b, bit(l.ID == before.ID+1)*lotNext|bit(l.Order != "")*lotOrder|bit(l.Pending != 0)*lotPending|
+func appendLot(b []byte, l, before *Lot, order []byte) []byte {
+	b = append(b, bit(l.ID == before.ID+1)*lotNext|bit(len(order) > 0)*lotOrder|bit(l.Pending != 0)*lotPending|
 		bit(l.Active != 0)*lotActive|bit(l.Reserved|l.Redeemed|l.Expired != 0)*lotMoved|
 		bit(l.ActiveAt == l.EarnedAt)*lotAtOnce|bit(l.ExpiresAt == before.ExpiresAt)*lotExpires)
 	if l.ID != before.ID+1 {
 		b = appendInt(b, l.ID)
 	}
-	if l.Order != "" {
-		b = appendText(b, l.Order)
+	if len(order) > 0 {
+		b = appendBytes(b, order)
 	}
 	if l.Pending != 0 {
 		b = appendInt(b, int64(l.Pending))

@@ -16,25 +16,24 @@ import (
 
 // oldAccount is what version1 encodes.
 func oldAccount() *loyalty.Account {
-	return &loyalty.Account{
+	a := &loyalty.Account{
 		Clock: 1_700_000_000_000, LatestOrder: 1_699_999_000_000, Tier: "Gold", Grace: 1_702_000_000_000, TierSince: 1_690_000_000_000,
 		LotLast: 9, Deficit: 7,
-		Lots: []loyalty.Lot{
-			{ID: 1, Order: "o1", Active: 120, EarnedAt: 1_690_000_000_000, ActiveAt: 1_690_000_000_000, ExpiresAt: 1_720_000_000_000},
-			{ID: 2, Order: "o2", Active: 1, Reserved: 5, Redeemed: 300, EarnedAt: 1_691_000_000_000, ActiveAt: 1_692_000_000_000, ExpiresAt: 1_720_000_000_000},
-			{ID: 5, Order: "a-much-longer-order-id", Pending: 77, EarnedAt: 1_691_000_000_000},
-			{ID: 9, Active: 40, Expired: 2, EarnedAt: 1_695_000_000_000, ActiveAt: 1_695_000_000_000},
-		},
-		Totals: loyalty.Totals{Issued: 900, Redeemed: 300, Expired: 2, Revoked: 1, Reinstated: 4, Adjusted: -5, TransferredIn: 6, TransferredOut: 8, Forfeited: 3},
-		Qualifying: []loyalty.Qualifying{
-			{At: 1_690_000_000_000, Points: 120}, {At: 1_690_500_000_000, Spend: loyalty.ExactInt(12_345)},
-			{At: 1_691_000_000_000, Spend: loyalty.ExactRat(big.NewRat(10, 3)), Points: 300}, {At: 1_699_000_000_000, Points: -4},
-		},
+		Totals:       loyalty.Totals{Issued: 900, Redeemed: 300, Expired: 2, Revoked: 1, Reinstated: 4, Adjusted: -5, TransferredIn: 6, TransferredOut: 8, Forfeited: 3},
 		Counters:     []loyalty.Counter{{Rule: "base", From: 1_690_000_000_000, N: 3}},
 		Reservations: []*loyalty.Redemption{{ID: "r1", State: events.StateReserved, LapsesAt: 1_700_000_900_000, Parts: []loyalty.RedemptionPart{{Lot: 2, Points: 5, Order: "o2", EarnedAt: 1_691_000_000_000}}}},
 		Profile:      loyalty.Profile{Registered: 1_680_000_000_000, ReferredBy: "bob", Marketing: true},
 		MergedInto:   "carl",
 	}
+	a.AddLot("o1", loyalty.Lot{ID: 1, Active: 120, EarnedAt: 1_690_000_000_000, ActiveAt: 1_690_000_000_000, ExpiresAt: 1_720_000_000_000})
+	a.AddLot("o2", loyalty.Lot{ID: 2, Active: 1, Reserved: 5, Redeemed: 300, EarnedAt: 1_691_000_000_000, ActiveAt: 1_692_000_000_000, ExpiresAt: 1_720_000_000_000})
+	a.AddLot("a-much-longer-order-id", loyalty.Lot{ID: 5, Pending: 77, EarnedAt: 1_691_000_000_000})
+	a.AddLot("", loyalty.Lot{ID: 9, Active: 40, Expired: 2, EarnedAt: 1_695_000_000_000, ActiveAt: 1_695_000_000_000})
+	a.Qualify(1_690_000_000_000, loyalty.Exact{}, 120)
+	a.Qualify(1_690_500_000_000, loyalty.ExactInt(12_345), 0)
+	a.Qualify(1_691_000_000_000, loyalty.ExactRat(big.NewRat(10, 3)), 300)
+	a.Qualify(1_699_000_000_000, loyalty.Exact{}, -4)
+	return a
 }
 
 // version1 is what version 1 of the encoding made of oldAccount. Merges in topics have it.
@@ -102,8 +101,18 @@ func TestAccountsAreReadAsTheyWere(t *testing.T) {
 		if len(back.Lots) != len(a.Lots) || len(a.Lots) > 0 && !reflect.DeepEqual(back.Lots, a.Lots) {
 			t.Errorf("lots were read as %+v, want %+v", back.Lots, a.Lots)
 		}
+		for i := range a.Lots {
+			if got, want := back.OrderOf(&back.Lots[i]), a.OrderOf(&a.Lots[i]); got != want {
+				t.Errorf("lot %d is of order %q, want %q", a.Lots[i].ID, got, want)
+			}
+		}
 		if len(back.Qualifying) != len(a.Qualifying) || len(a.Qualifying) > 0 && !reflect.DeepEqual(back.Qualifying, a.Qualifying) {
 			t.Errorf("what qualifies was read as %+v, want %+v", back.Qualifying, a.Qualifying)
+		}
+		for i := range a.Qualifying {
+			if got, want := back.Spend(&back.Qualifying[i]), a.Spend(&a.Qualifying[i]); got.Cmp(want) != 0 {
+				t.Errorf("at %d %v was spent, want %v", a.Qualifying[i].At, got, want)
+			}
 		}
 	}
 }
@@ -129,7 +138,8 @@ func FuzzDecodeAccount(f *testing.F) {
 
 // A number too large for two words is text, which must not ask for memory.
 func TestANumberWithAnExponentIsRefused(t *testing.T) {
-	a := &loyalty.Account{Qualifying: []loyalty.Qualifying{{At: 1, Spend: loyalty.ExactRat(new(big.Rat).SetInt(new(big.Int).Lsh(big.NewInt(1), 100)))}}}
+	a := loyalty.NewAccount("")
+	a.Qualify(1, loyalty.ExactRat(new(big.Rat).SetInt(new(big.Int).Lsh(big.NewInt(1), 100))), 0)
 	b := loyalty.AppendAccount(nil, a)
 	if _, err := loyalty.DecodeAccount(b); err != nil {
 		t.Fatal(err)

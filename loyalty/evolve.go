@@ -1,7 +1,6 @@
 package loyalty
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/accrue-loyalty/accrue/events"
@@ -269,41 +268,6 @@ func (f *fold) redemption(id string) *Redemption {
 	return r
 }
 
-// qualify adds to what counts for tiers at an instant.
-func (a *Account) qualify(at events.Instant, spend Exact, points events.Points) {
-	last := len(a.Qualifying) - 1
-	if last < 0 || a.Qualifying[last].At < at {
-		if points != 0 || spend.Sign() != 0 {
-			if last < 0 {
-				a.spendBits = 1
-			}
-			if len(a.Qualifying) == cap(a.Qualifying) {
-				a.Qualifying = slices.Grow(a.Qualifying, roomAfter(len(a.Qualifying)))
-			}
-			a.Qualifying = append(a.Qualifying, Qualifying{At: at, Spend: spend, Points: points})
-			a.measure(spend)
-		}
-		return
-	}
-	i, found := last, a.Qualifying[last].At == at
-	if !found {
-		i, found = slices.BinarySearchFunc(a.Qualifying, at, func(q Qualifying, at events.Instant) int { return cmp.Compare(q.At, at) })
-	}
-	if i < int(a.qualifyingShared) {
-		a.ownQualifying()
-	}
-	if !found {
-		a.Qualifying = slices.Insert(a.Qualifying, i, Qualifying{At: at})
-	}
-	q := &a.Qualifying[i]
-	q.Spend = q.Spend.Add(spend)
-	q.Points += points
-	a.measure(q.Spend)
-	if q.Points == 0 && q.Spend.Sign() == 0 {
-		a.Qualifying = slices.Delete(a.Qualifying, i, i+1)
-	}
-}
-
 // finish stores the records touched, drops lots that nothing can come back to, and remembers the event.
 func (f *fold) finish() {
 	f.absorb()
@@ -333,7 +297,7 @@ func (f *fold) dropLots() {
 	if before.counts(a) && before.due != unknown && before.drop > a.Clock {
 		return
 	}
-	counted := before.counts(a)
+	counted, lots := before.counts(a), len(a.Lots)
 	a.tally = tally{drop: never}
 	for i := 0; i < len(a.Lots); i++ {
 		l := &a.Lots[i]
@@ -341,12 +305,15 @@ func (f *fold) dropLots() {
 			a.tally.add(l)
 			continue
 		}
-		if l.Expired > 0 && l.Order != "" {
-			f.r.AddExpired(l.Order, l.ID, l.Expired)
+		if l.Expired > 0 && l.order.n > 0 {
+			f.r.AddExpired(a.OrderOf(l), l.ID, l.Expired)
 		}
 		a.ownLots()
 		a.Lots = slices.Delete(a.Lots, i, i+1)
 		i--
+	}
+	if len(a.Lots) < lots {
+		a.gatherOrders()
 	}
 	if after := &a.tally; counted && (after.pending != before.pending || after.active != before.active || after.reserved != before.reserved) {
 		panic("loyalty: a lot was changed and not counted again")
@@ -390,8 +357,8 @@ func (f *fold) absorb() {
 func (f *fold) expiredOf(order string) events.Points {
 	sum := f.r.Expired(order)
 	for i := range f.a.Lots {
-		if f.a.Lots[i].Order == order {
-			sum += f.a.Lots[i].Expired
+		if l := &f.a.Lots[i]; f.a.OrderOf(l) == order {
+			sum += l.Expired
 		}
 	}
 	return sum

@@ -152,7 +152,7 @@ func (f *fold) reserve(e *events.Entry) {
 	f.a.tally.add(l)
 	r := f.reservation(e.Redemption)
 	r.Parts = append(r.Parts, RedemptionPart{
-		Lot: l.ID, Points: e.Points, Order: l.Order, EarnedAt: l.EarnedAt, ActiveAt: l.ActiveAt, ExpiresAt: l.ExpiresAt,
+		Lot: l.ID, Points: e.Points, Order: f.a.OrderOf(l), EarnedAt: l.EarnedAt, ActiveAt: l.ActiveAt, ExpiresAt: l.ExpiresAt,
 	})
 }
 

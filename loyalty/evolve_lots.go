@@ -3,7 +3,6 @@ package loyalty
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	"github.com/accrue-loyalty/accrue/events"
 )
@@ -62,14 +61,15 @@ func (f *fold) addLot(e *events.Entry, order string) *Lot {
 	if l := f.a.changeLot(e.Lot); l != nil {
 		return l
 	}
-	return f.a.insertLot(Lot{ID: e.Lot, Order: order, EarnedAt: e.EarnedAt, ActiveAt: e.ActiveAt, ExpiresAt: e.ExpiresAt})
+	return f.a.insertLot(Lot{ID: e.Lot, EarnedAt: e.EarnedAt, ActiveAt: e.ActiveAt, ExpiresAt: e.ExpiresAt}, order)
 }
 
-func (a *Account) insertLot(l Lot) *Lot {
+func (a *Account) insertLot(l Lot, order string) *Lot {
+	l.order = a.addOrder(order)
 	if l.ID > a.LotLast {
 		a.LotLast = l.ID
 		if len(a.Lots) == cap(a.Lots) {
-			a.growLots()
+			a.Lots, a.lotsShared = slices.Grow(a.Lots, roomAfter(len(a.Lots))), 0
 		}
 		a.Lots = append(a.Lots, l)
 		return &a.Lots[len(a.Lots)-1]
@@ -89,23 +89,30 @@ func roomAfter(n int) int {
 	return 1
 }
 
-// growLots moves the lots to an array with more room. Their orders become pieces of one string on the way, which leaves
-// the collector with fewer things to mark and has them lie together for who writes them.
-func (a *Account) growLots() {
-	a.Lots, a.lotsShared = slices.Grow(a.Lots, roomAfter(len(a.Lots))), 0
-	size := 0
+// piece is a part of a longer text.
+type piece struct{ at, n uint32 }
+
+// OrderOf returns what earned a lot's points and can take them back: an order's id, or a review's ([reviewKey]); "" where
+// there is none.
+func (a *Account) OrderOf(l *Lot) string { return string(a.orderBytes(l)) }
+
+func (a *Account) orderBytes(l *Lot) []byte { return a.orders[l.order.at:][:l.order.n] }
+
+func (a *Account) addOrder(order string) piece {
+	at := len(a.orders)
+	a.orders = append(a.orders, order...)
+	return piece{uint32(at), uint32(len(order))}
+}
+
+// gatherOrders forgets the orders of lots that are gone. The lots must be the account's own.
+func (a *Account) gatherOrders() {
+	all := a.orders
+	a.orders = make([]byte, 0, len(all))
 	for i := range a.Lots {
-		size += len(a.Lots[i].Order)
-	}
-	var orders strings.Builder
-	orders.Grow(size)
-	for i := range a.Lots {
-		orders.WriteString(a.Lots[i].Order)
-	}
-	all := orders.String()
-	for i := range a.Lots {
-		l := &a.Lots[i]
-		l.Order, all = all[:len(l.Order)], all[len(l.Order):]
+		at := &a.Lots[i].order
+		text := all[at.at:][:at.n]
+		at.at = uint32(len(a.orders))
+		a.orders = append(a.orders, text...)
 	}
 }
 

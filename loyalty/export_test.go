@@ -39,5 +39,19 @@ func (a *Account) Successor() *Account {
 // TakesSpend is takesSpend.
 func (a *Account) TakesSpend(n Exact) bool { return a.takesSpend(n) }
 
-// Qualify is qualify without points.
-func (a *Account) Qualify(at events.Instant, spend Exact) { a.qualify(at, spend, 0) }
+// Qualify is qualify.
+func (a *Account) Qualify(at events.Instant, spend Exact, points events.Points) {
+	a.qualify(at, spend, points)
+}
+
+// AddLot puts a lot behind the others.
+func (a *Account) AddLot(order string, l Lot) {
+	l.order = a.addOrder(order)
+	a.Lots = append(a.Lots, l)
+}
+
+// Fractions counts what is kept of spends that are not whole.
+func (a *Account) Fractions() int { return len(a.fractions) }
+
+// OrderTexts returns what is kept of the lots' orders.
+func (a *Account) OrderTexts() string { return string(a.orders) }

@@ -55,7 +55,7 @@ func (f *fold) takeOver(encoded []byte) {
 		return id
 	}
 	for _, l := range from.Lots {
-		l.ID, l.Order = renamed(l.ID), ordered(l.Order)
+		l.ID, l.order = renamed(l.ID), f.a.addOrder(ordered(from.OrderOf(&l)))
 		f.a.Lots = append(f.a.Lots, l)
 	}
 	names := map[string]string{}
@@ -98,8 +98,9 @@ func (f *fold) takeOver(encoded []byte) {
 	for _, r := range set.References {
 		f.r.PutReference(r)
 	}
-	for _, q := range from.Qualifying {
-		f.a.qualify(q.At, q.Spend, q.Points)
+	for i := range from.Qualifying {
+		q := &from.Qualifying[i]
+		f.a.qualify(q.At, from.Spend(q), q.Points)
 	}
 	for _, c := range from.Counters {
 		f.a.count(events.Count{Rule: c.Rule, Every: c.Every.String(), From: c.From, Add: c.N})

@@ -18,7 +18,7 @@ func (d *decider) request(e *events.RedemptionRequested) {
 		return
 	}
 	d.consume(e.Points, func(l *Lot, n events.Points) {
-		d.add(events.Entry{Type: events.Reserve, Lot: l.ID, Points: n, Redemption: e.Redemption, Order: visibleOrder(l.Order),
+		d.add(events.Entry{Type: events.Reserve, Lot: l.ID, Points: n, Redemption: e.Redemption, Order: visibleOrder(d.a.OrderOf(l)),
 			EarnedAt: l.EarnedAt, ActiveAt: l.ActiveAt, ExpiresAt: l.ExpiresAt})
 	})
 	d.state(events.RedemptionFact{

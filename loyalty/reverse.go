@@ -84,7 +84,7 @@ func (d *decider) fulfil(o *Order, e *events.OrderFulfilled) {
 	}
 	for i := range d.a.Lots {
 		l := &d.a.Lots[i]
-		if l.Order != o.ID || l.ActiveAt != 0 {
+		if d.a.OrderOf(l) != o.ID || l.ActiveAt != 0 {
 			continue
 		}
 		rule := p.ruleOf(o, l.ID)
@@ -200,14 +200,14 @@ func (d *decider) clawBack(o *Order) {
 			continue
 		}
 		for c.left > 0 {
-			l := d.a.firstLot(func(l *Lot) bool { return l.Order == o.ID && l.Pending > 0 })
+			l := d.a.firstLot(func(l *Lot) bool { return d.a.OrderOf(l) == o.ID && l.Pending > 0 })
 			if l == nil {
 				break
 			}
 			c.write(events.CancelPending, l.ID, l.Pending)
 		}
 		for c.left > 0 {
-			l := d.a.firstLot(func(l *Lot) bool { return l.Order == o.ID && l.Active > 0 })
+			l := d.a.firstLot(func(l *Lot) bool { return d.a.OrderOf(l) == o.ID && l.Active > 0 })
 			if l == nil {
 				break
 			}
@@ -217,7 +217,7 @@ func (d *decider) clawBack(o *Order) {
 		expired -= absorbed
 		c.left -= absorbed
 		for c.left > 0 {
-			l := d.a.firstLot(func(l *Lot) bool { return l.Order != o.ID && l.spendable(d.now) > 0 })
+			l := d.a.firstLot(func(l *Lot) bool { return d.a.OrderOf(l) != o.ID && l.spendable(d.now) > 0 })
 			if l == nil {
 				break
 			}

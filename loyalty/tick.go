@@ -172,7 +172,7 @@ func nextDue(ts terms, a *Account, after events.Instant) events.Instant {
 func (d *decider) activate(at events.Instant) {
 	for i := range d.a.Lots {
 		if l := &d.a.Lots[i]; l.Pending > 0 && l.ActiveAt == at {
-			d.add(events.Entry{Type: events.Activate, Lot: l.ID, Points: l.Pending, Order: visibleOrder(l.Order)})
+			d.add(events.Entry{Type: events.Activate, Lot: l.ID, Points: l.Pending, Order: visibleOrder(d.a.OrderOf(l))})
 			return
 		}
 	}
@@ -189,5 +189,5 @@ func (d *decider) lapse(at events.Instant) {
 
 func (d *decider) expire(at events.Instant) {
 	l := d.a.firstLot(func(l *Lot) bool { return l.Active > 0 && l.ExpiresAt == at })
-	d.add(events.Entry{Type: events.Expire, Lot: l.ID, Points: l.Active, Order: visibleOrder(l.Order), ExpiresAt: at})
+	d.add(events.Entry{Type: events.Expire, Lot: l.ID, Points: l.Active, Order: visibleOrder(d.a.OrderOf(l)), ExpiresAt: at})
 }

@@ -1,8 +1,10 @@
 package loyalty
 
 import (
+	"cmp"
 	"math"
 	"math/bits"
+	"slices"
 
 	"github.com/accrue-loyalty/accrue/events"
 )
@@ -71,10 +73,10 @@ func (a *Account) qualifying(s span) (spend Exact, points events.Points) {
 		}
 		points += q.Points
 		// Nearly all are whole numbers, and an account has many.
-		if sum, ok := add(whole, q.Spend.num); ok && q.Spend.den == 0 && q.Spend.big == nil {
+		if sum, ok := add(whole, q.spend); ok && q.spend >= wholeLeast {
 			whole = sum
 		} else {
-			spend = spend.Add(q.Spend)
+			spend = spend.Add(a.Spend(q))
 		}
 	}
 	return spend.Add(ExactInt(whole)), points
@@ -92,11 +94,80 @@ func (a *Account) takesSpend(n Exact) bool {
 	return ok
 }
 
-// measure keeps spendBits when a Spend has changed.
-func (a *Account) measure(spend Exact) {
+// qualify adds to what counts for tiers at an instant.
+func (a *Account) qualify(at events.Instant, spend Exact, points events.Points) {
+	last := len(a.Qualifying) - 1
+	if last < 0 || a.Qualifying[last].At < at {
+		if points != 0 || spend.Sign() != 0 {
+			if last < 0 {
+				a.spendBits = 1
+			}
+			if len(a.Qualifying) == cap(a.Qualifying) {
+				a.Qualifying = slices.Grow(a.Qualifying, roomAfter(len(a.Qualifying)))
+			}
+			a.Qualifying = append(a.Qualifying, Qualifying{At: at, Points: points, spend: a.spendOf(spend)})
+		}
+		return
+	}
+	i, found := last, a.Qualifying[last].At == at
+	if !found {
+		i, found = slices.BinarySearchFunc(a.Qualifying, at, func(q Qualifying, at events.Instant) int { return cmp.Compare(q.At, at) })
+	}
+	if i < int(a.qualifyingShared) {
+		a.ownQualifying()
+	}
+	if !found {
+		a.Qualifying = slices.Insert(a.Qualifying, i, Qualifying{At: at})
+	}
+	q := &a.Qualifying[i]
+	sum := a.Spend(q).Add(spend)
+	q.spend = a.spendOf(sum)
+	q.Points += points
+	if q.Points == 0 && sum.Sign() == 0 {
+		a.Qualifying = slices.Delete(a.Qualifying, i, i+1)
+	}
+	if len(a.fractions) > fractionsKept+2*len(a.Qualifying) {
+		a.gatherFractions()
+	}
+}
+
+// wholeLeast is the least number that a [Qualifying]'s spend holds itself. Those below count the account's fractions.
+const wholeLeast = math.MinInt64 + 1<<32
+
+// Spend returns what was spent, in minor units of the program's currency.
+func (a *Account) Spend(q *Qualifying) Exact {
+	if q.spend >= wholeLeast {
+		return ExactInt(q.spend)
+	}
+	return a.fractions[q.spend-math.MinInt64]
+}
+
+// gatherFractions forgets those that nothing stands for any more.
+func (a *Account) gatherFractions() {
+	a.ownQualifying()
+	all := a.fractions
+	a.fractions = nil
+	for i := range a.Qualifying {
+		if q := &a.Qualifying[i]; q.spend < wholeLeast {
+			a.fractions = append(a.fractions, all[q.spend-math.MinInt64])
+			q.spend = math.MinInt64 + int64(len(a.fractions)-1)
+		}
+	}
+}
+
+// fractionsKept are not worth forgetting.
+const fractionsKept = 16
+
+// spendOf returns what stands for a spend, and keeps spendBits.
+func (a *Account) spendOf(spend Exact) int64 {
 	if a.spendBits > 0 {
 		a.spendBits = uint8(max(int(a.spendBits), min(spend.bits()+1, math.MaxUint8)))
 	}
+	if spend.big == nil && spend.den == 0 && spend.num >= wholeLeast {
+		return spend.num
+	}
+	a.fractions = append(a.fractions, spend)
+	return math.MinInt64 + int64(len(a.fractions)-1)
 }
 
 // metric returns what tiers count in s.

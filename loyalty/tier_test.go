@@ -23,7 +23,7 @@ func TestASpendFitsWhereTheSumOfAllDoes(t *testing.T) {
 		for range rapid.IntRange(0, 12).Draw(t, "n") {
 			n := loyalty.ExactRat(big.NewRat(amount.Draw(t, "amount"), rapid.Int64Range(1, 3).Draw(t, "denominator")))
 			if a.TakesSpend(n) {
-				a.Qualify(events.Instant(rapid.Int64Range(1, 20).Draw(t, "at")), n)
+				a.Qualify(events.Instant(rapid.Int64Range(1, 20).Draw(t, "at")), n, 0)
 			}
 			if rapid.IntRange(0, 5).Draw(t, "stored") == 0 {
 				back, err := loyalty.DecodeAccount(loyalty.AppendAccount(nil, a))
@@ -34,8 +34,8 @@ func TestASpendFitsWhereTheSumOfAllDoes(t *testing.T) {
 			}
 			next := loyalty.ExactInt(amount.Draw(t, "next"))
 			sum := next
-			for _, q := range a.Qualifying {
-				sum = sum.Add(q.Spend)
+			for i := range a.Qualifying {
+				sum = sum.Add(a.Spend(&a.Qualifying[i]))
 			}
 			if _, fits := sum.Floor(); a.TakesSpend(next) != fits {
 				t.Fatalf("%v more fits: %v, want %v, beside %v", next, !fits, fits, a.Qualifying)

@@ -145,7 +145,7 @@ func orderPlaced(x *wire, e *events.OrderPlaced) {
 		x.share()
 	}
 	header(x, &e.Header)
-	own(x, &e.Order)
+	text(x, &e.Order)
 	word(x, &e.Currency)
 	word(x, &e.Channel)
 	word(x, &e.Store)

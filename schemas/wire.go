@@ -189,15 +189,6 @@ func text[T ~string](x *wire, p *T) {
 	*p = T(b)
 }
 
-// own is a text that is kept for longer than the rest of its record, so it never becomes a part of a shared copy.
-func own(x *wire, p *string) {
-	if x.encoding {
-		x.putText(*p)
-		return
-	}
-	*p = string(x.takeBytes())
-}
-
 // same is a string that is often the one of the record before, where a value is decoded into again.
 func same(x *wire, p *string) {
 	if x.encoding {
