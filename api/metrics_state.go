@@ -37,6 +37,7 @@ func NewStateMetrics(store func() state.StoreStats, partitions func() map[int32]
 	}
 	counter, gauge := prometheus.CounterValue, prometheus.GaugeValue
 	one("accounts", "Decoded accounts in memory.", gauge, func(s *state.Stats) float64 { return float64(s.Accounts) })
+	one("account_bytes", "What the decoded accounts take, roughly.", gauge, func(s *state.Stats) float64 { return float64(s.AccountBytes) })
 	one("pinned_accounts", "Accounts in memory that wait to be written.", gauge, func(s *state.Stats) float64 { return float64(s.Pinned) })
 	one("account_hits_total", "Accounts that the owner found in memory.", counter, func(s *state.Stats) float64 { return float64(s.AccountHitsTotal) })
 	one("account_misses_total", "Accounts that the owner read from the disk.", counter, func(s *state.Stats) float64 { return float64(s.AccountMissesTotal) })

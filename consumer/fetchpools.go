@@ -8,13 +8,22 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
+// fetchMaxWait is how long a broker holds a fetch for which it has no records.
+const fetchMaxWait = 500 * time.Millisecond
+
+// What a fetch brings of one partition, and of all partitions of a topic if one instance has them.
 const (
-	// fetchMaxWait is how long a broker holds a fetch for which it has no records.
-	fetchMaxWait = 500 * time.Millisecond
-	// fetchPartitionBytes is what a fetch brings of one partition, several batches. All partitions together stay below what
-	// a fetch may bring in all (50 MB): see the projector's reader for why.
-	fetchPartitionBytes = 1 << 20
+	fetchLeastBytes = 64 << 10
+	fetchMostBytes  = 1 << 20
+	fetchAllBytes   = 16 << 20
 )
+
+// fetchPartitionBytes is what a fetch brings of one of so many partitions, several batches: what is fetched ahead takes
+// several times as much memory. All partitions together stay below what a fetch may bring in all (50 MB): see the
+// projector's reader for why.
+func fetchPartitionBytes(partitions int32) int32 {
+	return min(max(fetchAllBytes/max(partitions, 1), fetchLeastBytes), fetchMostBytes)
+}
 
 // fetchPools are memory for what is fetched: the client decompresses to it and makes its records in it, and gets it back
 // when the last record of a batch was recycled. Records that never are leave theirs to the collector. Small batches are

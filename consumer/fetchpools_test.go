@@ -38,3 +38,11 @@ func TestFetchedMemoryHasRoomAndNotTooMuch(t *testing.T) {
 		p.PutDecompressBytes(b)
 	}
 }
+
+func TestManyPartitionsAreFetchedInSmallerParts(t *testing.T) {
+	for partitions, want := range map[int32]int32{0: 1 << 20, 1: 1 << 20, 16: 1 << 20, 64: 256 << 10, 1000: 64 << 10} {
+		if got := fetchPartitionBytes(partitions); got != want {
+			t.Errorf("of each of %d partitions %d bytes, want %d", partitions, got, want)
+		}
+	}
+}

@@ -319,7 +319,7 @@ func (s *shop) restored(programs *Programs) *state.Partition {
 func shopState(t *testing.T, programs *Programs) *state.Partition {
 	cfg := state.DefaultConfig(t.TempDir())
 	cfg.CacheBytes, cfg.MemTableBytes = 1<<20, 256<<10
-	cfg.FlushEvents, cfg.AccountsMax = 150, 64 // so that accounts leave the memory
+	cfg.FlushEvents, cfg.AccountsBytes = 150, 64<<10 // so that accounts leave the memory
 	cfg.NextDue = programs.NextDue
 	store, err := state.Open(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {

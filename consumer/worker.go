@@ -71,7 +71,7 @@ func (w *worker) run(ctx context.Context) (ended error) {
 	pause := sessionPauseFirst
 	for ctx.Err() == nil {
 		began := time.Now()
-		err := w.runSession(ctx)
+		err := w.e.orMadeAnew(ctx, w.runSession(ctx))
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -150,7 +150,7 @@ func (w *worker) open() (*kgo.GroupTransactSession, error) {
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		// A fetch that began before all partitions were assigned keeps the others waiting for as long.
 		kgo.FetchMaxWait(fetchMaxWait),
-		kgo.FetchMaxPartitionBytes(fetchPartitionBytes),
+		kgo.FetchMaxPartitionBytes(fetchPartitionBytes(w.e.partitions)),
 		kgo.KeepControlRecords(),
 		kgo.WithPools(&w.e.fetched),
 		kgo.TransactionalID(w.transactionalID()),

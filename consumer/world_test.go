@@ -309,7 +309,7 @@ func (w *world) start(name, dir string, change ...func(*consumer.Config)) *insta
 		w.disk.Hold(&stateCfg)
 	}
 	if _, bench := w.t.(*testing.B); !bench {
-		stateCfg.CacheBytes, stateCfg.MemTableBytes, stateCfg.AccountsMax = 16<<20, 4<<20, 100_000
+		stateCfg.CacheBytes, stateCfg.MemTableBytes = 16<<20, 4<<20
 	}
 	stateCfg.NextDue = i.programs.NextDue
 	if i.store, err = state.Open(stateCfg, log); err != nil {

@@ -272,10 +272,10 @@ func BenchmarkSeen(b *testing.B) {
 func BenchmarkReadAccount(b *testing.B) {
 	for _, c := range []struct {
 		name string
-		max  int
-	}{{"in memory", 1_000_000}, {"on the disk", 0}} {
+		max  int64
+	}{{"in memory", 4 << 30}, {"on the disk", 0}} {
 		b.Run(c.name, func(b *testing.B) {
-			p, w := benchmarkPartition(b, func(cfg *state.Config) { cfg.AccountsMax = c.max })
+			p, w := benchmarkPartition(b, func(cfg *state.Config) { cfg.AccountsBytes = c.max })
 			var last *loyalty.Account
 			i := 0
 			for b.Loop() {

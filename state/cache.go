@@ -17,9 +17,11 @@ const shardCount = 64
 type shard struct {
 	mu    sync.RWMutex
 	slots map[string]*slot
-	// ring is the slots in no order, for the second chance; hand is where the next look for a victim begins.
-	ring []*slot
-	hand int
+	// ring is the slots in no order, for the second chance; hand is where the next look for a victim begins. bytes is the
+	// sum of theirs.
+	ring  []*slot
+	hand  int
+	bytes int64
 	// evictions counts slots that left. A reader who read the disk meanwhile must not cache what it found: the account
 	// may have been changed, written and evicted since.
 	evictions uint64
@@ -29,6 +31,8 @@ type shard struct {
 type slot struct {
 	customer string
 	state    atomic.Pointer[snapshot]
+	// bytes is what the slot and its state take, roughly. Guarded by shard.mu.
+	bytes int64
 	// used gives the slot its second chance.
 	used atomic.Bool
 	// pins counts why the slot must stay: it waits to be written, it is being written. Raised under shard.mu.
@@ -68,25 +72,25 @@ func (s *shard) cached(customer string) (*slot, uint64) {
 }
 
 // fill caches what was read from the disk and returns what readers should use: the cached one, when somebody was faster.
-func (s *shard) fill(customer string, read *snapshot, evictions uint64, limit int) *snapshot {
+func (s *shard) fill(customer string, read *snapshot, evictions uint64, limit int64) *snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if slot := s.slots[customer]; slot != nil {
 		return slot.state.Load()
 	}
 	if s.evictions == evictions && limit > 0 {
-		s.place(customer, limit).state.Store(read)
+		s.hold(s.place(customer, limit), read)
 	}
 	return read
 }
 
-// place returns the customer's slot, making one and room for it. The caller holds mu and stores the state.
-func (s *shard) place(customer string, limit int) *slot {
+// place returns the customer's slot, making one and room for it. The caller holds mu and has the slot hold a state.
+func (s *shard) place(customer string, limit int64) *slot {
 	if slot := s.slots[customer]; slot != nil {
 		return slot
 	}
 	// Two steps at most for each slot that comes, so that the ring shrinks again after a time with many pins.
-	s.evict(limit-1, 2)
+	s.evict(limit, 2)
 	fresh := &slot{customer: customer}
 	if s.slots == nil {
 		s.slots = map[string]*slot{}
@@ -96,10 +100,19 @@ func (s *shard) place(customer string, limit int) *slot {
 	return fresh
 }
 
-// evict drops slots until at most limit are left, looking at no more than a few for each victim. The caller holds mu.
-func (s *shard) evict(limit, victims int) {
+// hold stores a state in a slot of the shard. The caller holds mu. Room for what has grown is made by the next flush.
+func (s *shard) hold(slot *slot, state *snapshot) {
+	slot.state.Store(state)
+	bytes := state.bytes()
+	s.bytes += bytes - slot.bytes
+	slot.bytes = bytes
+}
+
+// evict drops slots until they take no more than limit bytes, looking at no more than a few for each victim. The caller
+// holds mu.
+func (s *shard) evict(limit int64, victims int) {
 	const looksPerVictim = 8
-	for looks := victims * looksPerVictim; len(s.ring) > max(limit, 0) && looks > 0 && victims > 0; looks-- {
+	for looks := victims * looksPerVictim; s.bytes > limit && len(s.ring) > 0 && looks > 0 && victims > 0; looks-- {
 		if s.hand >= len(s.ring) {
 			s.hand = 0
 		}
@@ -116,6 +129,7 @@ func (s *shard) evict(limit, victims int) {
 			s.ring[last] = nil
 			s.ring = s.ring[:last]
 			delete(s.slots, slot.customer)
+			s.bytes -= slot.bytes
 			slot.evicted = true
 			s.evictions++
 			victims--

@@ -46,7 +46,7 @@ func (b *Batch) Commit(next Position, offsets []int64) error {
 		next.Inputs = map[string]int64{}
 	}
 	p.mu.Lock()
-	limit := p.store.accountsPerShard()
+	limit := p.store.bytesPerShard()
 	for n, t := range b.touched {
 		if n%Ahead == 0 {
 			b.prefetchCommit(b.touched[n:min(n+Ahead, len(b.touched))])
@@ -86,7 +86,7 @@ func (b *Batch) commits(next *Position, offsets []int64) ([]int64, error) {
 }
 
 // publish makes a touched account the committed one.
-func (p *Partition) publish(t *touched, limit int) {
+func (p *Partition) publish(t *touched, limit int64) {
 	r := &t.records
 	s := t.next
 	s.last = t.entries[len(t.entries)-1].offset
@@ -110,7 +110,7 @@ func (p *Partition) publish(t *touched, limit int) {
 	if slot == nil || slot.evicted {
 		slot = sh.place(r.customer, limit)
 	}
-	slot.state.Store(s)
+	sh.hold(slot, s)
 	if !slot.dirty {
 		slot.dirty = true
 		slot.pins.Add(1)

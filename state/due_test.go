@@ -143,7 +143,7 @@ func TestDaysThatAreWorkedOffLeaveTheDisk(t *testing.T) {
 func TestRescheduleListsAccountsByTheNewAnswer(t *testing.T) {
 	early := false
 	p := memoryPartition(t, func(c *state.Config) {
-		c.AccountsMax = 64
+		c.AccountsBytes = 64 << 10
 		c.NextDue = func(a *loyalty.Account, after events.Instant) events.Instant {
 			due := nextPending(a, after)
 			if early && due != 0 {

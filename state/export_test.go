@@ -33,7 +33,7 @@ func (p *Partition) BeginRead(customer string) (end func(), err error) {
 	s, err := p.fetch(customer)
 	return func() {
 		if s != nil {
-			sh.fill(customer, s, evictions, p.store.accountsPerShard())
+			sh.fill(customer, s, evictions, p.store.bytesPerShard())
 		}
 	}, err
 }

@@ -253,11 +253,11 @@ func (p *Partition) release(f *flush) {
 		sh.mu.Unlock()
 		slot.pins.Add(-1)
 	}
-	limit := p.store.accountsPerShard()
+	limit := p.store.bytesPerShard()
 	for i := range p.shards {
 		sh := &p.shards[i]
 		sh.mu.Lock()
-		sh.evict(limit, max(len(sh.ring)-limit, 0))
+		sh.evict(limit, len(sh.ring))
 		sh.mu.Unlock()
 	}
 	p.flushed = f.number

@@ -38,13 +38,13 @@ func TestEveryWayOfFoldingEndsInTheSameBytes(t *testing.T) {
 		{"few customers with long histories", 3, racetest.Of(5000, 600)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			live := open(t, func(c *state.Config) { c.FlushEvents, c.AccountsMax = 97, 64 })
+			live := open(t, func(c *state.Config) { c.FlushEvents, c.AccountsBytes = 97, 64<<10 })
 			e := newEngine(t, live, prog, 42, c.customers)
 			e.run(c.events)
 			requireResults(t, e.ledger)
 
 			t.Run("in batches", func(t *testing.T) {
-				folded := open(t, func(c *state.Config) { c.FlushEvents, c.AccountsMax = 1000, 0 })
+				folded := open(t, func(c *state.Config) { c.FlushEvents, c.AccountsBytes = 1000, 0 })
 				foldInBatches(t, folded, e, 333)
 				requireEqual(t, live, folded)
 			})

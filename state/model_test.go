@@ -95,7 +95,7 @@ type machine struct {
 func modelConfig(t *rapid.T, fs vfs.FS) state.Config {
 	cfg := smallConfig(fs)
 	cfg.FlushEvents = rapid.SampledFrom([]int{1, 5, 40, 1000}).Draw(t, "flush events")
-	cfg.AccountsMax = rapid.SampledFrom([]int{0, 64, 1000}).Draw(t, "accounts max")
+	cfg.AccountsBytes = rapid.SampledFrom([]int64{0, 64 << 10, 1 << 20}).Draw(t, "accounts bytes")
 	cfg.NextDue = nextPending
 	return cfg
 }

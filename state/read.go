@@ -53,7 +53,7 @@ func (p *Partition) snapshot(customer string) (*snapshot, error) {
 	if err != nil || s == nil {
 		return nil, err
 	}
-	return sh.fill(customer, s, evictions, p.store.accountsPerShard()), nil
+	return sh.fill(customer, s, evictions, p.store.bytesPerShard()), nil
 }
 
 // Account returns a customer's account as of the last commit, with the ledger offset of the customer's last decision;

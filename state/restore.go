@@ -77,7 +77,7 @@ func (p *Partition) dropCache() {
 		}
 		clear(sh.slots)
 		clear(sh.ring)
-		sh.ring, sh.hand = sh.ring[:0], 0
+		sh.ring, sh.hand, sh.bytes = sh.ring[:0], 0, 0
 		sh.mu.Unlock()
 	}
 }

@@ -1,6 +1,8 @@
 package state
 
 import (
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -15,8 +17,10 @@ type counters struct {
 
 // Stats are the figures of one partition. Those called total count from its opening.
 type Stats struct {
-	// Accounts and Pinned are the decoded accounts in memory, and those of them that wait to be written.
+	// Accounts and Pinned are the decoded accounts in memory, and those of them that wait to be written. AccountBytes is
+	// what all of them take, roughly.
 	Accounts, Pinned int
+	AccountBytes     int64
 	// AccountHitsTotal and AccountMissesTotal count accounts that the owner found in memory, and reads of the disk.
 	AccountHitsTotal, AccountMissesTotal int64
 	// GetsTotal counts look-ups on the disk of any kind.
@@ -60,6 +64,7 @@ func (p *Partition) Stats() Stats {
 		sh := &p.shards[i]
 		sh.mu.RLock()
 		s.Accounts += len(sh.ring)
+		s.AccountBytes += sh.bytes
 		sh.mu.RUnlock()
 	}
 	p.mu.Lock()
@@ -70,15 +75,8 @@ func (p *Partition) Stats() Stats {
 	}
 	s.DueInMemory = len(p.schedule.waiting)
 	p.mu.Unlock()
-	var m *pebble.Metrics
-	if err := p.guarded(func() error {
-		if err := p.enter(); err != nil {
-			return err
-		}
-		defer p.leave()
-		m = p.db.Metrics()
-		return nil
-	}); err != nil {
+	m := p.metrics()
+	if m == nil {
 		return s
 	}
 	s.DiskBytes, s.MemTableBytes, s.LogBytes = m.DiskSpaceUsage(), m.MemTable.Size, m.WAL.Size
@@ -89,6 +87,22 @@ func (p *Partition) Stats() Stats {
 	total := m.Total()
 	s.WriteAmplification = total.WriteAmp()
 	return s
+}
+
+// metrics returns Pebble's, nil when the partition is closed or broken.
+func (p *Partition) metrics() *pebble.Metrics {
+	var m *pebble.Metrics
+	if err := p.guarded(func() error {
+		if err := p.enter(); err != nil {
+			return err
+		}
+		defer p.leave()
+		m = p.db.Metrics()
+		return nil
+	}); err != nil {
+		return nil
+	}
+	return m
 }
 
 // StoreStats are the figures that all partitions share.
@@ -107,4 +121,18 @@ func (s *Store) Stats() StoreStats {
 		Partitions: int(s.open.Load()), Restoring: int(s.restoring.Load()),
 		CacheBytes: m.Size, CacheHitsTotal: m.Hits, CacheMissesTotal: m.Misses,
 	}
+}
+
+// BytesApart returns what Pebble's blocks and write buffers take. With cgo they are not in Go's heap.
+func (s *Store) BytesApart() int64 {
+	n := s.cache.Metrics().Size
+	s.mu.Lock()
+	partitions := slices.Collect(maps.Values(s.partitions))
+	s.mu.Unlock()
+	for _, p := range partitions {
+		if m := p.metrics(); m != nil {
+			n += int64(m.MemTable.Size + m.MemTable.ZombieSize)
+		}
+	}
+	return n
 }

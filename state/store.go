@@ -213,9 +213,9 @@ func (s *Store) Close() error {
 	return errors.Join(append(errs, s.lock.Close())...)
 }
 
-// accountsPerShard is a partition's part of the cache, by shard.
-func (s *Store) accountsPerShard() int {
-	return s.cfg.AccountsMax / shardCount / max(int(s.open.Load()), 1)
+// bytesPerShard is a partition's part of the memory for accounts, by shard.
+func (s *Store) bytesPerShard() int64 {
+	return s.cfg.AccountsBytes / shardCount / max(int64(s.open.Load()), 1)
 }
 
 // folder is where one generation of a partition lives: "004", or "004.2" after two drops of a quarantined database.

@@ -39,8 +39,8 @@ func commitOne(p *state.Partition, customer, event string) error {
 }
 
 func TestConfigReportsEverythingAtOnce(t *testing.T) {
-	err := state.Config{AccountsMax: -1}.Validate()
-	for _, field := range []string{"Dir", "CacheBytes", "MemTableBytes", "AccountsMax", "FlushEvents", "FlushInterval", "RestoreBytes", "RestoresMax"} {
+	err := state.Config{AccountsBytes: -1}.Validate()
+	for _, field := range []string{"Dir", "CacheBytes", "MemTableBytes", "AccountsBytes", "FlushEvents", "FlushInterval", "RestoreBytes", "RestoresMax"} {
 		if err == nil || !strings.Contains(err.Error(), field+": ") {
 			t.Errorf("%s is not reported in: %v", field, err)
 		}
@@ -265,7 +265,7 @@ func TestErrorsOfTheDiskQuarantineThePartition(t *testing.T) {
 func TestDamagedTablesQuarantineThePartition(t *testing.T) {
 	fs := vfs.NewMem()
 	cfg := smallConfig(fs)
-	cfg.AccountsMax = 0
+	cfg.AccountsBytes = 0
 	var told atomic.Int64
 	cfg.OnQuarantine = func(int32, error) { told.Add(1) }
 	s := openStore(t, cfg)
@@ -424,7 +424,7 @@ func TestReadersDoNotDisturbTheOwner(t *testing.T) {
 	t.Parallel()
 	prog := parseProgram(t)
 	p := memoryPartition(t, func(c *state.Config) {
-		c.NextDue, c.FlushEvents, c.AccountsMax = dueBy(prog), 50, 128
+		c.NextDue, c.FlushEvents, c.AccountsBytes = dueBy(prog), 50, 128<<10
 	})
 	e := newEngine(t, p, prog, 11, 300)
 	stop := make(chan struct{})

@@ -55,6 +55,17 @@ type snapshot struct {
 	last int64
 }
 
+// What a slot takes in memory beside its snapshot, roughly, and what an entry of a tail does.
+const (
+	slotBytes  = 320
+	entryBytes = 48
+)
+
+// bytes returns what the snapshot and its slot take in memory, roughly.
+func (s *snapshot) bytes() int64 {
+	return int64(slotBytes + s.account.Bytes() + cap(s.tail)*entryBytes + cap(s.orders))
+}
+
 // appendSnapshot appends the value of an account's key.
 func appendSnapshot(b []byte, s *snapshot) []byte {
 	at := len(b)

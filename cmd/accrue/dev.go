@@ -67,9 +67,10 @@ func (c *devCommand) Run(r *run) error {
 			return err
 		}
 	}
+	memory := divide(c.Memory << 20)
 	i, err := newInstance(r.ctx, w.cluster, instanceConfig{
 		dir: filepath.Join(c.Dir, "state"), listen: c.Listen, name: "dev", workers: c.Workers, tickEvery: c.Tick,
-		cache: c.CacheMiB << 20, restore: c.memory() / restoreShare, hashKey: c.HashKey,
+		memory: memory, hashKey: c.HashKey,
 	}, log)
 	if err != nil {
 		return err

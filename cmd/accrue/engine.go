@@ -26,9 +26,9 @@ type instanceConfig struct {
 	workers                int
 	// tickEvery is how often the wall clock ticks; 0: somebody else drives the clock.
 	tickEvery time.Duration
-	// cache and restore bound the memory for the state's blocks and for a restore's records; 0: the defaults.
-	cache, restore int64
-	hashKey        string
+	// memory is what the state may use; nil: the state's defaults.
+	memory  *memory
+	hashKey string
 	// now is the API's wall clock.
 	now func() time.Time
 	// state, when not nil, changes the state's defaults.
@@ -71,12 +71,14 @@ func newInstance(ctx context.Context, c *cluster, cfg instanceConfig, log *slog.
 	sc.OnQuarantine = func(partition int32, reason error) {
 		log.Error("a partition's state is damaged; it will be restored from the ledger", "partition", partition, "error", reason)
 	}
-	if cfg.cache > 0 {
-		sc.CacheBytes = cfg.cache
+	if m := cfg.memory; m != nil {
+		sc.CacheBytes, sc.AccountsBytes, sc.RestoreBytes = m.cache, m.accounts, m.restore
 	}
-	if cfg.restore > 0 {
-		sc.RestoreBytes = cfg.restore
+	partitions, err := c.client.Partitions(ctx)
+	if err != nil {
+		return nil, topicsMissing(err)
 	}
+	sc.Share(int(partitions))
 	if cfg.state != nil {
 		cfg.state(&sc)
 	}

@@ -59,7 +59,6 @@ func (f *serveFlags) check() []error {
 	problems := []error{
 		listenable(f.Listen),
 		within("--workers", int64(f.Workers), 1, workersMax),
-		within("--cache-mib", f.CacheMiB, 1, memoryMostMiB),
 		within("--memory-mib", f.Memory, 1, memoryMostMiB),
 	}
 	if n := len(f.HashKey); n > 0 && n < hashKeyBytesMin {

@@ -253,7 +253,6 @@ func TestFlagsThatCannotBeMeantAreNamed(t *testing.T) {
 		"--workers: is 0":                 {"run", "--workers", "0"},
 		"--tick: is -1s":                  {"run", "--tick", "-1s"},
 		"--hash-key ($ACCRUE_HASH_KEY)":   {"dev", "--hash-key", "short"},
-		"--cache-mib: is -5":              {"dev", "--cache-mib", "-5"},
 		"--memory-mib: is 0":              {"run", "--memory-mib", "0"},
 		"--partitions: is 0":              {"dev", "--partitions", "0"},
 		"--port: is 70000":                {"dev", "--port", "70000"},

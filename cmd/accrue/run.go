@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"runtime/debug"
 	"runtime/pprof"
 	"strings"
 	"time"
@@ -15,11 +14,10 @@ import (
 
 // serveFlags say how an instance runs.
 type serveFlags struct {
-	Listen   string `env:"ACCRUE_LISTEN" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where the API listens; port 0 takes any free one."`
-	Workers  int    `env:"ACCRUE_WORKERS" default:"4" help:"Batches decided and committed at once."`
-	CacheMiB int64  `name:"cache-mib" env:"ACCRUE_CACHE_MIB" default:"256" help:"Memory for the state's blocks."`
-	Memory   int64  `name:"memory-mib" env:"ACCRUE_MEMORY_MIB" default:"1550" help:"Memory for everything, as a target: the collector works harder near it."`
-	HashKey  string `env:"ACCRUE_HASH_KEY" placeholder:"…" help:"Secret that e-mail, IP and postal addresses handed to the API are hashed with, 16 bytes or more; better in $ACCRUE_HASH_KEY."`
+	Listen  string `env:"ACCRUE_LISTEN" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where the API listens; port 0 takes any free one."`
+	Workers int    `env:"ACCRUE_WORKERS" default:"4" help:"Batches decided and committed at once."`
+	Memory  int64  `name:"memory-mib" env:"ACCRUE_MEMORY_MIB" default:"1550" help:"Memory for everything, as a target: customers who have no room in it are read from the disk."`
+	HashKey string `env:"ACCRUE_HASH_KEY" placeholder:"…" help:"Secret that e-mail, IP and postal addresses handed to the API are hashed with, 16 bytes or more; better in $ACCRUE_HASH_KEY."`
 	logFlags
 }
 
@@ -57,7 +55,7 @@ func (c *runCommand) Run(r *run) error {
 		return err
 	}
 	defer stop()
-	c.limitMemory()
+	memory := divide(c.Memory << 20)
 	log := c.logger(r)
 	cl, err := c.reach(r.ctx, true, log, r.Kafka...)
 	if err != nil {
@@ -72,11 +70,12 @@ func (c *runCommand) Run(r *run) error {
 	}
 	i, err := newInstance(r.ctx, cl, instanceConfig{
 		dir: c.Dir, listen: c.Listen, advertise: c.Advertise, name: name, workers: c.Workers, tickEvery: c.Tick,
-		cache: c.CacheMiB << 20, restore: c.memory() / restoreShare, hashKey: c.HashKey,
+		memory: memory, hashKey: c.HashKey,
 	}, log)
 	if err != nil {
 		return err
 	}
+	go memory.limitHeap(r.ctx, i.store)
 	log.Info("accrue is up", "version", versionOf(), "api", i.url, "dir", c.Dir, "instance", name)
 	a := Addresses{API: i.url}
 	// For people the log says it: text among its lines would be in the way of what collects them.
@@ -93,27 +92,6 @@ func (c *runCommand) Run(r *run) error {
 	log.Info("accrue is down")
 	return nil
 }
-
-// limitMemory lets garbage pile up as long as there is room, which saves the collector work, and no further. What
-// the user set by Go's own variables stays.
-func (c *serveFlags) limitMemory() {
-	if os.Getenv("GOMEMLIMIT") != "" || os.Getenv("GOGC") != "" {
-		return
-	}
-	debug.SetMemoryLimit(c.memory())
-	debug.SetGCPercent(gcPercent)
-}
-
-// memory is Go's part of the memory in bytes: Pebble's cache is not Go's to count.
-func (c *serveFlags) memory() int64 { return max(c.Memory-c.CacheMiB, memoryLeastMiB) << 20 }
-
-const (
-	memoryLeastMiB = 256
-	gcPercent      = 200
-	// restoreShare is the part of Go's memory that records may take while the state is restored; records on their way
-	// from the broker and garbage need about as much again.
-	restoreShare = 3
-)
 
 // startProfile profiles the process until the returned function is called; file "" profiles nothing.
 func startProfile(file string) (stop func(), err error) {
