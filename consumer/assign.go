@@ -56,7 +56,7 @@ func (w *worker) assigned(ctx context.Context, offsets map[string]map[int32]kgo.
 			if taking.Err() != nil {
 				return taking.Err()
 			}
-			if !forGood(err) {
+			if err = w.e.orMadeAnew(taking, err); !forGood(err) {
 				again.Store(true)
 			}
 			w.e.stopped(id, w, err)

@@ -21,6 +21,9 @@ func FixedPrograms(versions ...*loyalty.Program) *Programs {
 // Reader reads any topic by position. It lives as long as the client.
 func (c *Client) Reader() *projector.Reader { return c.reader }
 
+// OrMadeAnew is what becomes of a session's error.
+func (e *Engine) OrMadeAnew(ctx context.Context, err error) error { return e.orMadeAnew(ctx, err) }
+
 // OwnerOf returns the owner of a partition; ok is false while it has none.
 func (c *Client) OwnerOf(ctx context.Context, partition int32) (o Owner, ok bool, err error) {
 	list, err := c.Owners(ctx)

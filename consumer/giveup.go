@@ -3,8 +3,11 @@ package consumer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/accrue-loyalty/accrue/projector"
 	"github.com/accrue-loyalty/accrue/schemas"
@@ -39,6 +42,23 @@ func (e *Engine) madeAnew(ctx context.Context, topic string) bool {
 	}
 	id, err := e.client.reader.TopicID(ctx, topic)
 	return err == nil && !slices.Contains(e.topicIDs[:], id)
+}
+
+// errTakeUp ends a session because partitions were given up that may be taken over by now.
+var errTakeUp = errors.New("partitions that were given up are taken over again")
+
+// orMadeAnew returns err, or [ErrTopicMadeAnew] if that can be what is behind it: a session that began while the topic was gone
+// reads the new one, in which records are missing that were decided, and its commits name the other.
+func (e *Engine) orMadeAnew(ctx context.Context, err error) error {
+	if !errors.Is(err, kerr.UnknownTopicID) && !errors.Is(err, errTakeUp) && !errors.Is(err, errStopped) {
+		return err
+	}
+	for _, name := range inputNames {
+		if topic := e.client.Name(name); e.madeAnew(ctx, topic) {
+			return fmt.Errorf("%w: %s", ErrTopicMadeAnew, topic)
+		}
+	}
+	return err
 }
 
 // tookOver has the partitions that could not be taken over, if there are any, tried again after a pause.

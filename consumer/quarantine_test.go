@@ -2,6 +2,7 @@ package consumer_test
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/accrue-loyalty/accrue/consumer"
@@ -200,6 +202,11 @@ func TestATopicMadeAnewEndsTheEngine(t *testing.T) {
 		t.Fatalf("while the topic is gone the engine ended with %v", err)
 	default:
 	}
+	// Asking takes a while, in which the engine gives its partitions up. The session that takes them up reads the new topic.
+	refused := fmt.Errorf("committing: %w", kerr.UnknownTopicID)
+	if err := i.engine.OrMadeAnew(w.ctx(), refused); !errors.Is(err, refused) {
+		t.Errorf("while the topic is gone a commit that was refused ends the engine with %v", err)
+	}
 	if _, err := w.admin.CreateTopic(w.ctx(), 2, 1, nil, orders); err != nil {
 		t.Fatal(err)
 	}
@@ -208,6 +215,9 @@ func TestATopicMadeAnewEndsTheEngine(t *testing.T) {
 		i.done <- nil // for the end of the test
 		if !errors.Is(err, consumer.ErrTopicMadeAnew) || !strings.Contains(err.Error(), orders) {
 			t.Errorf("the engine ended with %v", err)
+		}
+		if err := i.engine.OrMadeAnew(w.ctx(), refused); !errors.Is(err, consumer.ErrTopicMadeAnew) || !strings.Contains(err.Error(), orders) {
+			t.Errorf("a commit that was refused ends the engine with %v", err)
 		}
 	case <-w.ctx().Done():
 		t.Fatal("the engine goes on without the topic")

@@ -256,7 +256,7 @@ func (w *worker) step(ctx context.Context) error {
 		return nil
 	}
 	if w.retries() {
-		return errors.New("partitions that were given up are taken over again")
+		return errTakeUp
 	}
 	if err := w.fetchErrors(ctx, fetches); err != nil {
 		return err
