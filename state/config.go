@@ -24,8 +24,8 @@ type Config struct {
 	// faster after a crash but folds fewer rewrites of an account. Default 32 MiB.
 	MemTableBytes uint64
 	// AccountsBytes bounds the memory of decoded accounts over all partitions, apart from those that wait to be written: 1.5
-	// KB for a customer's first order and a quarter more for each that follows. It decides the speed with many customers.
-	// Default 384 MiB.
+	// KB for a customer's first order, some 0.15 for each that follows. It decides the speed with many customers. Default
+	// 384 MiB.
 	AccountsBytes int64
 	// FlushEvents is how many decisions of a partition may wait in memory before they are written. Default 16,000.
 	FlushEvents int
