@@ -41,7 +41,9 @@ func (m *memory) limitHeap(ctx context.Context, store *state.Store) {
 		return
 	}
 	debug.SetGCPercent(gcPercent)
-	limit := m.total
+	// A tenth is for what neither counts, and for what Pebble takes until it is looked at again.
+	most := m.total - m.total/10
+	limit := most
 	debug.SetMemoryLimit(limit)
 	if !pebbleApart {
 		return
@@ -56,7 +58,7 @@ func (m *memory) limitHeap(ctx context.Context, store *state.Store) {
 			return
 		case <-tick.C:
 		}
-		if now := max(m.total-store.BytesApart(), m.total/2); max(now-limit, limit-now) > trifle {
+		if now := max(most-store.BytesApart(), m.total/2); max(now-limit, limit-now) > trifle {
 			limit = now
 			debug.SetMemoryLimit(limit)
 		}
