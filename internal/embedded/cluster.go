@@ -46,6 +46,7 @@ type Cluster struct {
 	fake     *kfake.Cluster
 	registry *registry
 	wires    *wires // nil without Config.Faults
+	dir      string // as Config.Dir
 	lock     *os.File
 }
 
@@ -53,7 +54,7 @@ type Cluster struct {
 // The caller owns the cluster and must Close it; in a durable cluster, Close
 // is what makes the next Start quick.
 func Start(cfg Config) (_ *Cluster, err error) {
-	c := &Cluster{}
+	c := &Cluster{dir: cfg.Dir}
 	defer func() {
 		if err != nil {
 			_ = c.Close()
@@ -76,6 +77,13 @@ func Start(cfg Config) (_ *Cluster, err error) {
 		}
 		if c.lock, err = lockDir(cfg.Dir); err != nil {
 			return nil, err
+		}
+		inOrder, err := closedInOrder(cfg.Dir)
+		if err == nil && !inOrder {
+			err = mend(filepath.Join(cfg.Dir, "kafka"))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("ending what a killed embedded broker left in %s: %w", cfg.Dir, err)
 		}
 		opts = append(opts, kfake.DataDir(filepath.Join(cfg.Dir, "kafka")))
 		if cfg.Log != nil {
@@ -156,6 +164,9 @@ func (c *Cluster) Close() error {
 	}
 	if c.fake != nil {
 		c.fake.Close()
+	}
+	if c.dir != "" && c.fake != nil {
+		errs = append(errs, os.WriteFile(filepath.Join(c.dir, closedName), nil, 0o644))
 	}
 	if c.lock != nil {
 		errs = append(errs, c.lock.Close())

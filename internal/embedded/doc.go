@@ -9,9 +9,10 @@
 // What it is not:
 //
 //   - a broker for production: one node, no replication, no authentication;
-//   - atomic when the process that hosts it is killed with -9 while a
-//     transaction ends: markers may reach one partition and not another. A
-//     clean Close is safe;
+//   - quick to start after the process that hosts it was killed with -9: the
+//     logs are read to end the transactions that were open, or to finish a
+//     commit of which not all markers were written. After a clean Close there
+//     is nothing to end;
 //   - a judge of compatibility: its registry answers yes to every
 //     compatibility check. Package schemas makes its own.
 //
