@@ -6,6 +6,8 @@ import "errors"
 var (
 	// ErrInUse means that another process, or another Store of this one, holds the folder.
 	ErrInUse = errors.New("another accrue uses this folder")
+	// ErrForeign means that the folder has something of somebody else's that would be taken for a partition's, and deleted.
+	ErrForeign = errors.New("the folder is not accrue's: name another one; or, if it is a copy of one, delete what is in it, to have it built again from the ledger")
 	// ErrFormat means that the folder was written by a version of accrue that this one does not know.
 	ErrFormat = errors.New("unknown format of the state folder; run the accrue that wrote it, or delete the folder to have it built again from the ledger")
 )

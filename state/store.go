@@ -64,7 +64,10 @@ func Open(cfg Config, log *slog.Logger) (*Store, error) {
 	if err := fs.MkdirAll(cfg.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("creating state folder %s: %w", cfg.Dir, err)
 	}
-	name := fs.PathJoin(cfg.Dir, "LOCK")
+	if err := checkOurs(fs, cfg.Dir); err != nil {
+		return nil, err
+	}
+	name := fs.PathJoin(cfg.Dir, lockFile)
 	lock, err := fs.Lock(name)
 	if err != nil {
 		// A file that can't be made or opened is nobody's.
@@ -231,7 +234,8 @@ func folderName(number int32, generation int) string {
 	return fmt.Sprintf("%03d.%d", number, generation)
 }
 
-// parseFolder is the opposite of folderName.
+// parseFolder is the opposite of folderName. Other numbers are somebody else's: a folder "1.4" would be taken for one that
+// is no longer needed beside a "1.5".
 func parseFolder(name string) (number int32, f folder, ok bool) {
 	first, rest, dotted := strings.Cut(name, ".")
 	n, err := strconv.ParseInt(first, 10, 32)
@@ -243,6 +247,9 @@ func parseFolder(name string) (number int32, f folder, ok bool) {
 		if generation, err = strconv.Atoi(rest); err != nil {
 			return 0, folder{}, false
 		}
+	}
+	if name != folderName(int32(n), generation) {
+		return 0, folder{}, false
 	}
 	return int32(n), folder{name, generation}, true
 }

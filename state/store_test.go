@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -87,6 +88,47 @@ func storeOfFormat(t *testing.T, format string) *state.Store {
 	}
 	s = openStore(t, cfg)
 	return s
+}
+
+// What is beside the partitions' folders is not taken for one of them, and stays.
+func TestOtherFilesOfTheFolderStay(t *testing.T) {
+	cfg := state.DefaultConfig(t.TempDir())
+	for _, name := range []string{"1.4", "1.5", "2", "0", "01", "restore-1"} {
+		if err := os.MkdirAll(filepath.Join(cfg.Dir, name, "sub"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"restore-db.sh", "restore-2024-01-31", "restore-001-2-3.sql", "notes"} {
+		if err := os.WriteFile(filepath.Join(cfg.Dir, name), []byte("precious"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := openStore(t, cfg)
+	for number := range int32(3) {
+		openPartition(t, s, number)
+		if err := s.Drop(number); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names, err := os.ReadDir(cfg.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := s.Kept(); len(names) != 11 || len(kept) > 0 || err != nil { // and the lock
+		t.Errorf("%v are left, and %v are kept (%v)", names, kept, err)
+	}
+}
+
+func TestAFolderOfSomebodyElsesIsRefused(t *testing.T) {
+	for _, name := range []string{"001", "002.1", "2024", "restore-001-0-1"} {
+		cfg := state.DefaultConfig(t.TempDir())
+		if err := os.MkdirAll(filepath.Join(cfg.Dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := state.Open(cfg, slog.New(slog.DiscardHandler)); !errors.Is(err, state.ErrForeign) {
+			t.Errorf("a folder with %s: %v", name, err)
+		}
+	}
 }
 
 func TestAnOlderFormatIsBuiltAgain(t *testing.T) {

@@ -31,8 +31,8 @@ type table struct {
 const (
 	// tableBytes is where a sorted table ends and the next begins.
 	tableBytes = 48 << 20
-	// tablePrefix begins the names of files that Pebble has not taken over.
-	tablePrefix = "restore-"
+	// tableName is that of a file that Pebble has not taken over: the partition's folder, the round, a number.
+	tableName = "restore-%s-%d-%d"
 )
 
 func (t *tables) set(key, value []byte) {
@@ -82,7 +82,7 @@ func (t *tables) writer(kind byte, size int) *sstable.Writer {
 
 func (t *tables) create() (*sstable.Writer, error) {
 	fs := t.p.store.fs
-	name := fs.PathJoin(t.p.store.cfg.Dir, fmt.Sprintf("%s%s-%d-%d", tablePrefix, t.p.folder, t.round, len(t.paths)))
+	name := fs.PathJoin(t.p.store.cfg.Dir, fmt.Sprintf(tableName, t.p.folder, t.round, len(t.paths)))
 	f, err := fs.Create(name, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return nil, err
@@ -113,6 +113,18 @@ func (t *tables) remove() error {
 	return errors.Join(errs...)
 }
 
+// isTable reports whether name is one of tableName.
+func isTable(name string) bool {
+	var round, number int
+	rest, ok := strings.CutPrefix(name, "restore-")
+	folder, counts, _ := strings.Cut(rest, "-")
+	if _, _, is := parseFolder(folder); !ok || !is {
+		return false
+	}
+	_, err := fmt.Sscanf(counts, "%d-%d", &round, &number)
+	return err == nil && name == fmt.Sprintf(tableName, folder, round, number)
+}
+
 // removeTables deletes what a restore left that ended with its process.
 func (s *Store) removeTables() error {
 	names, err := s.fs.List(s.cfg.Dir)
@@ -120,7 +132,7 @@ func (s *Store) removeTables() error {
 		return fmt.Errorf("listing %s: %w", s.cfg.Dir, err)
 	}
 	for _, name := range names {
-		if strings.HasPrefix(name, tablePrefix) {
+		if isTable(name) {
 			if err := s.fs.Remove(s.fs.PathJoin(s.cfg.Dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 				return fmt.Errorf("removing what a restore left: %w", err)
 			}
