@@ -74,8 +74,8 @@ func ParseInstant(s string) (Instant, error) {
 	return InstantOf(t), nil
 }
 
-// parseTime is time.Parse for RFC 3339 as it is written down: package time takes an hour of one digit and a comma, and
-// no small letters and leap seconds.
+// parseTime is time.Parse for RFC 3339 as it is written down: package time takes an hour of one digit, a comma and an offset
+// of +24:60, and no small letters and leap seconds.
 func parseTime(s string) (time.Time, error) {
 	const shape = "0000-00-00T00:00:00"
 	if len(s) <= len(shape) || strings.ContainsRune(s, ',') {
@@ -88,6 +88,9 @@ func parseTime(s string) (time.Time, error) {
 	}
 	if strings.ContainsAny(s, "tz") {
 		s = strings.ToUpper(s)
+	}
+	if offset := s[len(s)-len("00:00"):]; s[len(s)-1] != 'Z' && (offset[:2] > "23" || offset[3:] > "59") {
+		return time.Time{}, errTime
 	}
 	const seconds = len(shape) - 2
 	if s[seconds:len(shape)] != "60" {
