@@ -110,12 +110,18 @@ func hintOf(err error) string {
 		return "The disk is full: free some space and run it again; what was done is kept."
 	case errors.Is(err, syscall.EADDRINUSE):
 		return "Something else listens on that port: stop it, or choose another port (0 takes any free one)."
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "This machine has no such address: name one of its own; 0.0.0.0 is all of them."
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "Nothing listens there: is it running, and is the address right?"
 	case errors.As(err, &dns):
 		return "The name cannot be looked up: check the address."
 	case errors.Is(err, syscall.ENOTDIR):
 		return "That is a file, where a folder is needed: name another path."
+	case errors.Is(err, syscall.EISDIR):
+		return "That is a folder, where a file is needed: name another path."
+	case errors.Is(err, syscall.EROFS):
+		return "Nothing can be written there: name another path."
 	case errors.Is(err, fs.ErrNotExist):
 		return "Check the path."
 	case errors.Is(err, fs.ErrPermission):

@@ -328,6 +328,7 @@ func TestWhatDevCannotTakeIsNamed(t *testing.T) {
 	} {
 		accrue(t, "", append([]string{"dev", "--dir", filepath.Join(dir, "x"), "--log-level", "error"}, args...)...).want(t, 3, "127.0.0.1:"+port, "port")
 	}
+	accrue(t, "", "dev", "--dir", filepath.Join(dir, "x"), "--log-level", "error", "--port", "0", "--registry-port", "0", "--listen", "192.0.2.1:0").want(t, 3, "no such address")
 	file := write(t, "afile", "")
 	o := accrue(t, "", "dev", "--dir", file, "--port", "0", "--registry-port", "0", "--listen", "127.0.0.1:0").want(t, 3, "not a directory", "a folder is needed")
 	if strings.Contains(o.stderr, "port") {

@@ -166,6 +166,7 @@ func TestSimulateRefusesWhatCannotBe(t *testing.T) {
 	accrue(t, in, "simulate", "--program", program, "--events", "-", "--until", "2026-01-05").want(t, 2, "the end lies before the last event", "leave --until out")
 	accrue(t, in, "simulate", "--program", program, "--events", "-", "--until", "later").want(t, 2, `"later" is no time`)
 	accrue(t, in, "simulate", "--program", program, "--events", "nowhere.jsonl").want(t, 3, "nowhere.jsonl", "Check the path")
+	accrue(t, in, "simulate", "--program", program, "--events", t.TempDir()).want(t, 3, "a file is needed")
 	accrue(t, in, "simulate", "--program", "nowhere.yaml", "--events", "-").want(t, 3, "nowhere.yaml")
 	if _, err := os.Stat("/dev/zero"); err == nil {
 		accrue(t, "", "program", "validate", "/dev/zero").want(t, 1, "the file is larger than 1048576 bytes")
