@@ -47,6 +47,9 @@ func mend(dir string) error {
 	var tails []*tail
 	committed := epochs{}
 	for _, part := range parts {
+		if !part.IsDir() {
+			continue // a file browser's
+		}
 		t, err := readTail(filepath.Join(dir, "partitions", part.Name()), committed)
 		if err != nil {
 			return fmt.Errorf("partition %s: %w", part.Name(), err)

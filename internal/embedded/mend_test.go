@@ -93,6 +93,9 @@ func TestAKilledBrokersTransactionsAreEnded(t *testing.T) {
 				commit(t, cl)
 			}
 			left := killed(t, dir)
+			if err := os.WriteFile(filepath.Join(left, "kafka", "partitions", ".DS_Store"), nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
 			if c.torn != nil {
 				c.torn(t, left)
 			}
