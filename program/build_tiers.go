@@ -1,6 +1,7 @@
 package program
 
 import (
+	"math/big"
 	"slices"
 
 	"github.com/accrue-loyalty/accrue/events"
@@ -27,14 +28,17 @@ func (b *builder) tiers(v *value) {
 		t.Window = loyalty.CalendarYear
 	}
 	b.p.Tiers = t
+	var below *big.Rat
 	for _, l := range v.get("levels").list() {
-		b.level(t, l)
+		below = b.level(t, l, below)
 	}
 }
 
-func (b *builder) level(t *loyalty.Tiers, v *value) {
+// level adds a level that needs more than below (nil for the first), and returns what the next one needs more than. They
+// are compared as they are written, which takes no currency.
+func (b *builder) level(t *loyalty.Tiers, v *value, below *big.Rat) *big.Rat {
 	if !v.ok() {
-		return
+		return below
 	}
 	l := loyalty.Level{Name: v.get("name").word(), Multiplier: v.get("multiplier").rat()}
 	if slices.ContainsFunc(t.Levels, func(o loyalty.Level) bool { return o.Name == l.Name && l.Name != "" }) {
@@ -49,22 +53,26 @@ func (b *builder) level(t *loyalty.Tiers, v *value) {
 	if from := v.get("from"); from.ok() {
 		threshold, ok := b.threshold(t, from)
 		l.From = threshold
-		switch n := len(t.Levels); {
+		switch {
 		case !ok:
-		case n == 0 && from.number.Sign() != 0:
+		case len(t.Levels) == 0 && from.number.Sign() != 0:
 			b.problem(from, "write 0: everybody has the first level", "the first level begins at %s", from.text)
-		case n > 0 && l.From <= t.Levels[n-1].From:
+		case below != nil && from.number.Cmp(below) <= 0:
 			b.problem(from, "list the levels from the lowest to the highest", "%s is not more than the level before needs", from.text)
+		}
+		if ok {
+			below = from.number
 		}
 	}
 	t.Levels = append(t.Levels, l)
+	return below
 }
 
 func (b *builder) threshold(t *loyalty.Tiers, from *value) (n int64, ok bool) {
 	if t.Metric == loyalty.MetricSpend {
 		before := len(b.problems)
 		n = b.wholeMinor(from)
-		return n, b.money && len(b.problems) == before
+		return n, len(b.problems) == before
 	}
 	if !from.number.IsInt() || !from.number.Num().IsInt64() {
 		b.problem(from, "", "%s is not a whole number of points", from.text)
