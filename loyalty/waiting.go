@@ -59,7 +59,8 @@ func (d *decider) applyWaiting(o *Order) {
 	d.stopWaiting(ended)
 }
 
-// decideWaiting decides an event that waited for o, and leaves the decision's own result as it was.
+// decideWaiting decides an event that waited for o, and leaves the decision's own result as it was, unless only what waited
+// tells what a customer of the control group would have earned.
 func (d *decider) decideWaiting(o *Order, e events.Event) events.Ending {
 	event, result, reason, limited := d.in.Event, d.made.Result, d.made.Reason, d.limited
 	d.in.Event, d.at, d.made.Result, d.made.Reason = e, e.Head().At, "", ""
@@ -67,6 +68,9 @@ func (d *decider) decideWaiting(o *Order, e events.Event) events.Ending {
 	d.by(d.versionAt(d.at), func() { d.onPlaced(o, e) })
 	d.repay()
 	ending := events.Ending{Event: e.Head().ID, Result: d.made.Result, Reason: d.made.Reason}
+	if result == "" && ending.Result == events.Holdout {
+		result, reason = ending.Result, ending.Reason
+	}
 	d.in.Event, d.at, d.made.Result, d.made.Reason = event, event.Head().At, result, reason
 	d.limited = limited
 	d.now = max(d.at, d.in.Clock)
