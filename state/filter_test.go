@@ -84,6 +84,7 @@ func TestTheFilterOutlivesACrash(t *testing.T) {
 func TestADamagedFilterIsNotUsed(t *testing.T) {
 	fs := vfs.NewMem()
 	cfg := smallConfig(fs)
+	cfg.FlushEvents = 60 // so that a filter is worth a file
 	s := openStore(t, cfg)
 	p := openPartition(t, s, 0)
 	for i := range 100 {
@@ -123,7 +124,8 @@ func TestAFilterIsFilledThoughAnotherPartitionHangs(t *testing.T) {
 	t.Parallel()
 	fs := vfs.NewMem()
 	cfg := smallConfig(fs)
-	for i := range 2 { // the second start drops what the file has
+	cfg.FlushEvents = 60 // so that a filter is worth a file
+	for i := range 2 {   // the second start drops what the file has
 		s := openStore(t, cfg)
 		for number := range int32(2) {
 			for c := range 200 {
@@ -188,6 +190,7 @@ func TestAFilledFilterMissesNothing(t *testing.T) {
 	const n = 300
 	fs := vfs.NewMem()
 	cfg := smallConfig(fs)
+	cfg.FlushEvents = 60 // so that a filter is worth a file
 	var s *state.Store
 	for i := range 2 { // the second start drops what the file has
 		s = openStore(t, cfg)

@@ -27,7 +27,8 @@ const (
 	filterSuffix = ".filter"
 	// newSuffix is added to the file's name until it is whole.
 	newSuffix = ".new"
-	// filterLogFlushes is how many flushes' worth of hashes may lie beside the file, a hash a decision.
+	// filterLogFlushes is how many flushes' worth of hashes may lie beside the file, a hash a decision. When the partition is
+	// closed, one's worth may stay: to read it again takes less than to write and read the file.
 	filterLogFlushes = 16
 )
 

@@ -29,7 +29,7 @@ const (
 	// in it, roughly; batchSlack leaves room for the schedule and the position.
 	entryOverhead = 8
 	accountBytes  = 512
-	batchSlack    = 256 << 10
+	batchSlack    = 16 << 10
 )
 
 // flush is one write of everything committed up to a moment.

@@ -246,7 +246,7 @@ func (p *Partition) shut(written bool) error {
 	}
 	p.closed = true
 	return p.guarded(func() error {
-		if written && p.filterLogged > 0 {
+		if written && p.filterLogged > p.store.cfg.FlushEvents {
 			p.keepFilter()
 		}
 		if err := p.db.Close(); err != nil {
