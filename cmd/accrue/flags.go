@@ -59,7 +59,7 @@ func (f *serveFlags) check() []error {
 	problems := []error{
 		listenable(f.Listen),
 		within("--workers", int64(f.Workers), 1, workersMax),
-		within("--memory-mib", f.Memory, 1, memoryMostMiB),
+		within("--memory-mib", f.Memory, memoryLeastMiB, memoryMostMiB),
 	}
 	if n := len(f.HashKey); n > 0 && n < hashKeyBytesMin {
 		problems = append(problems, fmt.Errorf("--hash-key ($ACCRUE_HASH_KEY): has %d bytes, at least %d are needed", n, hashKeyBytesMin))
@@ -67,8 +67,11 @@ func (f *serveFlags) check() []error {
 	return problems
 }
 
-// memoryMostMiB is more than any machine has, and can be counted in bytes.
-const memoryMostMiB = 1 << 30
+// memoryLeastMiB is what an instance needs; memoryMostMiB is more than any machine has, and can be counted in bytes.
+const (
+	memoryLeastMiB = 256
+	memoryMostMiB  = 1 << 30
+)
 
 // within refuses a flag's number outside of least to most.
 func within(flag string, n, least, most int64) error {

@@ -253,7 +253,7 @@ func TestFlagsThatCannotBeMeantAreNamed(t *testing.T) {
 		"--workers: is 0":                 {"run", "--workers", "0"},
 		"--tick: is -1s":                  {"run", "--tick", "-1s"},
 		"--hash-key ($ACCRUE_HASH_KEY)":   {"dev", "--hash-key", "short"},
-		"--memory-mib: is 0":              {"run", "--memory-mib", "0"},
+		"--memory-mib: is 255, want 256":  {"run", "--memory-mib", "255"},
 		"--partitions: is 0":              {"dev", "--partitions", "0"},
 		"--port: is 70000":                {"dev", "--port", "70000"},
 		"--registry-port: is -1":          {"dev", "--registry-port", "-1"},

@@ -20,7 +20,6 @@ type memory struct {
 
 // divide divides what an instance may use in all.
 func divide(total int64) *memory {
-	total = max(total, memoryLeast)
 	m := &memory{total: total, cache: total * 3 / 10, restore: total * 3 / 10}
 	// Beside accounts there are records on their way, and garbage.
 	m.accounts = max((total-m.cache-onTheWay)/2, total/10)
@@ -28,7 +27,6 @@ func divide(total int64) *memory {
 }
 
 const (
-	memoryLeast = 256 << 20
 	// onTheWay is what fetching, deciding, producing and writing keep busy, with some ten partitions and a backlog.
 	onTheWay  = 350 << 20
 	gcPercent = 200
