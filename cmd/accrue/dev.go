@@ -67,10 +67,9 @@ func (c *devCommand) Run(r *run) error {
 			return err
 		}
 	}
-	memory := divide(c.Memory << 20)
 	i, err := newInstance(r.ctx, w.cluster, instanceConfig{
 		dir: filepath.Join(c.Dir, "state"), listen: c.Listen, name: "dev", workers: c.Workers, tickEvery: c.Tick,
-		memory: memory, hashKey: c.HashKey,
+		memory: divide(c.Memory << 20), hashKey: c.HashKey,
 	}, log)
 	if err != nil {
 		return err

@@ -78,14 +78,10 @@ func Start(cfg Config) (_ *Cluster, err error) {
 		if c.lock, err = lockDir(cfg.Dir); err != nil {
 			return nil, err
 		}
-		inOrder, err := closedInOrder(cfg.Dir)
-		if err == nil && !inOrder {
-			err = mend(filepath.Join(cfg.Dir, "kafka"))
-		}
-		if err != nil {
+		if err := mend(cfg.Dir); err != nil {
 			return nil, fmt.Errorf("ending what a killed embedded broker left in %s: %w", cfg.Dir, err)
 		}
-		opts = append(opts, kfake.DataDir(filepath.Join(cfg.Dir, "kafka")))
+		opts = append(opts, kfake.DataDir(brokerDir(cfg.Dir)))
 		if cfg.Log != nil {
 			opts = append(opts, kfake.WithLogger(complaints{cfg.Log, cfg.Dir}))
 		}

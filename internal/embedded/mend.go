@@ -20,14 +20,8 @@ import (
 // closedName is a file that Close leaves in the folder and Start takes away: without it, the last process was killed.
 const closedName = "CLOSED"
 
-// closedInOrder reports whether the last process that had dir closed it, and forgets it.
-func closedInOrder(dir string) (bool, error) {
-	err := os.Remove(filepath.Join(dir, closedName))
-	if errors.Is(err, os.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
-}
+// brokerDir is the broker's folder in a cluster's.
+func brokerDir(dir string) string { return filepath.Join(dir, "kafka") }
 
 // epochs are of transactions by their producers, which have another epoch in each, and a higher one.
 type epochs map[int64]int16
@@ -35,8 +29,12 @@ type epochs map[int64]int16
 // mend ends the transactions that a killed broker left open in its folder, as a coordinator does that starts again: those
 // that have a commit's marker in some partition by commits, the others by aborts. kfake itself takes open ones for aborted
 // and writes nothing. If it is killed again, the marker of the producer's next transaction ends them both: what was aborted,
-// and has been decided anew, is then committed too.
+// and has been decided anew, is then committed too. In a folder that was closed in order there are none.
 func mend(dir string) error {
+	if err := os.Remove(filepath.Join(dir, closedName)); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	dir = brokerDir(dir)
 	parts, err := os.ReadDir(filepath.Join(dir, "partitions"))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
